@@ -1,0 +1,154 @@
+"""XCiT as a dense-prediction backbone of the MM family."""
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import partial
+
+from mmengine.model import BaseModule
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+from .layers import PYRAMID_STRIDES, PatchEmbedding, PositionalEncoding, XCiTBlock, build_resampler
+from .variants import get_variant
+
+
+@MODELS.register_module()
+class XCiT(BaseModule):
+    """Cross-covariance image transformer (arXiv 2106.09681), without its class attention.
+
+    Parameters carry the names of the authors' dense backbone, so their weights load as they are.
+
+    Args:
+        arch: a published name, e.g. ``'small_12_p16'`` (see ``xcit_mm.variants``), or a dict of
+            ``embed_dim``, ``depth``, ``num_heads`` and ``patch_size``.
+        out_indices: blocks (0-based, one may repeat) whose outputs are returned. Default: at 1/3,
+            1/2, 2/3 and all of the depth, as published.
+        drop_path_rate: probability of skipping a residual branch, the same for all blocks.
+        norm_cfg: MM config of the norms of stem, LPI and pyramid.
+        frozen_stages: -1 freezes nothing, 0 the stem and the positional encoding, k also the first
+            k blocks: no gradients, eval mode.
+        with_cp: recompute each block in the backward pass instead of storing its activations.
+        norm_eval: keep batch norms in eval mode while training.
+        pyramid: resample the four maps to strides 4, 8, 16 and 32; without it, all are at the
+            patch stride.
+        init_cfg: MMEngine initialisation config. Default: truncated normal (std 0.02) linear layers.
+
+    Attributes:
+        out_channels: channels of each returned map.
+        out_strides: pixels of the image per pixel of each returned map.
+
+    Shape:
+        (B, 3, H, W), normalised RGB, any H and W of at least the patch size -> tuple of
+        (B, C, ~H / stride, ~W / stride). Sides that are no multiple of the patch are rounded up.
+
+    Raises:
+        ValueError: an unknown ``arch``, or indices or stages outside the depth.
+    """
+
+    def __init__(self,
+                 arch: str | Mapping = 'small_12_p16',
+                 out_indices: Sequence[int] | None = None,
+                 drop_path_rate: float = 0.0,
+                 norm_cfg: dict = dict(type='BN'),
+                 frozen_stages: int = -1,
+                 with_cp: bool = False,
+                 norm_eval: bool = False,
+                 pyramid: bool = True,
+                 init_cfg: dict | list | None = None) -> None:
+        super().__init__(init_cfg)
+        variant = get_variant(arch)
+        self.out_indices = variant.out_indices if out_indices is None else tuple(out_indices)
+        self.frozen_stages, self.with_cp, self.norm_eval = frozen_stages, with_cp, norm_eval
+        if not self.out_indices or not all(0 <= i < variant.depth for i in self.out_indices):
+            raise ValueError(f'out_indices must name blocks 0 … {variant.depth - 1}, but is {self.out_indices}')
+        if pyramid and len(self.out_indices) != len(PYRAMID_STRIDES):
+            raise ValueError(f'a pyramid needs {len(PYRAMID_STRIDES)} out_indices, but got '
+                             f'{len(self.out_indices)}; pyramid=False returns any number of maps')
+        if not -1 <= frozen_stages <= variant.depth:
+            raise ValueError(f'frozen_stages must be in -1 … {variant.depth}, but is {frozen_stages}')
+
+        dim = variant.embed_dim
+        num_blocks = max(self.out_indices) + 1  # a block behind the last tap would never get a gradient
+        self.patch_embed = PatchEmbedding(dim, variant.patch_size, norm_cfg)
+        self.pos_embeder = PositionalEncoding(dim)  # sic: the published name
+        self.blocks = nn.ModuleList(
+            XCiTBlock(dim, variant.num_heads, variant.layer_scale_init, drop_path_rate, norm_cfg)
+            for _ in range(num_blocks))
+
+        self.out_channels = (dim, ) * len(self.out_indices)
+        self.out_strides = PYRAMID_STRIDES if pyramid else (variant.patch_size, ) * len(self.out_indices)
+        for level, stride in enumerate(self.out_strides, start=1):
+            self.add_module(f'fpn{level}', build_resampler(dim, variant.patch_size, stride, norm_cfg))
+
+        self.apply(_init_linear)
+        self._freeze()
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        x = self.patch_embed(image)  # (B, C, H / patch, W / patch)
+        height, width = x.shape[-2:]
+        x = x.flatten(2).transpose(1, 2)  # (B, N, C)
+        x = x + self.pos_embeder(height, width)
+
+        taps = {}
+        for index, block in enumerate(self.blocks):
+            x = self._run_block(block, x, height, width)
+            if index in self.out_indices:
+                taps[index] = x.transpose(1, 2).unflatten(2, (height, width))  # (B, C, height, width)
+
+        return tuple(
+            self.get_submodule(f'fpn{level}')(taps[index])
+            for level, index in enumerate(self.out_indices, start=1))
+
+    def train(self, mode: bool = True) -> XCiT:
+        """Set the training mode; frozen stages, and norms under ``norm_eval``, stay in eval mode."""
+        super().train(mode)
+        for module in self._frozen_modules():
+            module.eval()
+        if self.norm_eval:
+            for module in self.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
+        return self
+
+    def _run_block(self, block: XCiTBlock, x: Tensor, height: int, width: int) -> Tensor:
+        if not (self.with_cp and x.requires_grad):
+            return block(x, height, width)
+        return checkpoint(block, x, height, width, use_reentrant=False,
+                          context_fn=partial(_checkpoint_contexts, block))
+
+    def _frozen_modules(self) -> list[nn.Module]:
+        if self.frozen_stages < 0:
+            return []
+        return [self.patch_embed, self.pos_embeder, *self.blocks[:self.frozen_stages]]
+
+    def _freeze(self) -> None:
+        for module in self._frozen_modules():
+            module.eval().requires_grad_(False)
+
+
+def _init_linear(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        nn.init.zeros_(module.bias)
+
+
+def _checkpoint_contexts(block: nn.Module) -> tuple:
+    """Contexts of the forward pass and of its recomputation."""
+    return nullcontext(), _keep_running_statistics(block)
+
+
+@contextmanager
+def _keep_running_statistics(block: nn.Module) -> Iterator[None]:
+    """Without this, recomputing a block would count its batch twice in the running statistics."""
+    norms = [module for module in block.modules() if isinstance(module, _BatchNorm)]
+    tracked = [norm.track_running_stats for norm in norms]
+    try:
+        for norm in norms:
+            norm.track_running_stats = False
+        yield
+    finally:
+        for norm, value in zip(norms, tracked):
+            norm.track_running_stats = value

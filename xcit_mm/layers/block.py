@@ -1,0 +1,61 @@
+"""One XCiT layer: XCA, then LPI, then an MLP (arXiv 2106.09681, figure 1)."""
+from __future__ import annotations
+
+import torch
+from mmcv.cnn.bricks import DropPath
+from torch import Tensor, nn
+
+from .cross_covariance_attention import CrossCovarianceAttention
+from .local_patch_interaction import LocalPatchInteraction
+
+MLP_RATIO = 4
+LAYER_NORM_EPS = 1e-6
+
+
+class MLP(nn.Module):
+    """Linear, GELU, linear, with a hidden width of ``MLP_RATIO * embed_dim``: (B, N, C) -> (B, N, C)."""
+
+    def __init__(self, embed_dim: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(embed_dim, MLP_RATIO * embed_dim)
+        self.act = nn.GELU()
+        self.fc2 = nn.Linear(MLP_RATIO * embed_dim, embed_dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(self.act(self.fc1(x)))
+
+
+class XCiTBlock(nn.Module):
+    """Three residual branches, each normalised before and scaled per channel after.
+
+    The published weights number norms and scales in another order than they run: 1 is XCA's,
+    3 LPI's and 2 the MLP's. These names are kept so that the weights load as they are.
+
+    Args:
+        embed_dim: channels C of a token.
+        num_heads: attention heads.
+        layer_scale_init: initial value of the three scales.
+        drop_path_rate: probability of skipping a branch, per image, in training.
+        norm_cfg: MM config of LPI's norm.
+
+    Shape:
+        (B, N, C) with N = height * width in row-major order -> (B, N, C)
+    """
+
+    def __init__(self, embed_dim: int, num_heads: int, layer_scale_init: float, drop_path_rate: float,
+                 norm_cfg: dict) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(embed_dim, eps=LAYER_NORM_EPS)
+        self.attn = CrossCovarianceAttention(embed_dim, num_heads)
+        self.norm3 = nn.LayerNorm(embed_dim, eps=LAYER_NORM_EPS)
+        self.local_mp = LocalPatchInteraction(embed_dim, norm_cfg)
+        self.norm2 = nn.LayerNorm(embed_dim, eps=LAYER_NORM_EPS)
+        self.mlp = MLP(embed_dim)
+        self.gamma1, self.gamma3, self.gamma2 = (
+            nn.Parameter(torch.full((embed_dim, ), layer_scale_init)) for _ in range(3))
+        self.drop_path = DropPath(drop_path_rate)
+
+    def forward(self, x: Tensor, height: int, width: int) -> Tensor:
+        x = x + self.drop_path(self.gamma1 * self.attn(self.norm1(x)))
+        x = x + self.drop_path(self.gamma3 * self.local_mp(self.norm3(x), height, width))
+        return x + self.drop_path(self.gamma2 * self.mlp(self.norm2(x)))

@@ -1,0 +1,51 @@
+"""From maps at the patch stride to the strides that dense heads expect, by one rule."""
+from __future__ import annotations
+
+import torch.nn.functional as F
+from mmcv.cnn import build_norm_layer
+from torch import Tensor, nn
+
+PYRAMID_STRIDES = (4, 8, 16, 32)  # pixels, finest first
+
+
+class MaxPool(nn.Module):
+    """Max pooling with kernel and stride ``factor`` that never pools a side away.
+
+    Shape:
+        (B, C, H, W) -> (B, C, max(H // factor, 1), max(W // factor, 1))
+    """
+
+    def __init__(self, factor: int) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.max_pool2d(x, kernel_size=[min(self.factor, side) for side in x.shape[-2:]])
+
+    def extra_repr(self) -> str:
+        return f'factor={self.factor}'
+
+
+def build_resampler(channels: int, in_stride: int, out_stride: int, norm_cfg: dict) -> nn.Module:
+    """Resample a map from one power-of-two stride to another.
+
+    Coarser: one max pooling. Same: the identity. Finer: a 2x2 transposed convolution for each factor
+    of two, with norm and GELU between them. For patches of 16 and 8 px these are the ``fpn1 … fpn4``
+    of the authors' dense backbone.
+
+    Args:
+        channels: C, of input and output.
+        in_stride, out_stride: pixels of the image per pixel of the map.
+        norm_cfg: MM config of the norm.
+
+    Shape:
+        (B, C, H, W) -> (B, C, H in_stride / out_stride, W in_stride / out_stride), rounded down, at least 1
+    """
+    if out_stride > in_stride:
+        return MaxPool(out_stride // in_stride)
+    layers: list[nn.Module] = []
+    for _ in range((in_stride // out_stride).bit_length() - 1):
+        if layers:
+            layers += [build_norm_layer(norm_cfg, channels)[1], nn.GELU()]
+        layers.append(nn.ConvTranspose2d(channels, channels, kernel_size=2, stride=2))
+    return nn.Sequential(*layers) if layers else nn.Identity()

@@ -1,0 +1,32 @@
+"""Local patch interaction, LPI (arXiv 2106.09681, section 3.3)."""
+from __future__ import annotations
+
+from mmcv.cnn import build_norm_layer
+from torch import Tensor, nn
+
+
+class LocalPatchInteraction(nn.Module):
+    """Two depthwise 3x3 convolutions with GELU and a norm between them.
+
+    XCA exchanges nothing between tokens but a C x C sum; here neighbours meet.
+
+    Args:
+        embed_dim: channels C of a token.
+        norm_cfg: MM config of the norm.
+
+    Shape:
+        (B, N, C) with N = height * width in row-major order -> (B, N, C)
+    """
+
+    def __init__(self, embed_dim: int, norm_cfg: dict) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(embed_dim, embed_dim, 3, padding=1, groups=embed_dim)
+        self.act = nn.GELU()
+        self.bn = build_norm_layer(norm_cfg, embed_dim)[1]
+        self.conv2 = nn.Conv2d(embed_dim, embed_dim, 3, padding=1, groups=embed_dim)
+
+    def forward(self, x: Tensor, height: int, width: int) -> Tensor:
+        # (B, N, C) -> (B, C, height, width), a channels-last view: nothing is copied.
+        x = x.unflatten(1, (height, width)).permute(0, 3, 1, 2)
+        x = self.conv2(self.bn(self.act(self.conv1(x))))
+        return x.flatten(2).transpose(1, 2)  # back to (B, N, C)

@@ -1,0 +1,38 @@
+"""The convolutional stem (arXiv 2106.09681, section 3.3 and appendix)."""
+from __future__ import annotations
+
+import torch
+from mmcv.cnn import build_norm_layer
+from torch import Tensor, nn
+
+
+class PatchEmbedding(nn.Module):
+    """log2(patch) stages of 3x3 convolution with stride 2, norm, and GELU between stages.
+
+    The width doubles from stage to stage and ends at ``embed_dim``.
+
+    Args:
+        embed_dim: channels C of a token.
+        patch_size: total stride, a power of two.
+        norm_cfg: MM config of the norm after each convolution.
+
+    Shape:
+        (B, 3, H, W) -> (B, C, ceil(H / patch), ceil(W / patch)), in channels-last memory.
+    """
+
+    def __init__(self, embed_dim: int, patch_size: int, norm_cfg: dict) -> None:
+        super().__init__()
+        num_stages = patch_size.bit_length() - 1
+        widths = [3] + [embed_dim >> (num_stages - 1 - i) for i in range(num_stages)]
+        layers: list[nn.Module] = []
+        for in_channels, out_channels in zip(widths[:-1], widths[1:]):
+            # Published names: proj.0.0 is a convolution, proj.0.1 its norm, proj.1 a GELU, ...
+            layers.append(nn.Sequential(
+                nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=1, bias=False),
+                build_norm_layer(norm_cfg, out_channels)[1]))
+            layers.append(nn.GELU())
+        self.proj = nn.Sequential(*layers[:-1])
+
+    def forward(self, image: Tensor) -> Tensor:
+        # Converting the 3-channel image is cheap, and makes (B, N, C) tokens a view of the result.
+        return self.proj(image.contiguous(memory_format=torch.channels_last))

@@ -1,0 +1,86 @@
+"""The size table of XCiT (arXiv 2106.09681, table 2), and names such as ``small_12_p16``."""
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+# name -> (embed dim, depth, heads)
+SIZES = {
+    'nano_12': (128, 12, 4),
+    'tiny_12': (192, 12, 4),
+    'small_12': (384, 12, 8),
+    'tiny_24': (192, 24, 4),
+    'small_24': (384, 24, 8),
+    'medium_24': (512, 24, 8),
+    'large_24': (768, 24, 16),
+}
+PATCH_SIZES = (16, 8)
+ARCHITECTURES = tuple(f'{size}_p{patch}' for size in SIZES for patch in PATCH_SIZES)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The sizes of one XCiT; everything else follows from them.
+
+    Attributes:
+        embed_dim: width C of a token, a multiple of ``num_heads`` and of 2^(stem stages - 1).
+        depth: number of blocks.
+        num_heads: attention heads H; each attends over ``embed_dim // num_heads`` channels.
+        patch_size: pixels along a side of a token, a power of two of at least 2.
+
+    Raises:
+        ValueError: sizes that do not fit each other.
+    """
+    embed_dim: int
+    depth: int
+    num_heads: int
+    patch_size: int
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ValueError(f'{field.name} must be a positive integer, but is {value!r}')
+        if self.patch_size < 2 or self.patch_size & (self.patch_size - 1):
+            raise ValueError(f'patch_size must be a power of two, 2 or more, but is {self.patch_size}')
+        if self.embed_dim % self.num_heads:
+            raise ValueError(
+                f'embed_dim ({self.embed_dim}) must be a multiple of num_heads ({self.num_heads})')
+        if self.embed_dim % (self.patch_size // 2):
+            raise ValueError(
+                f'embed_dim ({self.embed_dim}) must be a multiple of {self.patch_size // 2}: '
+                f'the stem of a {self.patch_size} px patch doubles its width up to it')
+
+    @property
+    def layer_scale_init(self) -> float:
+        """Initial layer scale: 1 for the 12-block models, 1e-5 for the deep ones (paper, section 4)."""
+        return 1.0 if self.depth <= 12 else 1e-5
+
+    @property
+    def out_indices(self) -> tuple[int, ...]:
+        """The blocks (0-based) whose outputs feed a pyramid: at 1/3, 1/2, 2/3 and all of the depth."""
+        return tuple(max(round(self.depth * share), 1) - 1 for share in (1 / 3, 1 / 2, 2 / 3, 1))
+
+
+def get_variant(arch: str | Mapping) -> Variant:
+    """Look up a published name, or check a mapping of sizes.
+
+    Args:
+        arch: one of ``ARCHITECTURES``, e.g. ``'small_12_p16'``, or a mapping with exactly the keys
+            ``embed_dim``, ``depth``, ``num_heads`` and ``patch_size``.
+
+    Raises:
+        ValueError: an unknown name, a missing or unknown key, or sizes that do not fit each other.
+    """
+    if isinstance(arch, Mapping):
+        names = [field.name for field in fields(Variant)]
+        if set(arch) != set(names):
+            raise ValueError(f'arch needs exactly the keys {", ".join(names)}, but has '
+                             f'{", ".join(map(str, arch)) or "none"}')
+        return Variant(**arch)
+    match = re.fullmatch(r'(?P<size>\w+)_p(?P<patch>\d+)', str(arch))
+    if arch not in ARCHITECTURES or match is None:
+        raise ValueError(f'unknown XCiT arch {arch!r}; choose from {", ".join(ARCHITECTURES)}, '
+                         'or give a dict of sizes')
+    return Variant(*SIZES[match['size']], patch_size=int(match['patch']))
