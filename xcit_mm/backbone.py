@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
+from . import checkpoints
 from .layers import PYRAMID_STRIDES, PatchEmbedding, PositionalEncoding, XCiTBlock, build_resampler
 from .variants import get_variant
 
@@ -34,7 +35,9 @@ class XCiT(BaseModule):
         norm_eval: keep batch norms in eval mode while training.
         pyramid: resample the four maps to strides 4, 8, 16 and 32; without it, all are at the
             patch stride.
-        init_cfg: MMEngine initialisation config. Default: truncated normal (std 0.02) linear layers.
+        init_cfg: MMEngine initialisation config. ``dict(type='Pretrained', checkpoint=...)`` takes
+            the authors' dense backbones and classifiers as they are, and refuses what does not fit.
+            Default: truncated normal (std 0.02) linear layers.
 
     Attributes:
         out_channels: channels of each returned map.
@@ -102,6 +105,17 @@ class XCiT(BaseModule):
             self.get_submodule(f'fpn{level}')(taps[index])
             for level, index in enumerate(self.out_indices, start=1))
 
+    def init_weights(self) -> None:
+        """Initialise as ``init_cfg`` says; MMEngine's runner calls this before training.
+
+        Raises:
+            InputError: pretrained weights that are not there, or do not fit this architecture.
+        """
+        if isinstance(self.init_cfg, Mapping) and self.init_cfg['type'] == 'Pretrained':
+            checkpoints.load_backbone(self, self.init_cfg['checkpoint'])
+        else:
+            super().init_weights()
+
     def train(self, mode: bool = True) -> XCiT:
         """Set the training mode; frozen stages, and norms under ``norm_eval``, stay in eval mode."""
         super().train(mode)
@@ -144,11 +158,12 @@ def _checkpoint_contexts(block: nn.Module) -> tuple:
 def _keep_running_statistics(block: nn.Module) -> Iterator[None]:
     """Without this, recomputing a block would count its batch twice in the running statistics."""
     norms = [module for module in block.modules() if isinstance(module, _BatchNorm)]
-    tracked = [norm.track_running_stats for norm in norms]
+    before = [(norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]
     try:
         for norm in norms:
-            norm.track_running_stats = False
+            norm.momentum = 0.0
         yield
     finally:
-        for norm, value in zip(norms, tracked):
-            norm.track_running_stats = value
+        for norm, (momentum, num_batches_tracked) in zip(norms, before):
+            norm.momentum = momentum
+            norm.num_batches_tracked.copy_(num_batches_tracked)

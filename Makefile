@@ -1,0 +1,49 @@
+# The two commands of the README are `make demo` and `make test`; both make .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := work_dirs/xcit_upernet_digits
+
+.PHONY: setup demo test test-fast lint wheel clean
+
+setup: $(VENV)/.installed
+
+# torch comes first, in the version that CI tests; without it, other packages pull in the newest build.
+$(VENV)/.installed: setup.py constraints.txt
+	@echo "==> installing into $(VENV) (one to three minutes)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[onedl,dev]'
+	@touch $@
+
+demo: setup
+	@echo "==> 1/4 composing the digits data set"
+	$(BIN)/python tools/prepare_dataset.py digits
+	@echo "==> 2/4 training (about eight minutes on 2 cores)"
+	$(BIN)/python tools/train.py configs/xcit_upernet_digits.py --work-dir $(RUN)
+	@echo "==> 3/4 evaluating on held-out scenes"
+	$(BIN)/python tools/test.py configs/xcit_upernet_digits.py "$$(cat $(RUN)/last_checkpoint)" --work-dir $(RUN)
+	@echo "==> 4/4 drawing"
+	$(BIN)/python tools/infer.py configs/xcit_upernet_digits.py "$$(cat $(RUN)/last_checkpoint)" \
+	  data/digits/images/val --out $(RUN)/pictures
+	$(BIN)/python tools/plot_training.py $(RUN) --out $(RUN)/learning_curve.png
+	@echo "overlays: $(RUN)/pictures   learning curve: $(RUN)/learning_curve.png"
+
+test: setup
+	@echo "==> the whole test suite"
+	$(BIN)/python -m pytest
+
+test-fast: setup
+	$(BIN)/python -m pytest -m 'not slow'
+
+lint: setup
+	$(BIN)/ruff check .
+
+wheel: setup
+	rm -rf build dist
+	$(BIN)/python -m build --quiet
+	$(BIN)/python tests/check_wheel.py dist/*.whl
+
+clean:
+	rm -rf build dist work_dirs outputs

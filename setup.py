@@ -1,0 +1,47 @@
+"""Packaging. Configs and tools go to ``xcit_mm/.mim`` of an installed package, where MIM looks for them."""
+import re
+import shutil
+from pathlib import Path
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+HERE = Path(__file__).resolve().parent
+
+
+class BuildWithMim(build_py):
+    """Add ``configs/`` and ``tools/`` to a built package; an editable one has them beside it."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            for folder in ('configs', 'tools'):
+                shutil.copytree(HERE / folder, Path(self.build_lib, 'xcit_mm', '.mim', folder),
+                                dirs_exist_ok=True, ignore=shutil.ignore_patterns('__pycache__'))
+
+
+VERSION = re.search(r"__version__ = '(.+)'", (HERE / 'xcit_mm/__init__.py').read_text())[1]
+DIGITS = ['scikit-learn>=1.3', 'scikit-image>=0.22', 'opencv-python>=4.8']
+
+setup(
+    name='xcit_mm',
+    version=VERSION,
+    description='XCiT, the cross-covariance image transformer, as a backbone for MMSegmentation and MMDetection',
+    long_description=(HERE / 'README.md').read_text(),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    python_requires='>=3.10',
+    packages=find_packages(include=['xcit_mm', 'xcit_mm.*']),
+    install_requires=['torch>=2.5', 'numpy>=1.24', 'pillow>=10.1', 'rich>=13'],
+    # The two MM families share their import names: install one of them.
+    extras_require={
+        'onedl': ['onedl-mmengine>=0.10.12', 'onedl-mmcv>=2.3.6', 'onedl-mmsegmentation>=1.4.2'],
+        'onedl-det': ['onedl-mmdetection>=3.5.1'],
+        'openmmlab': ['mmengine>=0.10.7', 'mmcv>=2.1.0', 'mmsegmentation>=1.2.2'],
+        'openmmlab-det': ['mmdet>=3.3.0'],
+        'digits': DIGITS,
+        'export': ['onnx>=1.16', 'onnxruntime>=1.18', 'onnxscript>=0.2'],
+        'dev': [*DIGITS, 'build>=1.2', 'matplotlib>=3.8', 'pytest>=8', 'ruff>=0.6'],
+    },
+    cmdclass={'build_py': BuildWithMim},
+)

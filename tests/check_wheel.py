@@ -1,0 +1,21 @@
+"""Fail unless a built wheel holds the package, its configs and its tools, and nothing else."""
+import sys
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main(wheel: str) -> None:
+    held = {name for name in zipfile.ZipFile(wheel).namelist() if '.dist-info/' not in name}
+    package = {str(path.relative_to(ROOT)) for path in (ROOT / 'xcit_mm').rglob('*.py')}
+    extra = {f'xcit_mm/.mim/{path.relative_to(ROOT)}'
+             for folder in ('configs', 'tools') for path in (ROOT / folder).rglob('*.py')}
+    wanted = package | extra
+    if held != wanted:
+        sys.exit(f'{wheel}: missing {sorted(wanted - held)}, unexpected {sorted(held - wanted)}')
+    print(f'{wheel}: {len(held)} files, as wanted')
+
+
+if __name__ == '__main__':
+    main(sys.argv[1])

@@ -1,0 +1,142 @@
+import subprocess
+import sys
+
+import golden
+import numpy as np
+import pytest
+import torch
+from mmengine.registry import MODELS
+
+from xcit_mm import XCiT
+from xcit_mm.variants import ARCHITECTURES
+
+TINY = dict(embed_dim=16, depth=2, num_heads=2, patch_size=8)
+
+
+def relative_error(actual, expected):
+    return np.linalg.norm(actual.detach().numpy() - expected) / np.linalg.norm(expected)
+
+
+@pytest.mark.parametrize('stem', golden.CASES)
+def test_matches_the_authors_backbone(stem):
+    arch, state_dict, image, seed, expected = golden.load_case(stem)
+    model = XCiT(arch).eval()
+    model.load_state_dict(state_dict)
+    levels = model(image.requires_grad_())
+    if 'loss' not in expected:
+        errors = [relative_error(level, expected[f'level{i}']) for i, level in enumerate(levels)]
+        assert len(errors) == 4 and max(errors) < 1e-5
+        return
+    loss = sum((level * golden.make_input(seed + 1 + i, level.shape)).mean() for i, level in enumerate(levels))
+    loss.backward()
+    assert abs(loss.item() - expected['loss']) < 1e-5 * abs(expected['loss'])
+    assert relative_error(image.grad, expected['grad_input']) < 1e-4
+    for name, parameter in model.named_parameters():
+        norm = expected[f'gradnorm/{name}']
+        assert abs(parameter.grad.norm().item() - norm) < 1e-4 * norm, name
+
+
+@pytest.mark.parametrize('arch, millions', [
+    ('nano_12_p16', 2.72), ('nano_12_p8', 2.59), ('tiny_12_p16', 6.08), ('tiny_12_p8', 5.77),
+    ('small_12_p16', 24.09), ('small_12_p8', 22.87), ('tiny_24_p16', 11.48), ('tiny_24_p8', 11.17),
+    ('small_24_p16', 45.51), ('small_24_p8', 44.28), ('medium_24_p16', 80.72), ('medium_24_p8', 78.55),
+    ('large_24_p16', 181.23), ('large_24_p8', 176.34)])
+def test_published_parameter_counts(arch, millions):
+    with torch.device('meta'):
+        model = XCiT(arch)
+    assert sum(p.numel() for p in model.parameters()) / 1e6 == pytest.approx(millions, abs=0.006)
+
+
+def test_every_architecture_is_counted():
+    assert len(ARCHITECTURES) == 14
+
+
+@pytest.mark.parametrize('patch_size', [8, 16])
+@pytest.mark.parametrize('pyramid', [True, False])
+@pytest.mark.parametrize('size', [(64, 64), (64, 96), (50, 71), (16, 16), (17, 200)])
+def test_maps_are_as_described(patch_size, pyramid, size):
+    model = XCiT(TINY | dict(patch_size=patch_size), pyramid=pyramid).eval()
+    levels = model(torch.randn(2, 3, *size))
+    assert len(levels) == len(model.out_strides) == len(model.out_channels)
+    tokens = [-(-side // patch_size) for side in size]
+    for level, channels, stride in zip(levels, model.out_channels, model.out_strides):
+        assert level.shape == (2, channels, *(max(side * patch_size // stride, 1) for side in tokens))
+        assert level.isfinite().all()
+
+
+@pytest.mark.parametrize('pyramid', [True, False])
+@pytest.mark.parametrize('out_indices', [None, (0, 0, 0, 0)])
+def test_every_parameter_gets_a_gradient(pyramid, out_indices):
+    model = XCiT(TINY, pyramid=pyramid, out_indices=out_indices)
+    sum((level * torch.randn_like(level)).sum() for level in model(torch.randn(2, 3, 64, 64))).backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+def test_checkpointing_changes_nothing():
+    plain, recomputed = XCiT(TINY), XCiT(TINY, with_cp=True)
+    recomputed.load_state_dict(plain.state_dict())
+    image = torch.randn(2, 3, 64, 64)
+    for model in (plain, recomputed):
+        sum(level.square().mean() for level in model(image)).backward()
+    for one, other in zip(plain.parameters(), recomputed.parameters()):
+        torch.testing.assert_close(one.grad, other.grad)
+    for (name, one), other in zip(plain.named_buffers(), recomputed.buffers()):
+        torch.testing.assert_close(one, other, msg=name)  # running statistics count a batch once
+
+
+def test_frozen_stages_stay_as_they_are():
+    model = XCiT(TINY, frozen_stages=1).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
+    sum(level.square().mean() for level in model(torch.randn(2, 3, 64, 64))).backward()
+    optimizer.step()
+    changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    frozen = ('patch_embed.', 'pos_embeder.', 'blocks.0.')
+    assert changed and not any(name.startswith(frozen) for name in changed)
+    assert any(name.startswith('blocks.1.') for name in changed)
+
+
+def test_norm_eval_keeps_running_statistics():
+    model = XCiT(TINY, norm_eval=True).train()
+    before = {name: value.clone() for name, value in model.named_buffers()}
+    model(torch.randn(2, 3, 64, 64))
+    assert before and all(torch.equal(value, before[name]) for name, value in model.named_buffers())
+
+
+def test_drop_path_acts_in_training_only():
+    model = XCiT(TINY, drop_path_rate=0.5, norm_eval=True)
+    image = torch.randn(2, 3, 64, 64)
+    assert not torch.equal(model(image)[0], model(image)[0])
+    model.eval()
+    assert torch.equal(model(image)[0], model(image)[0])
+
+
+@pytest.mark.parametrize('arguments, words', [
+    (dict(arch='small_13_p16'), ['small_13_p16', 'small_12_p16']),
+    (dict(arch=dict(depth=2)), ['embed_dim', 'num_heads']),
+    (dict(arch=TINY | dict(num_heads=3)), ['16', '3']),
+    (dict(arch=TINY | dict(patch_size=12)), ['power of two', '12']),
+    (dict(arch=TINY, out_indices=(0, 1, 2, 3)), ['0 … 1']),
+    (dict(arch=TINY, out_indices=(0, 1)), ['pyramid=False']),
+    (dict(arch=TINY, frozen_stages=3), ['frozen_stages', '2']),
+])
+def test_bad_arguments_are_named(arguments, words):
+    with pytest.raises(ValueError) as error:
+        XCiT(**arguments)
+    assert all(word in str(error.value) for word in words)
+
+
+@pytest.mark.parametrize('scope', ['mmseg', 'mmdet'])
+def test_resolves_from_the_scopes_of_the_family(scope):
+    pytest.importorskip(f'{scope}.registry', reason=f'{scope} is not installed')
+    if scope == 'mmdet':
+        pytest.importorskip('mmcv._ext', reason='mmdet needs the compiled ops of mmcv')
+    child = MODELS._search_child(scope)
+    assert child.get('XCiT') is XCiT
+    assert isinstance(child.build(dict(type='XCiT', arch=TINY)), XCiT)
+
+
+def test_needs_no_downstream_package():
+    code = 'import sys, xcit_mm; sys.exit(any(m in sys.modules for m in ("mmseg", "mmdet")))'
+    assert subprocess.run([sys.executable, '-c', code]).returncode == 0

@@ -1,0 +1,34 @@
+"""Segment images: a PNG of class indices and an overlay with a legend for each."""
+import argparse
+import sys
+from pathlib import Path
+
+from rich.progress import track
+
+from xcit_mm.apis import inference_segmentor, init_model, read_image
+from xcit_mm.errors import InputError
+from xcit_mm.predictions import find_images, write_segmentation
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint of a training, or a state dict')
+    parser.add_argument('inputs', nargs='+', metavar='IMAGE_OR_FOLDER')
+    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder for the results')
+    parser.add_argument('--device', default='cpu', help='e.g. cuda:0 (default: cpu)')
+    args = parser.parse_args()
+    images = find_images(args.inputs)
+    model = init_model(args.config, args.checkpoint, args.device)
+    for path in track(images, description='segmenting'):
+        image = read_image(path)
+        labels = inference_segmentor(model, image).pred_sem_seg.data[0].cpu().numpy()
+        write_segmentation(args.out, path.stem, image, labels, model.dataset_meta)
+    print(f'{len(images)} image(s): results in {args.out}')
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f'error: {error}')

@@ -1,0 +1,24 @@
+"""Draw the loss and the validation metric of a training from its work directory."""
+import argparse
+import sys
+from pathlib import Path
+
+from xcit_mm.errors import InputError
+from xcit_mm.training_log import plot, read_latest
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('work_dir', type=Path, help='folder of a training')
+    parser.add_argument('--metric', default='mIoU', help='validation metric (default: mIoU)')
+    parser.add_argument('--out', type=Path, required=True, metavar='PNG', help='picture to write')
+    args = parser.parse_args()
+    plot(read_latest(args.work_dir), args.metric, args.out)
+    print(f'learning curve: {args.out}')
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f'error: {error}')

@@ -1,0 +1,23 @@
+"""Prepare a data set: ``python tools/prepare_dataset.py digits``."""
+import argparse
+import sys
+
+from xcit_mm.datasets import digits
+from xcit_mm.errors import InputError
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('name', choices=['digits'], help='data set')
+    parser.add_argument('--root', help='folder to make (default: data/NAME)')
+    args = parser.parse_args()
+    root = args.root or f'data/{args.name}'
+    written = digits.prepare(root)
+    print(f'{args.name}: {"written to" if written else "already in"} {root}')
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f'error: {error}')

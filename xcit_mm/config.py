@@ -1,0 +1,75 @@
+"""Reading a config as the command-line tools do, and finding out early that its data are missing."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from mmengine.config import Config
+
+from .errors import InputError
+
+
+def load_config(path: str | Path, options: dict | None = None, work_dir: str | None = None) -> Config:
+    """Read a config file and apply what the command line overrides.
+
+    Args:
+        path: config file.
+        options: dotted keys and values, as ``--cfg-options`` gives them. ``data_root`` moves every
+            path of the config that began with the old ``data_root``.
+        work_dir: default: the config's own, else ``work_dirs/<config name>``.
+
+    Raises:
+        InputError: there is no such file.
+    """
+    if not Path(path).is_file():
+        raise InputError(f'no config file {path}')
+    config = Config.fromfile(path)
+    options = dict(options or {})
+    old_root, new_root = config.get('data_root'), options.get('data_root')
+    config.merge_from_dict(options)
+    if old_root and new_root:
+        config._cfg_dict = type(config._cfg_dict)(_relocate(config._cfg_dict.to_dict(), old_root, new_root))
+    config.work_dir = work_dir or config.get('work_dir') or str(Path('work_dirs') / Path(path).stem)
+    return config
+
+
+def require_data(config: Config, splits: tuple[str, ...]) -> None:
+    """Check that the folders and annotation files of some data loaders exist.
+
+    Args:
+        config: as ``load_config`` returns it.
+        splits: of ``'train'``, ``'val'`` and ``'test'``.
+
+    Raises:
+        InputError: a path is missing; the message names it and the command that prepares it.
+    """
+    for split in splits:
+        for path in _dataset_paths(config.get(f'{split}_dataloader') or {}):
+            if not path.exists():
+                preparation = config.get('data_preparation')
+                hint = f'prepare it with: {preparation}' if preparation else 'set the data_root of the config'
+                raise InputError(f'no {split} data in {path.absolute()}; {hint} '
+                                 '(or point to them: --cfg-options data_root=FOLDER)')
+
+
+def _dataset_paths(node: object) -> Iterator[Path]:
+    """The paths of every data set in a (nested) data loader config."""
+    if isinstance(node, dict):
+        prefixes = node.get('data_prefix') or {}
+        for name in [*prefixes.values(), node.get('ann_file')]:
+            if name:
+                yield Path(node.get('data_root') or '', name)
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
+        for child in node:
+            yield from _dataset_paths(child)
+
+
+def _relocate(node: object, old_root: str, new_root: str) -> object:
+    if isinstance(node, dict):
+        return {key: _relocate(value, old_root, new_root) for key, value in node.items()}
+    if isinstance(node, (list, tuple)):
+        return type(node)(_relocate(value, old_root, new_root) for value in node)
+    if isinstance(node, str) and (node == old_root or node.startswith(old_root.rstrip('/') + '/')):
+        return new_root.rstrip('/') + node[len(old_root.rstrip('/')):]
+    return node
