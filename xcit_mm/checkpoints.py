@@ -123,6 +123,6 @@ def _allowed_classes() -> list:
 
 def _get_statistic(owner: object, name: str) -> object:
     """Stand in for ``getattr``, by which a HistoryBuffer pickles its methods, and allow nothing else."""
-    if owner is HistoryBuffer or isinstance(owner, HistoryBuffer):
+    if (owner is HistoryBuffer or isinstance(owner, HistoryBuffer)) and not name.startswith('__'):
         return getattr(owner, name)
     raise pickle.UnpicklingError('Unsupported global: GLOBAL builtins.getattr')

@@ -28,7 +28,7 @@ def load_config(path: str | Path, options: dict | None = None, work_dir: str | N
     old_root, new_root = config.get('data_root'), options.get('data_root')
     config.merge_from_dict(options)
     if old_root and new_root:
-        config._cfg_dict = type(config._cfg_dict)(_relocate(config._cfg_dict.to_dict(), old_root, new_root))
+        config.merge_from_dict(_relocate(config.to_dict(), old_root, new_root))
     config.work_dir = work_dir or config.get('work_dir') or str(Path('work_dirs') / Path(path).stem)
     return config
 

@@ -24,8 +24,8 @@ CLASSES = ('background', *'0123456789')
 SPLITS = ('train', 'val')
 NUM_SCENES = dict(train=4000, val=200)
 SCENE_SIZE = 128  # pixels along a side
-DIGITS_PER_SCENE = (2, 6)  # at least, at most
-DIGIT_SIZE = (28, 64)  # pixels along a side
+DIGITS_PER_SCENE = (4, 9)  # at least, at most, as far as they find room
+DIGIT_SIZE = (28, 56)  # pixels along a side
 MIN_CONTRAST = 70  # grey levels of 255 between ink and what lies below it
 FIRST_HELD_OUT_SCAN = 1347  # scans come writer by writer, so the last quarter has other hands
 PHOTOGRAPHS = dict(

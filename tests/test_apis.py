@@ -1,0 +1,84 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+
+from xcit_mm.apis import inference_segmentor, init_model
+from xcit_mm.errors import InputError
+
+CONFIG = Path(__file__).resolve().parents[1] / 'configs/xcit_upernet_digits.py'
+
+
+@pytest.fixture(scope='module')
+def model():
+    return init_model(CONFIG)
+
+
+@pytest.fixture
+def image_file(tmp_path):
+    path = tmp_path / 'photo.png'
+    cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 255, (50, 71, 3), dtype=np.uint8))
+    return path
+
+
+def test_result_has_the_size_of_the_image(model, image_file):
+    sample = inference_segmentor(model, image_file)
+    assert sample.pred_sem_seg.data.shape == (1, 50, 71)
+    assert sample.seg_logits.data.shape == (11, 50, 71)
+    assert torch.equal(sample.seg_logits.data.argmax(0), sample.pred_sem_seg.data[0])
+
+
+def test_resized_test_images_come_back_at_their_own_size(image_file):
+    config = Config.fromfile(CONFIG)
+    pipeline = config.test_dataloader.dataset.pipeline
+    config.test_dataloader.dataset.pipeline = [
+        pipeline[0], dict(type='Resize', scale=(128, 96), keep_ratio=True), *pipeline[1:]]
+    assert inference_segmentor(init_model(config), image_file).pred_sem_seg.data.shape == (1, 50, 71)
+
+
+def test_paths_arrays_and_lists_agree(model, image_file):
+    array = cv2.imread(str(image_file))
+    by_path = inference_segmentor(model, str(image_file))
+    by_array, again = inference_segmentor(model, [array, image_file])
+    for other in (by_array, again):
+        assert torch.equal(by_path.seg_logits.data, other.seg_logits.data)
+    small = inference_segmentor(model, [array, array[:32, :40]])
+    assert small[1].pred_sem_seg.data.shape == (1, 32, 40)
+
+
+def test_grey_arrays_are_welcome(model):
+    grey = np.zeros((32, 40), np.uint8)
+    assert inference_segmentor(model, grey).pred_sem_seg.data.shape == (1, 32, 40)
+
+
+@pytest.mark.parametrize('wrapped', [True, False])
+def test_loads_checkpoints_and_raw_state_dicts(model, tmp_path, image_file, wrapped):
+    weights = model.state_dict()
+    torch.save(dict(state_dict=weights, meta=dict()) if wrapped else weights, tmp_path / 'weights.pth')
+    loaded = init_model(str(CONFIG), tmp_path / 'weights.pth')
+    assert loaded.dataset_meta['classes'][1] == '0' and len(loaded.dataset_meta['palette']) == 11
+    assert torch.equal(inference_segmentor(model, image_file).seg_logits.data,
+                       inference_segmentor(loaded, image_file).seg_logits.data)
+
+
+@pytest.mark.parametrize('image, words', [
+    ('nowhere.png', 'no image file nowhere.png'),
+    (CONFIG, 'not an image'),
+    (np.zeros((8, 8, 2), np.uint8), r'\(8, 8, 2\)'),
+    (np.zeros((8, 8, 3), np.float32), 'float32'),
+    ([], 'empty'),
+    (None, 'NoneType'),
+])
+def test_what_cannot_be_segmented_is_named(model, image, words):
+    with pytest.raises(InputError, match=words):
+        inference_segmentor(model, image)
+
+
+def test_missing_files_are_named(tmp_path):
+    with pytest.raises(InputError, match='no config file'):
+        init_model(tmp_path / 'config.py')
+    with pytest.raises(InputError, match='no checkpoint file'):
+        init_model(CONFIG, tmp_path / 'weights.pth')

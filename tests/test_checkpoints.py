@@ -1,0 +1,102 @@
+import argparse
+import os
+
+import golden
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+
+from xcit_mm import XCiT, checkpoints
+from xcit_mm.errors import InputError
+
+TINY = dict(embed_dim=16, depth=2, num_heads=2, patch_size=8)
+
+
+class Malicious:
+
+    def __reduce__(self):
+        return os.system, ('touch executed', )
+
+
+class MaliciousGetattr:
+
+    def __reduce__(self):
+        return getattr, (torch.Tensor, 'share_memory_')
+
+
+def save(path, content):
+    torch.save(content, path)
+    return path
+
+
+def test_reads_training_state_without_running_code(tmp_path):
+    buffer = HistoryBuffer()
+    buffer.update(1.5)
+    weights = dict(weight=torch.ones(2))
+    path = save(tmp_path / 'epoch_1.pth', dict(
+        state_dict=weights, message_hub=dict(log=buffer), args=argparse.Namespace(lr=1)))
+    content = checkpoints.read(path)
+    assert content['message_hub']['log'].current() == 1.5
+    assert torch.equal(checkpoints.get_state_dict(content)['weight'], weights['weight'])
+
+
+@pytest.mark.parametrize('payload', [Malicious(), dict(state_dict=dict(), x=Malicious()), MaliciousGetattr()])
+def test_refuses_to_run_code(tmp_path, monkeypatch, payload):
+    path = save(tmp_path / 'bad.pth', payload)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match='refused to load .*bad.pth.*could run code'):
+        checkpoints.read(path)
+    assert not (tmp_path / 'executed').exists()
+
+
+@pytest.mark.parametrize('content', [b'', b'not a checkpoint\n', b'PK\x03\x04 truncated', {}, [1, 2]])
+def test_names_a_file_that_is_no_checkpoint(tmp_path, content):
+    path = tmp_path / 'odd.pth'
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        save(path, content)
+    with pytest.raises(InputError, match='odd.pth') as error:
+        checkpoints.read(path)
+    assert '\n' not in str(error.value)
+
+
+def test_names_a_truncated_checkpoint_and_a_missing_one(tmp_path):
+    path = save(tmp_path / 'cut.pth', XCiT(TINY).state_dict())
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(InputError, match='cut.pth'):
+        checkpoints.read(path)
+    with pytest.raises(InputError, match='no checkpoint file .*none.pth'):
+        checkpoints.read(tmp_path / 'none.pth')
+
+
+def test_a_classifier_of_the_authors_initialises_a_backbone(tmp_path):
+    arch, weights, *_ = golden.load_case('nano_12_p16-1x3x64x96-seed11')
+    dense = {key: value for key, value in weights.items() if not key.startswith('fpn')}
+    classifier = dense | {'cls_token': torch.ones(1, 1, 128), 'cls_attn_blocks.0.gamma1': torch.ones(128),
+                          'norm.weight': torch.ones(128), 'head.bias': torch.ones(1000)}
+    path = save(tmp_path / 'classifier.pth', dict(model=classifier))
+    model = XCiT(arch, init_cfg=dict(type='Pretrained', checkpoint=str(path)))
+    model.init_weights()
+    loaded = model.state_dict()
+    assert all(torch.equal(loaded[key], value) for key, value in dense.items())
+
+
+def test_another_architecture_is_refused_and_changes_nothing(tmp_path):
+    path = save(tmp_path / 'small.pth', XCiT(TINY).state_dict())
+    model = XCiT(TINY | dict(embed_dim=32), init_cfg=dict(type='Pretrained', checkpoint=str(path)))
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    with pytest.raises(InputError, match='does not fit XCiT: .* of another shape'):
+        model.init_weights()
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize('change, words', [
+    (lambda weights: weights.pop('blocks.1.gamma1'), '1 missing, e.g. blocks.1.gamma1'),
+    (lambda weights: weights.update(extra=torch.ones(1)), '1 unexpected, e.g. extra'),
+])
+def test_every_key_must_find_its_place(change, words):
+    weights = XCiT(TINY).state_dict()
+    change(weights)
+    with pytest.raises(InputError, match=words):
+        checkpoints.load(XCiT(TINY), weights)

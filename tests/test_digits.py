@@ -1,0 +1,82 @@
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from xcit_mm.datasets import digits
+from xcit_mm.errors import InputError
+
+FEW = dict(train=6, val=3)
+
+
+def decode(segmentation):
+    height, width = segmentation['size']
+    values = np.arange(len(segmentation['counts'])) % 2
+    return np.repeat(values, segmentation['counts']).reshape(width, height).T.astype(bool)
+
+
+def test_splits_share_no_scan_and_no_photograph():
+    scans = {split: digits.load_scans(split)[0] for split in digits.SPLITS}
+    assert sum(map(len, scans.values())) == 1797
+    assert len(scans['train']) == digits.FIRST_HELD_OUT_SCAN
+    assert not set(digits.PHOTOGRAPHS['train']) & set(digits.PHOTOGRAPHS['val'])
+    assert digits.NUM_SCENES['train'] >= 1000 and digits.NUM_SCENES['val'] >= 200
+
+
+def test_scenes_follow_the_seed_and_their_index_alone():
+    once, again = (list(digits.compose_scenes('train', count, seed=3)) for count in (4, 2))
+    assert all(np.array_equal(a.image, b.image) and np.array_equal(a.mask, b.mask) for a, b in zip(once, again))
+    other = next(digits.compose_scenes('train', 1, seed=4))
+    assert not np.array_equal(once[0].image, other.image)
+    assert not np.array_equal(once[0].image, next(digits.compose_scenes('val', 1, seed=3)).image)
+
+
+def test_labels_agree_and_are_visible():
+    for scene in digits.compose_scenes('val', 20):
+        assert scene.instances
+        rebuilt = np.zeros_like(scene.mask)
+        for label, mask in scene.instances:
+            assert 1 <= label <= 10 and mask.any() and not rebuilt[mask].any()
+            rebuilt[mask] = label
+        assert np.array_equal(rebuilt, scene.mask)
+
+
+def test_files_hold_the_scenes(tmp_path):
+    root = tmp_path / 'digits'
+    assert digits.prepare(root, FEW)
+    for split, count in FEW.items():
+        scenes = list(digits.compose_scenes(split, count))
+        coco = json.loads((root / f'annotations/instances_{split}.json').read_text())
+        assert len(coco['images']) == count and [c['id'] for c in coco['categories']] == list(range(1, 11))
+        for info, scene in zip(coco['images'], scenes):
+            image = cv2.imread(str(root / 'images' / split / info['file_name']))
+            mask = cv2.imread(str(root / 'masks' / split / info['file_name']), cv2.IMREAD_UNCHANGED)
+            assert np.array_equal(image[..., ::-1], scene.image) and np.array_equal(mask, scene.mask)
+            rebuilt = np.zeros_like(mask)
+            for one in coco['annotations']:
+                if one['image_id'] == info['id']:
+                    instance = decode(one['segmentation'])
+                    x, y, width, height = one['bbox']
+                    assert instance.sum() == one['area'] == instance[y:y + height, x:x + width].sum()
+                    assert instance[:, x].any() and instance[y].any()
+                    rebuilt[instance] = one['category_id']
+            assert np.array_equal(rebuilt, mask)
+    assert not digits.prepare(root, FEW)  # already there
+
+
+def test_an_interrupted_run_leaves_no_data_set(tmp_path, monkeypatch):
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(digits, '_to_coco', interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            digits.prepare(tmp_path / 'digits', FEW)
+    assert not (tmp_path / 'digits').exists()
+    assert digits.prepare(tmp_path / 'digits', FEW)
+
+
+def test_refuses_a_folder_with_something_else(tmp_path):
+    with pytest.raises(InputError, match='does not hold this data set'):
+        digits.prepare(tmp_path, FEW)

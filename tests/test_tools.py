@@ -1,0 +1,115 @@
+"""The command-line tools, run as a user runs them."""
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import golden
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from xcit_mm import XCiT
+from xcit_mm.datasets import digits
+
+ROOT = golden.FIXTURES.parents[1]
+ADE20K, DIGITS = 'configs/xcit_upernet_ade20k.py', 'configs/xcit_upernet_digits.py'
+
+
+def one_line_error(result, *words):
+    lines = result.stderr.strip().splitlines()
+    return result.returncode == 1 and len(lines) == 1 and all(word in lines[0] for word in words)
+
+
+@pytest.fixture(scope='module')
+def scenes(tmp_path_factory):
+    root = tmp_path_factory.mktemp('data') / 'digits'
+    digits.prepare(root, dict(train=8, val=2))
+    return root
+
+
+@pytest.fixture
+def miniature_ade20k(tmp_path):
+    rng = np.random.default_rng(0)
+    for split, count in dict(training=2, validation=1).items():
+        for kind in ('images', 'annotations'):
+            (tmp_path / kind / split).mkdir(parents=True)
+        for index in range(count):
+            image = rng.integers(0, 256, (96, 128, 3), dtype=np.uint8)
+            Image.fromarray(image).save(tmp_path / f'images/{split}/{index}.jpg')
+            Image.fromarray(rng.integers(0, 151, (96, 128), dtype=np.uint8)).save(
+                tmp_path / f'annotations/{split}/{index}.png')
+    return tmp_path
+
+
+def test_train_says_where_data_are_missing(run_tool, tmp_path):
+    for tool, arguments in (('train', ()), ('test', ('weights.pth', ))):
+        result = run_tool(tool, ROOT / DIGITS, *arguments, cwd=tmp_path)
+        assert one_line_error(result, f'{tmp_path}/data/digits/images/', 'tools/prepare_dataset.py digits'), result
+    result = run_tool('train', ROOT / ADE20K, cwd=tmp_path)
+    assert one_line_error(result, f'{tmp_path}/data/ade/ADEChallengeData2016/images/training', 'curl')
+    assert not (tmp_path / 'work_dirs').exists()
+
+
+def test_missing_inputs_are_one_line(run_tool, tmp_path, scenes):
+    assert one_line_error(run_tool('train', 'none.py'), 'no config file none.py')
+    result = run_tool('test', DIGITS, 'none.pth', '--cfg-options', f'data_root={scenes}')
+    assert one_line_error(result, 'no checkpoint file none.pth')
+    result = run_tool('infer', DIGITS, 'none.pth', 'none.png', '--out', tmp_path)
+    assert one_line_error(result, 'none.png')
+    assert one_line_error(run_tool('plot_training', tmp_path, '--out', tmp_path / 'x.png'), str(tmp_path))
+
+
+@pytest.mark.slow
+def test_ade20k_recipe_from_end_to_end(run_tool, miniature_ade20k, tmp_path):
+    weights = XCiT('small_12_p16', pyramid=False).state_dict()  # what a classifier has in common with us
+    torch.save(dict(model=weights | dict(cls_token=torch.zeros(1, 1, 384))), tmp_path / 'pretrained.pth')
+    options = ['--work-dir', tmp_path / 'run', '--cfg-options', f'data_root={miniature_ade20k}']
+    result = run_tool('train', ADE20K, *options, f'model.backbone.init_cfg.checkpoint={tmp_path}/pretrained.pth',
+                      'train_cfg.max_iters=2', 'train_cfg.val_interval=2', 'train_dataloader.batch_size=1',
+                      'default_hooks.checkpoint.interval=2', 'default_hooks.logger.interval=1')
+    assert result.returncode == 0, result.stderr
+    log = result.stdout + result.stderr
+    assert 'from scratch: fpn1, fpn2' in log and 'mIoU' in log
+    result = run_tool('test', ADE20K, tmp_path / 'run/iter_2.pth', *options)
+    assert result.returncode == 0 and 'mIoU:' in result.stdout, result.stderr
+
+
+@pytest.mark.slow
+def test_digits_from_training_to_pictures(run_tool, scenes, tmp_path):
+    run = tmp_path / 'run'
+    result = run_tool('train', DIGITS, '--work-dir', run, '--cfg-options', f'data_root={scenes}',
+                      'train_cfg.max_iters=4', 'train_cfg.val_interval=2', 'train_dataloader.batch_size=2',
+                      'default_hooks.checkpoint.interval=4', 'default_hooks.logger.interval=1')
+    assert result.returncode == 0, result.stderr
+    result = run_tool('infer', DIGITS, run / 'iter_4.pth', scenes / 'images/val', '--out', tmp_path / 'pictures')
+    assert result.returncode == 0, result.stderr
+    assert len(list((tmp_path / 'pictures').glob('*_overlay.png'))) == 2
+    assert len(list((tmp_path / 'pictures').glob('*_classes.png'))) == 2
+    result = run_tool('plot_training', run, '--out', tmp_path / 'curve.png')
+    assert result.returncode == 0 and Image.open(tmp_path / 'curve.png').width > 500, result.stderr
+
+
+@pytest.mark.slow
+def test_a_killed_training_resumes(run_tool, scenes, tmp_path):
+    run, total = tmp_path / 'run', 30
+    arguments = [DIGITS, '--work-dir', run, '--resume', '--cfg-options', f'data_root={scenes}',
+                 f'train_cfg.max_iters={total}', f'train_cfg.val_interval={total}', 'train_dataloader.batch_size=2',
+                 'default_hooks.checkpoint.interval=5', 'default_hooks.logger.interval=5']
+    command = [sys.executable, 'tools/train.py', *map(str, arguments)]
+    with open(tmp_path / 'first.log', 'w') as log:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
+        deadline = time.monotonic() + 300
+        while not (run / 'last_checkpoint').exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert (run / 'last_checkpoint').exists() and not (run / f'iter_{total}.pth').exists()
+    result = run_tool('train', *arguments)
+    log = result.stdout + result.stderr
+    assert result.returncode == 0, log
+    assert 'resumed epoch: 0, iter: ' in log
+    content = torch.load(run / f'iter_{total}.pth', weights_only=False)
+    assert content['meta']['iter'] == total
