@@ -68,7 +68,7 @@ def test_ade20k_recipe_from_end_to_end(run_tool, miniature_ade20k, tmp_path):
     torch.save(dict(model=weights | dict(cls_token=torch.zeros(1, 1, 384))), tmp_path / 'pretrained.pth')
     options = ['--work-dir', tmp_path / 'run', '--cfg-options', f'data_root={miniature_ade20k}']
     result = run_tool('train', ADE20K, *options, f'model.backbone.init_cfg.checkpoint={tmp_path}/pretrained.pth',
-                      'train_cfg.max_iters=2', 'train_cfg.val_interval=2', 'train_dataloader.batch_size=1',
+                      'train_cfg.max_iters=2', 'train_cfg.val_interval=2',
                       'default_hooks.checkpoint.interval=2', 'default_hooks.logger.interval=1')
     assert result.returncode == 0, result.stderr
     log = result.stdout + result.stderr
