@@ -2,7 +2,7 @@
 
 The digits are the 1,797 scans of scikit-learn's ``load_digits``, the backgrounds photographs that
 scikit-learn and scikit-image ship. The scenes are composed, not photographed: digits are enlarged
-from 8x8, coloured and pasted. No scan and no photograph serves both splits.
+from 8x8, coloured and pasted over dimmed crops. No scan and no photograph serves both splits.
 """
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ SPLITS = ('train', 'val')
 NUM_SCENES = dict(train=4000, val=200)
 SCENE_SIZE = 128  # pixels along a side
 DIGITS_PER_SCENE = (4, 9)  # at least, at most, as far as they find room
-DIGIT_SIZE = (28, 56)  # pixels along a side
-MIN_CONTRAST = 70  # grey levels of 255 between ink and what lies below it
+DIGIT_SIZE = (36, 64)  # pixels along a side
+DIMMING = 0.5  # of the photographs, so that any ink can be the brighter
+MIN_CONTRAST = 70  # grey levels of 255 by which ink is brighter than what lies below it
 FIRST_HELD_OUT_SCAN = 1347  # scans come writer by writer, so the last quarter has other hands
 PHOTOGRAPHS = dict(
     train=('astronaut', 'brick', 'chelsea', 'china', 'coins', 'gravel', 'hubble_deep_field',
@@ -120,7 +121,8 @@ def _random_crop(photograph: np.ndarray, rng: np.random.Generator) -> np.ndarray
     crop = photograph[top:top + side, left:left + side]
     if rng.random() < 0.5:
         crop = crop[:, ::-1]
-    return cv2.resize(np.ascontiguousarray(crop), (SCENE_SIZE, SCENE_SIZE), interpolation=cv2.INTER_AREA)
+    crop = cv2.resize(np.ascontiguousarray(crop), (SCENE_SIZE, SCENE_SIZE), interpolation=cv2.INTER_AREA)
+    return (crop * DIMMING).astype(np.uint8)
 
 
 def _paste_digit(scene: Scene, scan: np.ndarray, label: int, occupied: np.ndarray,
@@ -136,7 +138,7 @@ def _paste_digit(scene: Scene, scan: np.ndarray, label: int, occupied: np.ndarra
         return
     below = scene.image[place].astype(np.float32)
     color = rng.uniform(0, 255, 3)
-    while abs(color.mean() - below.mean()) < MIN_CONTRAST:
+    while color.mean() - below.mean() < MIN_CONTRAST:
         color = rng.uniform(0, 255, 3)
     opacity = np.clip(2 * ink - 0.5, 0, 1)[..., None]  # half opaque where the mask ends
     scene.image[place] = np.round(below + opacity * (color - below)).astype(np.uint8)
