@@ -140,3 +140,11 @@ def test_resolves_from_the_scopes_of_the_family(scope):
 def test_needs_no_downstream_package():
     code = 'import sys, xcit_mm; sys.exit(any(m in sys.modules for m in ("mmseg", "mmdet")))'
     assert subprocess.run([sys.executable, '-c', code]).returncode == 0
+
+
+def test_raw_taps_feed_a_neck_of_mmseg():
+    pytest.importorskip('mmseg', reason='mmseg is not installed')
+    from mmseg.models.necks import Feature2Pyramid
+    model = XCiT(TINY | dict(patch_size=16), pyramid=False).eval()
+    levels = Feature2Pyramid(embed_dim=16, norm_cfg=dict(type='BN')).eval()(model(torch.randn(1, 3, 64, 96)))
+    assert [level.shape[-2:] for level in levels] == [(16, 24), (8, 12), (4, 6), (2, 3)]

@@ -59,6 +59,9 @@ def test_missing_inputs_are_one_line(run_tool, tmp_path, scenes):
     assert one_line_error(result, 'no checkpoint file none.pth')
     result = run_tool('infer', DIGITS, 'none.pth', 'none.png', '--out', tmp_path)
     assert one_line_error(result, 'none.png')
+    if not torch.cuda.is_available():
+        result = run_tool('train', DIGITS, '--amp', '--cfg-options', f'data_root={scenes}')
+        assert one_line_error(result, '--amp needs a GPU')
     assert one_line_error(run_tool('plot_training', tmp_path, '--out', tmp_path / 'x.png'), str(tmp_path))
 
 

@@ -3,6 +3,7 @@ import argparse
 import os
 import sys
 
+import torch
 from mmengine.config import DictAction
 from mmengine.runner import Runner
 
@@ -35,6 +36,8 @@ def main() -> None:
         config.resume = True
         config.load_from = None if args.resume == 'auto' else args.resume
     if args.amp:
+        if not torch.cuda.is_available():
+            raise InputError('--amp needs a GPU, and torch sees none; leave it out to train in float32')
         config.optim_wrapper.type = 'AmpOptimWrapper'
         config.optim_wrapper.setdefault('loss_scale', 'dynamic')
     Runner.from_cfg(config).train()
