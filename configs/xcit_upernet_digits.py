@@ -1,6 +1,6 @@
 # A first run: trains from scratch in minutes on two CPU cores.
 _base_ = [
-    '_base_/models/upernet_xcit.py', '_base_/datasets/digits.py', '_base_/schedules/adamw_160k.py',
+    '_base_/models/upernet_xcit.py', '_base_/datasets/digits.py', '_base_/schedules/adamw_1k.py',
     '_base_/default_runtime.py'
 ]
 # Digits cover a tenth of a scene: without weights, all background is a comfortable first answer.
@@ -13,11 +13,3 @@ model = dict(
         in_channels=[96, 96, 96, 96], channels=64, dropout_ratio=0.0, num_classes=11, loss_decode=loss_decode),
     auxiliary_head=dict(
         in_channels=96, channels=64, dropout_ratio=0.0, num_classes=11, loss_decode=loss_decode))
-optim_wrapper = dict(optimizer=dict(lr=1e-3, weight_decay=0.05), clip_grad=dict(max_norm=1.0))
-max_iters = 1000
-param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=50),
-    dict(type='PolyLR', power=1.0, eta_min=0.0, by_epoch=False, begin=50, end=max_iters),
-]
-train_cfg = dict(max_iters=max_iters, val_interval=250)
-default_hooks = dict(checkpoint=dict(interval=250, max_keep_ckpts=1), logger=dict(interval=20))

@@ -1,12 +1,11 @@
 """Segment images: a PNG of class indices and an overlay with a legend for each."""
 import argparse
-import sys
 from pathlib import Path
 
 from rich.progress import track
 
 from xcit_mm.apis import inference_segmentor, init_model, read_image
-from xcit_mm.errors import InputError
+from xcit_mm.command_line import run
 from xcit_mm.predictions import find_images, write_segmentation
 
 
@@ -28,7 +27,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except InputError as error:
-        sys.exit(f'error: {error}')
+    run(main)

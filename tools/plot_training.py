@@ -1,9 +1,8 @@
 """Draw the loss and the validation metric of a training from its work directory."""
 import argparse
-import sys
 from pathlib import Path
 
-from xcit_mm.errors import InputError
+from xcit_mm.command_line import run
 from xcit_mm.training_log import plot, read_latest
 
 
@@ -18,7 +17,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except InputError as error:
-        sys.exit(f'error: {error}')
+    run(main)

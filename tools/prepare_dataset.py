@@ -1,9 +1,8 @@
 """Prepare a data set: ``python tools/prepare_dataset.py digits``."""
 import argparse
-import sys
 
+from xcit_mm.command_line import run
 from xcit_mm.datasets import digits
-from xcit_mm.errors import InputError
 
 
 def main() -> None:
@@ -17,7 +16,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except InputError as error:
-        sys.exit(f'error: {error}')
+    run(main)

@@ -1,0 +1,31 @@
+# Images with masks of class indices: images/<split>/NAME.png and masks/<split>/NAME.png, for small runs
+# on one machine. A data set adds data_root and metainfo.
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations'),
+    dict(type='PackSegInputs'),
+]
+test_pipeline = train_pipeline
+train_dataloader = dict(
+    batch_size=8,
+    num_workers=1,
+    persistent_workers=True,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    dataset=dict(
+        type='BaseSegDataset',
+        data_prefix=dict(img_path='images/train', seg_map_path='masks/train'),
+        img_suffix='.png',
+        pipeline=train_pipeline))
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=1,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='BaseSegDataset',
+        data_prefix=dict(img_path='images/val', seg_map_path='masks/val'),
+        img_suffix='.png',
+        pipeline=test_pipeline))
+test_dataloader = val_dataloader
+val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
+test_evaluator = val_evaluator
