@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from functools import partial
 
 import golden
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from mmengine.registry import MODELS
 
 from xcit_mm import XCiT
+from xcit_mm.benchmarks.measurement import count_saved_bytes
 from xcit_mm.variants import ARCHITECTURES
 
 TINY = dict(embed_dim=16, depth=2, num_heads=2, patch_size=8)
@@ -17,10 +19,11 @@ def relative_error(actual, expected):
     return np.linalg.norm(actual.detach().numpy() - expected) / np.linalg.norm(expected)
 
 
+@pytest.mark.parametrize('attention', ['gram', 'direct'])
 @pytest.mark.parametrize('stem', golden.CASES)
-def test_matches_the_authors_backbone(stem):
+def test_matches_the_authors_backbone(stem, attention):
     arch, state_dict, image, seed, expected = golden.load_case(stem)
-    model = XCiT(arch).eval()
+    model = XCiT(arch, attention=attention).eval()
     model.load_state_dict(state_dict)
     levels = model(image.requires_grad_())
     if 'loss' not in expected:
@@ -73,16 +76,61 @@ def test_every_parameter_gets_a_gradient(pyramid, out_indices):
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 
 
-def test_checkpointing_changes_nothing():
-    plain, recomputed = XCiT(TINY), XCiT(TINY, with_cp=True)
+@pytest.mark.parametrize('attention', ['gram', 'direct'])
+def test_checkpointing_changes_nothing(attention):
+    arguments = dict(arch=TINY, attention=attention, attn_drop_rate=0.5, drop_path_rate=0.5)
+    plain, recomputed = XCiT(**arguments), XCiT(**arguments, with_cp=True)
     recomputed.load_state_dict(plain.state_dict())
     image = torch.randn(2, 3, 64, 64)
     for model in (plain, recomputed):
+        torch.manual_seed(0)
         sum(level.square().mean() for level in model(image)).backward()
     for one, other in zip(plain.parameters(), recomputed.parameters()):
         torch.testing.assert_close(one.grad, other.grad)
     for (name, one), other in zip(plain.named_buffers(), recomputed.buffers()):
         torch.testing.assert_close(one, other, msg=name)  # running statistics count a batch once
+
+
+def test_checkpointing_stores_less_from_the_first_block_on():
+    image = torch.randn(2, 3, 64, 64)
+    plain, recomputed = (
+        count_saved_bytes(partial(XCiT(TINY, frozen_stages=0, pyramid=False, with_cp=with_cp), image))
+        for with_cp in (False, True))
+    assert recomputed < 0.2 * plain  # the inputs of two blocks in place of all that happens in them
+
+
+def test_norms_without_running_statistics_can_be_checkpointed():
+    model = XCiT(TINY, with_cp=True, norm_cfg=dict(type='BN', track_running_stats=False))
+    sum(level.sum() for level in model(torch.randn(2, 3, 64, 64))).backward()
+
+
+@pytest.mark.parametrize('attention', ['gram', 'direct'])
+def test_compiles_as_one_graph_for_any_size(attention):
+    model = XCiT(TINY, attention=attention, pyramid=False).eval()
+    with torch.no_grad():
+        compiled = torch.compile(model, fullgraph=True, dynamic=True, backend='eager')
+        for size in ((64, 64), (72, 96), (50, 71)):
+            image = torch.randn(2, 3, *size)
+            for actual, expected in zip(compiled(image), model(image)):
+                torch.testing.assert_close(actual, expected)
+
+
+def test_memory_layout_of_the_image_does_not_matter():
+    model = XCiT(TINY).eval()
+    image = torch.randn(2, 3, 64, 96)
+    for actual, expected in zip(model(image.to(memory_format=torch.channels_last)), model(image)):
+        assert torch.equal(actual, expected)
+
+
+def test_trains_under_ddp_without_complaints(tmp_path, recwarn):
+    torch.distributed.init_process_group('gloo', init_method=f'file://{tmp_path}/store', rank=0, world_size=1)
+    try:
+        model = torch.nn.parallel.DistributedDataParallel(XCiT(TINY))
+        for _ in range(2):  # a parameter without a gradient makes the second pass fail
+            sum(level.sum() for level in model(torch.randn(2, 3, 64, 64))).backward()
+    finally:
+        torch.distributed.destroy_process_group()
+    assert not [warning for warning in recwarn if 'strides' in str(warning.message)]
 
 
 def test_frozen_stages_stay_as_they_are():
@@ -120,6 +168,8 @@ def test_drop_path_acts_in_training_only():
     (dict(arch=TINY, out_indices=(0, 1, 2, 3)), ['0 … 1']),
     (dict(arch=TINY, out_indices=(0, 1)), ['pyramid=False']),
     (dict(arch=TINY, frozen_stages=3), ['frozen_stages', '2']),
+    (dict(arch=TINY, drop_path_rate=1.0), ['drop_path_rate', '1.0']),
+    (dict(arch=TINY, attention='linear'), ['auto, gram, direct', 'linear']),
 ])
 def test_bad_arguments_are_named(arguments, words):
     with pytest.raises(ValueError) as error:

@@ -1,10 +1,13 @@
 import argparse
 import os
+import zipfile
 
 import golden
+import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
+from mmengine.model import PretrainedInit
 
 from xcit_mm import XCiT, checkpoints
 from xcit_mm.errors import InputError
@@ -89,6 +92,50 @@ def test_another_architecture_is_refused_and_changes_nothing(tmp_path):
     with pytest.raises(InputError, match='does not fit XCiT: .* of another shape'):
         model.init_weights()
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize('arguments', [dict(pyramid=False), dict(out_indices=(0, 0, 0, 0))])
+def test_parts_that_are_not_built_are_dropped(tmp_path, arguments):
+    published = XCiT(TINY)
+    path = save(tmp_path / 'dense.pth', dict(model=published.state_dict()))
+    model = XCiT(TINY, init_cfg=dict(type='Pretrained', checkpoint=str(path)), **arguments)
+    model.init_weights()
+    assert torch.equal(model.blocks[0].gamma1, published.blocks[0].gamma1)
+    with pytest.raises(InputError, match='unexpected, e.g. blocks.2'):
+        checkpoints.load_backbone(model, save(tmp_path / 'deeper.pth', XCiT(TINY | dict(depth=3)).state_dict()))
+
+
+@pytest.mark.parametrize('init_cfg', [
+    [dict(type='Pretrained', checkpoint='none.pth')],
+    dict(type=PretrainedInit, checkpoint='none.pth'),
+    dict(type='Pretrained', checkpoint='none.pth', prefix='backbone.'),
+    [dict(type='Pretrained', checkpoint='none.pth'), dict(type='Normal', layer='Linear')],
+])
+def test_no_spelling_of_pretrained_is_skipped(init_cfg):
+    with pytest.raises(InputError, match='none.pth'):
+        XCiT(TINY, init_cfg=init_cfg).init_weights()
+
+
+@pytest.mark.parametrize('module', ['numpy.core.multiarray', 'numpy._core.multiarray'])
+def test_reads_arrays_of_either_numpy(tmp_path, module):
+    path = save(tmp_path / 'old.pth', dict(array=np.arange(3.0), scalar=np.float64(2)))
+    with zipfile.ZipFile(path) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_STORED) as archive:
+        for name, value in content.items():
+            if name.endswith('data.pkl'):
+                for written in (b'numpy._core.multiarray', b'numpy.core.multiarray'):
+                    value = value.replace(b'c' + written + b'\n', b'c@\n')
+                value = value.replace(b'c@\n', f'c{module}\n'.encode())
+            archive.writestr(name, value)
+    content = checkpoints.read(path)
+    assert content['array'].tolist() == [0, 1, 2] and content['scalar'] == 2
+
+
+@pytest.mark.parametrize('content', [dict(state_dict={1: torch.ones(1)}), dict(weight=1.5), dict(weight=None)])
+def test_names_what_is_no_weight(content):
+    with pytest.raises(InputError, match='no state dict: the value of'):
+        checkpoints.get_state_dict(content)
 
 
 @pytest.mark.parametrize('change, words', [

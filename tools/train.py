@@ -1,10 +1,11 @@
 """Train a segmentor or a detector; the config's ``default_scope`` tells which."""
 import torch
-from mmengine.runner import Runner
 
+from xcit_mm import checkpoints
 from xcit_mm.command_line import run, runner_config, runner_parser
 from xcit_mm.config import require_data
 from xcit_mm.errors import InputError
+from xcit_mm.runner import StrictRunner
 
 
 def main() -> None:
@@ -18,12 +19,14 @@ def main() -> None:
     if args.resume:
         config.resume = True
         config.load_from = None if args.resume == 'auto' else args.resume
+    if config.get('load_from'):
+        checkpoints.require(config.load_from)
     if args.amp:
         if not torch.cuda.is_available():
             raise InputError('--amp needs a GPU, and torch sees none; leave it out to train in float32')
         config.optim_wrapper.type = 'AmpOptimWrapper'
         config.optim_wrapper.setdefault('loss_scale', 'dynamic')
-    Runner.from_cfg(config).train()
+    StrictRunner.from_cfg(config).train()
 
 
 if __name__ == '__main__':

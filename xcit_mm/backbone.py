@@ -5,13 +5,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 
-from mmengine.model import BaseModule
+import torch
+from mmengine.model import BaseModule, PretrainedInit
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from . import checkpoints
+from .errors import InputError
 from .layers import PYRAMID_STRIDES, PatchEmbedding, PositionalEncoding, XCiTBlock, build_resampler
 from .variants import get_variant
 
@@ -35,6 +37,9 @@ class XCiT(BaseModule):
         norm_eval: keep batch norms in eval mode while training.
         pyramid: resample the four maps to strides 4, 8, 16 and 32; without it, all are at the
             patch stride.
+        attention: ``'gram'`` computes XCA from C x C matrices, ``'direct'`` as the paper writes it, with
+            the same result; ``'auto'`` takes the cheaper one at the shape at hand.
+        attn_drop_rate: dropout of the attention maps.
         init_cfg: MMEngine initialisation config. ``dict(type='Pretrained', checkpoint=...)`` takes
             the authors' dense backbones and classifiers as they are, and refuses what does not fit.
             Default: truncated normal (std 0.02) linear layers.
@@ -48,7 +53,7 @@ class XCiT(BaseModule):
         (B, C, ~H / stride, ~W / stride). Sides that are no multiple of the patch are rounded up.
 
     Raises:
-        ValueError: an unknown ``arch``, or indices or stages outside the depth.
+        ValueError: an unknown ``arch`` or ``attention``, or indices, stages or a rate out of range.
     """
 
     def __init__(self,
@@ -60,16 +65,21 @@ class XCiT(BaseModule):
                  with_cp: bool = False,
                  norm_eval: bool = False,
                  pyramid: bool = True,
+                 attention: str = 'auto',
+                 attn_drop_rate: float = 0.0,
                  init_cfg: dict | list | None = None) -> None:
         super().__init__(init_cfg)
         variant = get_variant(arch)
         self.out_indices = variant.out_indices if out_indices is None else tuple(out_indices)
+        self.depth, self.pyramid = variant.depth, pyramid
         self.frozen_stages, self.with_cp, self.norm_eval = frozen_stages, with_cp, norm_eval
         if not self.out_indices or not all(0 <= i < variant.depth for i in self.out_indices):
             raise ValueError(f'out_indices must name blocks 0 … {variant.depth - 1}, but is {self.out_indices}')
         if pyramid and len(self.out_indices) != len(PYRAMID_STRIDES):
             raise ValueError(f'a pyramid needs {len(PYRAMID_STRIDES)} out_indices, but got '
                              f'{len(self.out_indices)}; pyramid=False returns any number of maps')
+        if not 0 <= drop_path_rate < 1:
+            raise ValueError(f'drop_path_rate must be in [0, 1), but is {drop_path_rate}')
         if not -1 <= frozen_stages <= variant.depth:
             raise ValueError(f'frozen_stages must be in -1 … {variant.depth}, but is {frozen_stages}')
 
@@ -78,7 +88,8 @@ class XCiT(BaseModule):
         self.patch_embed = PatchEmbedding(dim, variant.patch_size, norm_cfg)
         self.pos_embeder = PositionalEncoding(dim)  # sic: the published name
         self.blocks = nn.ModuleList(
-            XCiTBlock(dim, variant.num_heads, variant.layer_scale_init, drop_path_rate, norm_cfg)
+            XCiTBlock(dim, variant.num_heads, variant.layer_scale_init, drop_path_rate, norm_cfg,
+                      attention, attn_drop_rate)
             for _ in range(num_blocks))
 
         self.out_channels = (dim, ) * len(self.out_indices)
@@ -111,10 +122,24 @@ class XCiT(BaseModule):
         Raises:
             InputError: pretrained weights that are not there, or do not fit this architecture.
         """
-        if isinstance(self.init_cfg, Mapping) and self.init_cfg['type'] == 'Pretrained':
-            checkpoints.load_backbone(self, self.init_cfg['checkpoint'])
-        else:
+        configs = [self.init_cfg] if isinstance(self.init_cfg, Mapping) else list(self.init_cfg or ())
+        if not any(config['type'] in ('Pretrained', 'PretrainedInit', PretrainedInit) for config in configs):
             super().init_weights()
+        elif len(configs) == 1 and set(configs[0]) == {'type', 'checkpoint'}:
+            checkpoints.load_backbone(self, configs[0]['checkpoint'])
+        else:
+            raise InputError(f"pretrained weights of XCiT are dict(type='Pretrained', checkpoint=...) and nothing "
+                             f'else, but init_cfg is {self.init_cfg}')
+
+    def unbuilt_keys(self) -> dict[str, str]:
+        """Patterns of the published keys that these arguments leave no place for, and why."""
+        patterns = {}
+        if len(self.blocks) < self.depth:
+            behind = '|'.join(map(str, range(len(self.blocks), self.depth)))
+            patterns[rf'blocks\.({behind})\.'] = 'blocks behind the last tap'
+        if not self.pyramid:
+            patterns[r'fpn\d+\.'] = 'no pyramid'
+        return patterns
 
     def train(self, mode: bool = True) -> XCiT:
         """Set the training mode; frozen stages, and norms under ``norm_eval``, stay in eval mode."""
@@ -128,7 +153,8 @@ class XCiT(BaseModule):
         return self
 
     def _run_block(self, block: XCiTBlock, x: Tensor, height: int, width: int) -> Tensor:
-        if not (self.with_cp and x.requires_grad):
+        trained = x.requires_grad or any(parameter.requires_grad for parameter in block.parameters())
+        if not (self.with_cp and trained and torch.is_grad_enabled()):
             return block(x, height, width)
         return checkpoint(block, x, height, width, use_reentrant=False,
                           context_fn=partial(_checkpoint_contexts, block))
@@ -157,7 +183,7 @@ def _checkpoint_contexts(block: nn.Module) -> tuple:
 @contextmanager
 def _keep_running_statistics(block: nn.Module) -> Iterator[None]:
     """Without this, recomputing a block would count its batch twice in the running statistics."""
-    norms = [module for module in block.modules() if isinstance(module, _BatchNorm)]
+    norms = [module for module in block.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
     before = [(norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]
     try:
         for norm in norms:

@@ -37,16 +37,18 @@ class XCiTBlock(nn.Module):
         layer_scale_init: initial value of the three scales.
         drop_path_rate: probability of skipping a branch, per image, in training.
         norm_cfg: MM config of LPI's norm.
+        attention: form of XCA: ``'auto'``, ``'gram'`` or ``'direct'``.
+        attn_drop_rate: dropout of XCA's maps.
 
     Shape:
         (B, N, C) with N = height * width in row-major order -> (B, N, C)
     """
 
     def __init__(self, embed_dim: int, num_heads: int, layer_scale_init: float, drop_path_rate: float,
-                 norm_cfg: dict) -> None:
+                 norm_cfg: dict, attention: str = 'auto', attn_drop_rate: float = 0.0) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(embed_dim, eps=LAYER_NORM_EPS)
-        self.attn = CrossCovarianceAttention(embed_dim, num_heads)
+        self.attn = CrossCovarianceAttention(embed_dim, num_heads, attention, attn_drop_rate)
         self.norm3 = nn.LayerNorm(embed_dim, eps=LAYER_NORM_EPS)
         self.local_mp = LocalPatchInteraction(embed_dim, norm_cfg)
         self.norm2 = nn.LayerNorm(embed_dim, eps=LAYER_NORM_EPS)
@@ -56,6 +58,7 @@ class XCiTBlock(nn.Module):
         self.drop_path = DropPath(drop_path_rate)
 
     def forward(self, x: Tensor, height: int, width: int) -> Tensor:
-        x = x + self.drop_path(self.gamma1 * self.attn(self.norm1(x)))
-        x = x + self.drop_path(self.gamma3 * self.local_mp(self.norm3(x), height, width))
-        return x + self.drop_path(self.gamma2 * self.mlp(self.norm2(x)))
+        scale = self.drop_path(self.gamma1.expand(len(x), 1, -1))  # (B, 1, C): zeros drop an image's branch
+        x = self.attn.add_to(x, self.norm1(x), scale)
+        x = torch.addcmul(x, self.gamma3, self.drop_path(self.local_mp(self.norm3(x), height, width)))
+        return torch.addcmul(x, self.gamma2, self.drop_path(self.mlp(self.norm2(x))))

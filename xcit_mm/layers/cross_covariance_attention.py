@@ -1,9 +1,12 @@
-"""Cross-covariance attention, XCA (arXiv 2106.09681, section 3.2)."""
+"""Cross-covariance attention, XCA (arXiv 2106.09681, section 3.2), in the paper's form and in Gram form."""
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+FORMS = ('auto', 'gram', 'direct')
+NORM_EPS = 1e-12  # of F.normalize, so that both forms treat an all-zero channel alike
 
 
 class CrossCovarianceAttention(nn.Module):
@@ -12,27 +15,125 @@ class CrossCovarianceAttention(nn.Module):
     Per head, with every channel of q and k scaled to unit L2 norm over the tokens, the d x d map
     ``softmax(temperature * q k^T)`` mixes the channels of v.
 
+    The *direct* form is that formula. But q, k and v are linear in x, so all that the map needs of the
+    tokens is their Gram matrix, and the whole layer is one affine map of each token, chosen by the image.
+    The *Gram* form computes this map: two passes over the tokens instead of eight, and neither q nor k
+    nor v. Both forms give the same result.
+
     Args:
         embed_dim: channels C of a token.
         num_heads: heads H; d = C / H.
+        form: ``'gram'``, ``'direct'``, or ``'auto'`` for the cheaper one at the shape at hand.
+        attn_drop_rate: dropout of the d x d maps in training.
 
     Shape:
         (B, N, C) -> (B, N, C)
+
+    Raises:
+        ValueError: an unknown form.
     """
 
-    def __init__(self, embed_dim: int, num_heads: int) -> None:
+    def __init__(self, embed_dim: int, num_heads: int, form: str = 'auto', attn_drop_rate: float = 0.0) -> None:
         super().__init__()
-        self.num_heads = num_heads
+        if form not in FORMS:
+            raise ValueError(f'attention must be one of {", ".join(FORMS)}, but is {form!r}')
+        self.num_heads, self.form = num_heads, form
         self.temperature = nn.Parameter(torch.ones(num_heads, 1, 1))
         self.qkv = nn.Linear(embed_dim, 3 * embed_dim)
+        self.attn_drop = nn.Dropout(attn_drop_rate)
         self.proj = nn.Linear(embed_dim, embed_dim)
 
     def forward(self, x: Tensor) -> Tensor:
+        if not self.uses_gram(x.shape[1]):
+            return self.direct(x)
+        weight, bias = self.affine_map(second_moment(x))
+        return torch.baddbmm(bias.to(x.dtype), x, weight.to(x.dtype))
+
+    def add_to(self, residual: Tensor, x: Tensor, scale: Tensor) -> Tensor:
+        """``residual + scale * forward(x)``, in fewer passes over the tokens.
+
+        Args:
+            residual, x: (B, N, C).
+            scale: (B, 1, C).
+
+        Returns:
+            (B, N, C)
+        """
+        half_precision = torch.is_autocast_enabled(x.device.type) or x.dtype.itemsize < 4
+        if half_precision or not self.uses_gram(x.shape[1]):
+            return torch.addcmul(residual, scale, self(x))  # a small scale would underflow in a half-precision map
+        weight, bias = self.affine_map(second_moment(x))
+        # Scaling the C x C map costs nothing beside scaling N tokens, and the product adds up in place.
+        return (residual + bias * scale).baddbmm_(x, weight * scale)
+
+    def uses_gram(self, num_tokens: int) -> bool:
+        """Whether the Gram form runs for images of ``num_tokens`` tokens.
+
+        Multiply-adds, with channels C and head width d: the direct form takes N (4 C^2 + 2 C d), the Gram
+        form 2 N C^2 + 3 C^3 + 2 C^2 d. They meet at N = C (1.5 C + d) / (C + d), somewhat below 1.5 C.
+        """
+        if self.form != 'auto':
+            return self.form == 'gram'
+        dim = self.proj.in_features
+        head_dim = dim // self.num_heads
+        return num_tokens * (dim + head_dim) > dim * (1.5 * dim + head_dim)
+
+    def direct(self, x: Tensor) -> Tensor:
+        """The paper's formula: (B, N, C) -> (B, N, C)."""
         batch, num_tokens, embed_dim = x.shape
         # (B, N, 3 C) -> (3, B, H, d, N)
         query, key, value = self.qkv(x).view(batch, num_tokens, 3, self.num_heads, -1).permute(2, 0, 3, 4, 1)
-        query, key = F.normalize(query, dim=-1), F.normalize(key, dim=-1)
-        attention = (query @ key.transpose(-2, -1) * self.temperature).softmax(dim=-1)  # (B, H, d, d)
+        query, key = F.normalize(query, dim=-1, eps=NORM_EPS), F.normalize(key, dim=-1, eps=NORM_EPS)
+        attention = self.attn_drop((query @ key.transpose(-2, -1) * self.temperature).softmax(dim=-1))  # (B, H, d, d)
         # (B, H, d, N) -> (B, N, C)
         mixed = (attention @ value).permute(0, 3, 1, 2).reshape(batch, num_tokens, embed_dim)
         return self.proj(mixed)
+
+    def affine_map(self, moment: Tensor) -> tuple[Tensor, Tensor]:
+        """The map ``x @ weight + bias`` that this layer is for an image of the given ``second_moment``.
+
+        Args:
+            moment: (B, C + 1, C + 1), float32 or float64.
+
+        Returns:
+            weight (B, C, C) and bias (B, 1, C), in the dtype of ``moment``.
+        """
+        with torch.autocast(moment.device.type, enabled=False):
+            # A bias is the weight of one more feature, which is always 1.
+            qkv = torch.cat((self.qkv.weight, self.qkv.bias[:, None]), dim=1).to(moment.dtype)
+            query_key, value = qkv.split((2 * len(qkv) // 3, len(qkv) // 3))  # (2 C, C + 1), (C, C + 1)
+            # With q = W x', the products over tokens are q q^T = W (x' x'^T) W^T.
+            half_products = query_key @ moment  # (B, 2 C, C + 1)
+            # Rounding can carry the sum of squares of a vanishing channel below 0.
+            norms = (half_products * query_key).sum(dim=-1).clamp_min(NORM_EPS**2).sqrt()  # (B, 2 C)
+            query_norm, key_norm = norms.unflatten(1, (2, self.num_heads, -1)).unbind(dim=1)  # (B, H, d) each
+            _, key = query_key.unflatten(0, (2, self.num_heads, -1))  # (H, d, C + 1)
+            query, _ = half_products.unflatten(1, (2, self.num_heads, -1)).unbind(dim=1)  # (B, H, d, C + 1)
+            cosines = query @ key.mT / (query_norm[..., :, None] * key_norm[..., None, :])  # (B, H, d, d)
+            attention = self.attn_drop((cosines * self.temperature.to(moment.dtype)).softmax(dim=-1))
+            # (B, H, d, d) @ (H, d, C + 1) -> (B, C, C + 1)
+            mixed = (attention @ value.unflatten(0, (self.num_heads, -1))).flatten(1, 2)
+            affine = (self.proj.weight.to(moment.dtype) @ mixed).mT  # (B, C + 1, C)
+            weight, bias = affine.split((affine.shape[-1], 1), dim=1)
+            return weight, bias + self.proj.bias
+
+
+def second_moment(x: Tensor) -> Tensor:
+    """Sum over the tokens of x' x'^T, where x' is a token with a 1 appended.
+
+    It adds up: the moment of an image is the sum of the moments of its parts.
+
+    Args:
+        x: (B, N, C).
+
+    Returns:
+        (B, C + 1, C + 1), in float32, or float64 where x is: in half precision, large sums overflow and
+        the differences that attention consists of are rounded away.
+    """
+    with torch.autocast(x.device.type, enabled=False):
+        x = x.to(torch.promote_types(x.dtype, torch.float32))
+        total = x.sum(dim=1, keepdim=True)  # (B, 1, C)
+        count = total.new_full((len(x), 1, 1), x.shape[1])
+        upper = torch.cat((x.mT @ x, total.mT), dim=2)  # (B, C, C + 1)
+        lower = torch.cat((total, count), dim=2)  # (B, 1, C + 1)
+        return torch.cat((upper, lower), dim=1)

@@ -25,6 +25,10 @@ class LocalPatchInteraction(nn.Module):
         self.bn = build_norm_layer(norm_cfg, embed_dim)[1]
         self.conv2 = nn.Conv2d(embed_dim, embed_dim, 3, padding=1, groups=embed_dim)
 
+        for conv in (self.conv1, self.conv2):
+            # The layout of its gradient on channels-last maps; it says the same, as one of the sides is 1.
+            conv.weight = nn.Parameter(conv.weight.detach().as_strided((embed_dim, 1, 3, 3), (9, 1, 3, 1)))
+
     def forward(self, x: Tensor, height: int, width: int) -> Tensor:
         # (B, N, C) -> (B, C, height, width), a channels-last view: nothing is copied.
         x = x.unflatten(1, (height, width)).permute(0, 3, 1, 2)

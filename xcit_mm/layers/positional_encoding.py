@@ -7,6 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+NUM_FREQUENCIES = 32  # features of one axis; sines and cosines interleave in them
+TEMPERATURE = 10000.0  # ratio of the longest to the shortest wave length
+
 
 class PositionalEncoding(nn.Module):
     """Sines and cosines of the row and of the column, projected to the token width.
@@ -16,33 +19,29 @@ class PositionalEncoding(nn.Module):
 
     Args:
         embed_dim: channels C of a token.
-        num_frequencies: features of one axis; sines and cosines interleave in them.
-        temperature: ratio of the longest to the shortest wave length.
 
     Shape:
         ``forward(height, width)`` -> (height * width, C), in row-major order.
     """
 
-    def __init__(self, embed_dim: int, num_frequencies: int = 32, temperature: float = 10000.0) -> None:
+    def __init__(self, embed_dim: int) -> None:
         super().__init__()
-        self.num_frequencies = num_frequencies
-        self.temperature = temperature
-        self.token_projection = nn.Conv2d(2 * num_frequencies, embed_dim, kernel_size=1)
+        self.token_projection = nn.Conv2d(2 * NUM_FREQUENCIES, embed_dim, kernel_size=1)
 
     def encode_axis(self, length: int) -> Tensor:
-        """Encode positions 1 … length, scaled to end at 2 pi: (length, num_frequencies), float32."""
+        """Encode positions 1 … length, scaled to end at 2 pi: (length, NUM_FREQUENCIES), float32."""
         weight = self.token_projection.weight
         position = torch.arange(1, length + 1, device=weight.device, dtype=torch.float32)
         position = position / (length + 1e-6) * (2 * math.pi)
-        pair = torch.arange(self.num_frequencies // 2, device=weight.device, dtype=torch.float32)
-        angle = position[:, None] / self.temperature**(2 * pair / self.num_frequencies)
+        pair = torch.arange(NUM_FREQUENCIES // 2, device=weight.device, dtype=torch.float32)
+        angle = position[:, None] / TEMPERATURE**(2 * pair / NUM_FREQUENCIES)
         return torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(1)
 
     def forward(self, height: int, width: int) -> Tensor:
         # The published 1x1 convolution over (row features, column features) is a sum of two linear
         # maps of one axis each: (height + width) rows to multiply in place of height * width.
         weight = self.token_projection.weight.flatten(1)  # (C, 2 F)
-        row_weight, column_weight = weight.split(self.num_frequencies, dim=1)
+        row_weight, column_weight = weight.split(NUM_FREQUENCIES, dim=1)
         rows = F.linear(self.encode_axis(height).to(weight.dtype), row_weight)  # (height, C)
         columns = F.linear(
             self.encode_axis(width).to(weight.dtype), column_weight, self.token_projection.bias)

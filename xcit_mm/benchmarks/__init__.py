@@ -1,0 +1,1 @@
+"""Speed and memory, as ``tools/benchmark.py`` measures them: contenders side by side in one process."""

@@ -1,0 +1,71 @@
+"""What is compared with what: for each benchmark, callables that do the same job on the same input."""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from xcit_mm.apis import inference_segmentor, init_model
+from xcit_mm.backbone import XCiT
+from xcit_mm.layers import CrossCovarianceAttention
+
+from .measurement import Run
+from .peers import build_peers
+
+FORMS = ('direct', 'gram')
+
+
+def attention_layers(channels: int, num_heads: int) -> dict[str, nn.Module]:
+    """Both forms of one XCA layer, with the same weights."""
+    layers = {form: CrossCovarianceAttention(channels, num_heads, form) for form in FORMS}
+    layers['gram'].load_state_dict(layers['direct'].state_dict())
+    return layers
+
+
+def backbones(arch: str, with_peers: bool) -> dict[str, nn.Module]:
+    """Our backbone, choosing its form and held to the direct one, and its peers."""
+    ours = {'xcit_mm': XCiT(arch), 'xcit_mm, direct form': XCiT(arch, attention='direct')}
+    return ours | (build_peers(arch) if with_peers else {})
+
+
+def forward_runs(modules: Mapping[str, nn.Module], x: Tensor) -> dict[str, Run]:
+    """Inference on ``x``: eval mode, no graph."""
+    return {name: torch.inference_mode()(partial(module.to(x).eval(), x)) for name, module in modules.items()}
+
+
+def training_runs(modules: Mapping[str, nn.Module], x: Tensor, step: bool) -> dict[str, Run]:
+    """Forward and backward pass on ``x``, and with ``step`` one of AdamW."""
+    return {name: _training_run(module.to(x).train(), x, step) for name, module in modules.items()}
+
+
+def _training_run(module: nn.Module, x: Tensor, step: bool) -> Run:
+    optimizer = torch.optim.AdamW(module.parameters())
+    x = x.clone().requires_grad_(not step)  # a layer passes a gradient on; nobody asks for an image's
+
+    def run() -> None:
+        outputs = module(x)
+        outputs = outputs if isinstance(outputs, (tuple, list)) else [outputs]
+        torch.autograd.backward(outputs, [torch.ones_like(output) for output in outputs])
+        if step:
+            optimizer.step()
+        optimizer.zero_grad()
+        x.grad = None
+
+    return run
+
+
+def segmentors(configs: list[Path], device: str, size: int) -> dict[str, Run]:
+    """``inference_segmentor`` with each config's model, random weights, on a noise image of size x size."""
+    image = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
+    return {path.stem: partial(inference_segmentor, init_model(path, device=device), image) for path in configs}
+
+
+def under_autocast(runs: Mapping[str, Run], device: torch.device, dtype: torch.dtype) -> dict[str, Run]:
+    """The same runs in mixed precision; float32 changes nothing."""
+    def wrap(run: Run) -> Callable[[], object]:
+        return torch.autocast(device.type, dtype, enabled=dtype != torch.float32)(run)
+    return {name: wrap(run) for name, run in runs.items()}
