@@ -34,7 +34,7 @@ def backbones(arch: str, with_peers: bool) -> dict[str, nn.Module]:
 
 def forward_runs(modules: Mapping[str, nn.Module], x: Tensor) -> dict[str, Run]:
     """Inference on ``x``: eval mode, no graph."""
-    return {name: torch.inference_mode()(partial(module.to(x).eval(), x)) for name, module in modules.items()}
+    return {name: torch.inference_mode()(partial(_frozen(module.to(x)), x)) for name, module in modules.items()}
 
 
 def training_runs(modules: Mapping[str, nn.Module], x: Tensor, step: bool) -> dict[str, Run]:
@@ -61,7 +61,13 @@ def _training_run(module: nn.Module, x: Tensor, step: bool) -> Run:
 def segmentors(configs: list[Path], device: str, size: int) -> dict[str, Run]:
     """``inference_segmentor`` with each config's model, random weights, on a noise image of size x size."""
     image = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
-    return {path.stem: partial(inference_segmentor, init_model(path, device=device), image) for path in configs}
+    return {path.stem: partial(inference_segmentor, _frozen(init_model(path, device=device)), image)
+            for path in configs}
+
+
+def _frozen(module: nn.Module) -> nn.Module:
+    # torch's FLOP counter fails on a module that is given a parameter which could need a gradient.
+    return module.eval().requires_grad_(False)
 
 
 def under_autocast(runs: Mapping[str, Run], device: torch.device, dtype: torch.dtype) -> dict[str, Run]:

@@ -1,14 +1,20 @@
 """Time, peak memory and multiply-adds of several callables, measured in turns."""
 from __future__ import annotations
 
+import json
+import math
+import tempfile
 import timeit
 from collections.abc import Callable, Mapping
+from itertools import accumulate
+from operator import itemgetter
 from pathlib import Path
 
 import torch
 from rich.progress import Progress
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
+from torch.profiler import ProfilerActivity, profile
 from torch.utils.benchmark import Measurement, TaskSpec, timer
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -20,18 +26,19 @@ def compare(contenders: Mapping[str, Run], rounds: int, device: torch.device) ->
 
     Args:
         contenders: name -> what to run.
-        rounds: timed runs of each, after one untimed.
+        rounds: timed runs of each, after the untimed ones that count.
         device: where the contenders run.
 
     Returns:
         For each contender ``contender``, ``median_s``, ``iqr_s`` (interquartile range), ``times_s``,
-        ``peak_memory_bytes`` (on top of what was held before the run; null where it cannot be told) and
-        ``saved_bytes`` (tensors kept for the backward pass, parameters apart; 0 in inference) and
-        ``flops`` (two per multiply-add, matrix products and convolutions only).
+        ``flops`` (two per multiply-add, matrix products and convolutions only), ``saved_bytes`` (tensors
+        kept for the backward pass, parameters apart; 0 in inference) and ``peak_memory_bytes`` (tensors,
+        on top of what was held before the run).
     """
     results = {
-        name: dict(contender=name, peak_memory_bytes=peak_memory(run, device),
-                   saved_bytes=count_saved_bytes(run), flops=count_flops(run))
+        # The first run of all allocates what stays: memory is looked at last.
+        name: dict(contender=name, flops=count_flops(run), saved_bytes=count_saved_bytes(run),
+                   peak_memory_bytes=peak_memory(run, device))
         for name, run in contenders.items()}
     times: dict[str, list[float]] = {name: [] for name in contenders}
     with Progress(transient=True) as progress:
@@ -48,7 +55,9 @@ def compare(contenders: Mapping[str, Run], rounds: int, device: torch.device) ->
 
 def count_flops(run: Run) -> int:
     """Floating-point operations of the matrix products and convolutions in one run."""
-    with FlopCounterMode(display=False) as counter:
+    # The counter leaves the in-place product out: (B, N, C) @ (B, C, C).
+    in_place = {torch.ops.aten.baddbmm_: lambda _, a, b, **__: 2 * math.prod(a) * b[-1]}
+    with FlopCounterMode(display=False, custom_mapping=in_place) as counter:
         run()
     return counter.get_total_flops()
 
@@ -68,30 +77,19 @@ def count_saved_bytes(run: Run) -> int:
     return sum(sizes.values())
 
 
-def peak_memory(run: Run, device: torch.device) -> int | None:
-    """Bytes held at the peak of one run, on top of what was held before it.
-
-    On a GPU these are tensors. On a CPU it is the growth of the process, as Linux tells it; elsewhere
-    there is no such figure, and the result is None.
-    """
+def peak_memory(run: Run, device: torch.device) -> int:
+    """Bytes of tensors at the peak of one run, on top of what was held before it."""
     if device.type == 'cuda':
-        run()
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
         run()
         return torch.cuda.max_memory_allocated(device) - before
-    reset = Path('/proc/self/clear_refs')
-    if not reset.exists():
-        return None
-    run()  # allocations that stay, such as a library's scratch space, are not the run's
-    reset.write_text('5')  # the peak starts again from here: man 5 proc
-    before = _process_memory('VmRSS')
-    run()
-    return max(_process_memory('VmHWM') - before, 0)
-
-
-def _process_memory(field: str) -> int:
-    for line in Path('/proc/self/status').read_text().splitlines():
-        if line.startswith(field):
-            return int(line.split()[1]) * 1024  # the file counts in kB
-    raise KeyError(field)
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        run()
+    with tempfile.TemporaryDirectory() as folder:
+        trace = Path(folder, 'trace.json')
+        profiler.export_chrome_trace(str(trace))
+        events = json.loads(trace.read_text())['traceEvents']
+    changes = [event for event in events if event.get('name') == '[memory]']
+    held = accumulate(event['args']['Bytes'] for event in sorted(changes, key=itemgetter('ts')))
+    return max(held, default=0)

@@ -14,9 +14,8 @@ def show(rows: list[dict]) -> None:
     for heading in ('median, ms', 'spread, ms', 'times the first', 'peak, MB', 'saved, MB', 'GFLOP'):
         table.add_column(heading, justify='right')
     for row in rows:
-        peak = row['peak_memory_bytes']
         table.add_row(
             row['contender'], f'{1e3 * row["median_s"]:.1f}', f'{1e3 * row["iqr_s"]:.1f}',
-            f'{row["median_s"] / rows[0]["median_s"]:.2f}', '?' if peak is None else f'{peak / 1e6:.0f}',
+            f'{row["median_s"] / rows[0]["median_s"]:.2f}', f'{row["peak_memory_bytes"] / 1e6:.0f}',
             f'{row["saved_bytes"] / 1e6:.0f}', f'{row["flops"] / 1e9:.1f}')
     Console().print(table)

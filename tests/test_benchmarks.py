@@ -1,0 +1,87 @@
+"""The benchmark measures what it says: known FLOPs, known bytes, contenders in turns, strict JSON."""
+
+import pytest
+import torch
+from PIL import Image
+
+from xcit_mm.benchmarks import contenders, measurement, plot
+from xcit_mm.errors import InputError
+
+CPU = torch.device('cpu')
+
+
+def test_flops_are_two_per_multiply_add():
+    layer, x = torch.nn.Linear(8, 4, bias=False), torch.randn(10, 8)
+    assert measurement.count_flops(lambda: layer(x)) == 2 * 10 * 8 * 4
+
+
+@pytest.mark.parametrize('scale', [1, 2])
+def test_the_flops_of_both_forms_are_counted(scale):
+    channels, heads, tokens = 32, 4, 500 * scale
+    runs = contenders.forward_runs(contenders.attention_layers(channels, heads), torch.randn(1, tokens, channels))
+    flops = {form: measurement.count_flops(run) for form, run in runs.items()}
+    width = channels // heads
+    assert flops['direct'] == 2 * tokens * (4 * channels**2 + 2 * channels * width)
+    small = 3 * channels**3 + 2 * channels**2 * width
+    gram = pytest.approx(2 * (2 * tokens * channels**2 + small), rel=0.1)
+    assert flops['gram'] == gram
+    layer, x = contenders.attention_layers(channels, heads)['gram'], torch.randn(1, tokens, channels)
+    assert measurement.count_flops(lambda: layer.add_to(x, x, x[:, :1])) == gram
+
+
+def test_peak_memory_is_that_of_the_tensors():
+    def run():
+        a = torch.ones(1 << 20)
+        b = a + 1  # two of 4 MiB at a time
+        del a
+        return b + 1
+
+    assert measurement.peak_memory(run, CPU) == pytest.approx(8 << 20, rel=1e-3)
+
+
+def test_saved_bytes_are_counted_once_and_without_parameters():
+    layer, x = torch.nn.Linear(64, 64), torch.randn(1000, 64).requires_grad_()
+    assert measurement.count_saved_bytes(lambda: layer(x)) == x.nbytes
+    assert measurement.count_saved_bytes(lambda: layer(x) * x) == 2 * x.nbytes
+
+
+def test_contenders_take_turns_and_swap_places():
+    order = []
+    rows = measurement.compare({name: lambda name=name: order.append(name) for name in 'ab'}, 4, CPU)
+    assert order[-8:] == list('abbaabba')
+    assert [row['contender'] for row in rows] == ['a', 'b'] and all(len(row['times_s']) == 4 for row in rows)
+
+
+@pytest.mark.parametrize('arguments', [
+    ('attention', '--channels', '16', '--heads', '2', '--tokens', '20', '50', '--backward'),
+    ('backbone', '--arch', 'nano_12_p16', '--sizes', '32', '64', '--no-peers'),
+    pytest.param(('train', '--arch', 'nano_12_p16', '--sizes', '64', '--no-peers', '--batch', '2',
+                  '--dtype', 'bfloat16'), marks=pytest.mark.slow),
+    pytest.param(('inference', 'configs/xcit_upernet_digits.py', '--sizes', '64'), marks=pytest.mark.slow),
+])
+def test_from_command_to_picture(run_tool, tmp_path, arguments):
+    path = tmp_path / 'results.json'
+    result = run_tool('benchmark', *arguments, '--rounds', 2, '--threads', 1, '--out', path)
+    assert result.returncode == 0, result.stderr
+    environment, rows = plot.read(path)
+    assert environment['threads'] == 1 and 'torch' in environment['versions'] and environment['commit']
+    assert all(row['median_s'] > 0 and row['flops'] > 0 and row['benchmark'] == arguments[0] for row in rows)
+    result = run_tool('plot_benchmarks', path, '--out', tmp_path / 'pictures')
+    assert result.returncode == 0 and Image.open(tmp_path / 'pictures/results.png').width > 500, result.stderr
+
+
+def test_results_are_strict_json(tmp_path):
+    from xcit_mm.benchmarks import record
+    with pytest.raises(ValueError):
+        record.write(tmp_path / 'x.json', [dict(median_s=float('nan'))])
+    assert not (tmp_path / 'x.json').exists()
+
+
+@pytest.mark.parametrize('content', ['', '[]', '{"results": []}'])
+def test_a_file_of_another_kind_is_named(tmp_path, content):
+    path = tmp_path / 'other.json'
+    path.write_text(content)
+    with pytest.raises(InputError, match='other.json'):
+        plot.read(path)
+    with pytest.raises(InputError, match='no benchmark file'):
+        plot.read(tmp_path / 'none.json')

@@ -1,0 +1,21 @@
+"""Draw time and memory against resolution from the JSON of tools/benchmark.py."""
+import argparse
+from pathlib import Path
+
+from xcit_mm.benchmarks.plot import plot
+from xcit_mm.command_line import run
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('json', type=Path, nargs='+', metavar='JSON', help='files to draw')
+    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder for JSON_NAME.png')
+    args = parser.parse_args()
+    for path in args.json:
+        picture = args.out / f'{path.stem}.png'
+        plot(path, picture)
+        print(picture)
+
+
+if __name__ == '__main__':
+    run(main)

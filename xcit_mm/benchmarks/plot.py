@@ -1,0 +1,54 @@
+"""Time and memory against resolution, drawn from the JSON that ``tools/benchmark.py`` writes."""
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ..errors import InputError
+
+PANELS = (('median_s', 1.0, 'median time (s)'), ('peak_memory_bytes', 1e-9, 'peak memory of tensors (GB)'))
+
+
+def read(path: Path) -> tuple[dict, list[dict]]:
+    """The environment and the results in a benchmark's file.
+
+    Raises:
+        InputError: there is no such file, or it is of another kind.
+    """
+    try:
+        content = json.loads(path.read_text())
+        return content['environment'], content['results']
+    except FileNotFoundError:
+        raise InputError(f'no benchmark file {path}; tools/benchmark.py writes one') from None
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f'{path} was not written by tools/benchmark.py') from None
+
+
+def plot(path: Path, out: Path) -> None:
+    """Draw one benchmark file as a PNG: a curve for each contender, over pixels or tokens.
+
+    Raises:
+        InputError: as ``read``.
+    """
+    from matplotlib.figure import Figure
+
+    environment, results = read(path)
+    tokens = 'tokens' in results[0]
+    figure = Figure(figsize=(11, 4.4), layout='constrained')
+    for axes, (key, unit, label) in zip(figure.subplots(1, len(PANELS)), PANELS):
+        for contender in dict.fromkeys(row['contender'] for row in results):
+            rows = [row for row in results if row['contender'] == contender]
+            sizes = [row['tokens'] if tokens else row['size']**2 / 1e6 for row in rows]
+            axes.loglog(sizes, [row[key] * unit for row in rows], marker='o', label=contender)
+        axes.set(xlabel='tokens' if tokens else 'megapixels', ylabel=label)
+        axes.grid(alpha=0.3)
+    axes.legend()
+    first = results[0]
+    what = ', '.join(str(first[key]) for key in ('benchmark', 'arch', 'channels', 'batch', 'dtype') if key in first)
+    cpu = f'{environment["cpu"]}, {environment["threads"]} threads'
+    where = environment['gpu'] if first['device'] == 'cuda' else cpu
+    figure.suptitle(f'{what}: {where}, torch {environment["versions"]["torch"]}', fontsize=10)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    draft = out.with_name(out.name + '.part')
+    figure.savefig(draft, format='png', dpi=110)
+    draft.replace(out)
