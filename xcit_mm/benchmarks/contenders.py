@@ -39,10 +39,11 @@ def forward_runs(modules: Mapping[str, nn.Module], x: Tensor) -> dict[str, Run]:
 
 def training_runs(modules: Mapping[str, nn.Module], x: Tensor, step: bool) -> dict[str, Run]:
     """Forward and backward pass on ``x``, and with ``step`` one of AdamW."""
-    return {name: _training_run(module.to(x).train(), x, step) for name, module in modules.items()}
+    return {name: _training_run(module.to(x), x, step) for name, module in modules.items()}
 
 
 def _training_run(module: nn.Module, x: Tensor, step: bool) -> Run:
+    module.train()
     optimizer = torch.optim.AdamW(module.parameters())
     x = x.clone().requires_grad_(not step)  # a layer passes a gradient on; nobody asks for an image's
 
@@ -67,7 +68,8 @@ def segmentors(configs: list[Path], device: str, size: int) -> dict[str, Run]:
 
 def _frozen(module: nn.Module) -> nn.Module:
     # torch's FLOP counter fails on a module that is given a parameter which could need a gradient.
-    return module.eval().requires_grad_(False)
+    module.eval()  # which not every peer's train() returns
+    return module.requires_grad_(False)
 
 
 def under_autocast(runs: Mapping[str, Run], device: torch.device, dtype: torch.dtype) -> dict[str, Run]:
