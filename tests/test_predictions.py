@@ -4,27 +4,9 @@ import pytest
 from PIL import Image
 
 from xcit_mm.errors import InputError
-from xcit_mm.predictions import find_images, write_segmentation
+from xcit_mm.predictions import write_segmentation
 
 META = dict(classes=('background', 'nucleus'), palette=[[0, 0, 0], [255, 0, 0]])
-
-
-def test_finds_files_and_the_images_of_folders(tmp_path):
-    for name in ('b.png', 'a.JPG', 'notes.txt'):
-        (tmp_path / name).touch()
-    assert [path.name for path in find_images([tmp_path])] == ['a.JPG', 'b.png']
-    assert find_images([tmp_path / 'b.png']) == [tmp_path / 'b.png']
-
-
-def test_inputs_without_an_image_are_named(tmp_path):
-    with pytest.raises(InputError, match='no images in the folder'):
-        find_images([tmp_path])
-    with pytest.raises(InputError, match='no image or folder .*none'):
-        find_images([tmp_path / 'none'])
-    for name in ('a.png', 'a.jpg'):
-        (tmp_path / name).touch()
-    with pytest.raises(InputError, match='both be written as a'):
-        find_images([tmp_path])
 
 
 @pytest.mark.parametrize('size', [(40, 60), (300, 500)])
@@ -41,6 +23,13 @@ def test_writes_class_indices_and_an_overlay(tmp_path, size):
     assert (legend == (0, 0, 255)).all(axis=2).any()  # the colour of the nucleus, and its name beside it
     assert (legend == 0).all(axis=2).any()
     assert len(list((tmp_path / 'out').iterdir())) == 2
+
+
+def test_many_classes_keep_their_indices(tmp_path):
+    labels = np.array([[0, 299]])
+    meta = dict(classes=[str(index) for index in range(300)], palette=[[9, 9, 9]] * 300)
+    write_segmentation(tmp_path, 'photo', np.zeros((1, 2, 3), np.uint8), labels, meta)
+    assert np.array_equal(cv2.imread(str(tmp_path / 'photo_classes.png'), cv2.IMREAD_UNCHANGED), labels)
 
 
 def test_unwritable_folders_are_named(tmp_path):
