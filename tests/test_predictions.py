@@ -18,7 +18,7 @@ def test_writes_class_indices_and_an_overlay(tmp_path, size):
     assert np.array_equal(np.asarray(Image.open(tmp_path / 'out/photo_classes.png')), labels)
     overlay = cv2.imread(str(tmp_path / 'out/photo_overlay.png'))
     assert overlay[0, 0].tolist() == [200, 100, 0]  # background as it was
-    assert overlay[15, 10].tolist() == [100, 50, 127]
+    assert overlay[15, 10].tolist() == [100, 50, 128]
     legend = overlay[size[0]:]
     assert (legend == (0, 0, 255)).all(axis=2).any()  # the colour of the nucleus, and its name beside it
     assert (legend == 0).all(axis=2).any()
@@ -34,5 +34,5 @@ def test_many_classes_keep_their_indices(tmp_path):
 
 def test_unwritable_folders_are_named(tmp_path):
     (tmp_path / 'file').touch()
-    with pytest.raises(InputError, match='cannot write to'):
+    with pytest.raises(InputError, match='cannot write .*file/photo_classes.png'):
         write_segmentation(tmp_path / 'file', 'photo', np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), int), META)

@@ -1,14 +1,13 @@
 """Writing what a segmentor says of an image."""
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image
 
-from .errors import InputError
+from .files import complete_file
 from .visualization import draw_overlay
 
 
@@ -28,11 +27,6 @@ def write_segmentation(out_dir: Path, name: str, image: np.ndarray, labels: np.n
     pictures = dict(
         classes=Image.fromarray(labels.astype(np.uint8 if labels.max() < 256 else np.uint16)),
         overlay=draw_overlay(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), labels, meta['classes'], meta['palette']))
-    try:
-        out_dir.mkdir(parents=True, exist_ok=True)
-        for kind, picture in pictures.items():
-            partial = out_dir / f'.{name}_{kind}.png.partial'
-            picture.save(partial, format='PNG')
-            os.replace(partial, out_dir / f'{name}_{kind}.png')
-    except OSError as error:
-        raise InputError(f'cannot write to {out_dir}: {error.strerror or error}') from None
+    for kind, picture in pictures.items():
+        with complete_file(out_dir / f'{name}_{kind}.png') as file:
+            picture.save(file, format='PNG')
