@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from xcit_mm.config import load_config, require_data
+from xcit_mm.config import config_path, load_config, require_data
 from xcit_mm.errors import InputError
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
@@ -48,6 +48,16 @@ def test_what_is_no_config_is_named(tmp_path, name, content, words):
 def test_environment_variable_moves_the_nuclei(monkeypatch):
     monkeypatch.setenv('XCIT_MM_NUCLEI_ROOT', '/from/environment')
     assert data_roots(load_config(CONFIGS / 'xcit_upernet_nuclei.py')) == {'/from/environment'}
+
+
+def test_a_project_inherits_our_configs(tmp_path):
+    (tmp_path / 'mine.py').write_text("_base_ = __import__('xcit_mm').config_path('xcit_upernet_digits.py')\n"
+                                      "model = dict(backbone=dict(drop_path_rate=0.3))\n")
+    inherited = Config.fromfile(CONFIGS / 'xcit_upernet_digits.py')
+    inherited.model.backbone.drop_path_rate = 0.3
+    assert Config.fromfile(tmp_path / 'mine.py').to_dict() == inherited.to_dict()
+    with pytest.raises(InputError, match='no config none.py'):
+        config_path('none.py')
 
 
 def test_work_dir_is_named_after_the_config():

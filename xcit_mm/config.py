@@ -1,4 +1,4 @@
-"""Reading a config as the command-line tools do, and finding out early that its data are missing."""
+"""Finding and reading configs, and finding out early that their data are missing."""
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -35,6 +35,26 @@ def load_config(path: str | Path, options: dict | None = None, work_dir: str | N
         raise InputError(f'cannot read the config {path}: {type(error).__name__}: {reason}') from error
     config.work_dir = work_dir or config.get('work_dir') or str(Path('work_dirs') / Path(path).stem)
     return config
+
+
+def config_path(name: str) -> str:
+    """The path of a config of this package, from a checkout as from a wheel, for a project to inherit.
+
+    MMEngine evaluates ``_base_`` before the rest of a config, and knows the packages of OpenMMLab only,
+    so a config says ``_base_ = __import__('xcit_mm').config_path('xcit_upernet_ade20k.py')``.
+
+    Args:
+        name: relative to ``configs/``.
+
+    Raises:
+        InputError: there is no such config.
+    """
+    package = Path(__file__).parent
+    installed = package / '.mim/configs'
+    path = (installed if installed.is_dir() else package.parent / 'configs') / name
+    if not path.is_file():
+        raise InputError(f'xcit_mm has no config {name} in {path.parent}')
+    return str(path)
 
 
 def require_data(config: Config, splits: tuple[str, ...]) -> None:
