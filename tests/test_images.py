@@ -13,6 +13,8 @@ def test_finds_files_and_the_images_of_folders_once(tmp_path):
     again = tmp_path / 'x/../b.png'
     (tmp_path / 'x').mkdir()
     assert [path.name for path in find_images([tmp_path / 'b.png', again, tmp_path])] == ['b.png', 'a.JPG']
+    (tmp_path / 'link.png').symlink_to(tmp_path / 'b.png')
+    assert [path.name for path in find_images([tmp_path])] == ['a.JPG', 'b.png', 'link.png']
 
 
 def test_inputs_without_an_image_are_named(tmp_path):

@@ -1,6 +1,7 @@
 """Finding the images of a command line, and reading images."""
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,7 +33,8 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
             images.append(path)
         else:
             raise InputError(f'no image or folder {path}')
-    images = list({path.resolve(): path for path in images}.values())
+    # Links are not followed: two names of one file are two results.
+    images = list({os.path.abspath(path): path for path in images}.values())
     first: dict[str, Path] = {}
     for path in images:
         if first.setdefault(path.stem, path) != path:
