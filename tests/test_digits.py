@@ -99,8 +99,19 @@ def test_another_recipe_replaces_the_data(tmp_path, monkeypatch, capsys, name, v
 def test_refuses_a_folder_with_something_else(tmp_path, content):
     if content:
         (tmp_path / 'recipe.json').write_text(content)
-    with pytest.raises(InputError, match='does not hold this data set'):
+    with pytest.raises(InputError, match='holds other or more than this data set'):
         digits.prepare(tmp_path, FEW)
+
+
+def test_deletes_no_file_that_is_not_its_own(tmp_path, monkeypatch):
+    root = tmp_path / 'digits'
+    digits.prepare(root, FEW)
+    (root / 'notes.txt').touch()
+    assert not digits.prepare(root, FEW)
+    monkeypatch.setattr(digits, 'DIMMING', 0.3)
+    with pytest.raises(InputError, match='or more than'):
+        digits.prepare(root, FEW)
+    assert (root / 'notes.txt').exists()
 
 
 def test_what_cannot_be_written_is_named(tmp_path, monkeypatch):

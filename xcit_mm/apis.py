@@ -106,9 +106,9 @@ def _dataset_meta(config: Config) -> dict:
 
 
 def _complete_meta(meta: dict, num_classes: int) -> dict:
-    """Number the classes where they have no names, and let mmseg choose colours where there are none."""
+    """Number a segmentor's classes where they have no names; let mmseg choose colours where there are none."""
     classes = meta.get('classes') or tuple(map(str, range(num_classes)))
-    if len(meta.get('palette') or ()) == len(classes):
+    if not num_classes or len(meta.get('palette') or ()) == len(classes):
         return meta | dict(classes=classes)
     chosen = DATASETS.build(dict(type='mmseg.BaseSegDataset', metainfo=dict(classes=classes), lazy_init=True))
     return meta | dict(classes=classes, palette=chosen.metainfo['palette'])

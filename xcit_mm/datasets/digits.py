@@ -7,6 +7,7 @@ from 8x8, coloured and pasted over dimmed crops. No scan and no photograph serve
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from ..files import complete_folder
 from .scenes import Scene, write_split
 
 RECIPE_FILE = 'recipe.json'
+ENTRIES = {'annotations', 'images', 'masks', RECIPE_FILE}
 CLASSES = ('background', *'0123456789')
 SPLITS = ('train', 'val')
 NUM_SCENES = dict(train=4000, val=200)
@@ -91,8 +93,9 @@ def prepare(root: str | Path, num_scenes: dict[str, int] = NUM_SCENES, seed: int
         held = _read_recipe(root)
         if held == recipe:
             return False
-        if any(held.get(key) != value for key, value in asked.items()):
-            raise InputError(f'{root} exists but does not hold this data set; remove it or choose another folder')
+        if any(held.get(key) != value for key, value in asked.items()) or set(os.listdir(root)) != ENTRIES:
+            raise InputError(f'{root} exists but holds other or more than this data set; '
+                             'remove it or choose another folder')
         print(f'{root} holds digits of another recipe; composing them anew')
     with complete_folder(root) as folder:
         for split in SPLITS:
