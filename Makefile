@@ -1,4 +1,4 @@
-# The two commands of the README are `make demo` and `make test`; both make .venv first.
+# The two commands of the README are `make demo` and `make test`; both make .venv first, with Python 3.11 or newer.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,7 +10,7 @@ setup: $(VENV)/.installed
 
 # torch comes first, in the version that CI tests; without it, other packages pull in the newest build.
 $(VENV)/.installed: setup.py constraints.txt
-	@echo "==> installing into $(VENV) (one to three minutes)"
+	@echo "==> installing into $(VENV) (minutes; longer where PyPI serves a CUDA build of torch)"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch

@@ -1,4 +1,4 @@
-"""Packaging. Configs and tools go to ``xcit_mm/.mim`` of an installed package, where MIM looks for them."""
+"""Packaging. A wheel has configs and tools in ``xcit_mm/.mim``, as the packages of the MM family do."""
 import re
 import shutil
 from pathlib import Path
@@ -10,7 +10,7 @@ HERE = Path(__file__).resolve().parent
 
 
 class BuildWithMim(build_py):
-    """Add ``configs/`` and ``tools/`` to a built package; an editable one has them beside it."""
+    """Add ``configs/`` and ``tools/`` to a built package; ``config_path`` finds an editable one's beside it."""
 
     def run(self) -> None:
         super().run()
@@ -32,12 +32,12 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=['xcit_mm', 'xcit_mm.*']),
-    install_requires=['torch>=2.5', 'numpy>=1.24', 'pillow>=10.1', 'rich>=13'],
+    install_requires=['torch>=2.6', 'numpy>=1.24', 'pillow>=10.1', 'rich>=13'],
     # The two MM families share their import names: install one of them.
     extras_require={
         'onedl': ['onedl-mmengine>=0.10.12', 'onedl-mmcv>=2.3.6', 'onedl-mmsegmentation>=1.4.2'],
         'onedl-det': ['onedl-mmdetection>=3.5.1'],
-        'openmmlab': ['mmengine>=0.10.7', 'mmcv>=2.1.0', 'mmsegmentation>=1.2.2'],
+        'openmmlab': ['mmengine>=0.10.7', 'mmcv>=2.1.0,<2.2', 'mmsegmentation>=1.2.2'],
         'openmmlab-det': ['mmdet>=3.3.0'],
         'digits': DIGITS,
         'export': ['onnx>=1.16', 'onnxruntime>=1.18', 'onnxscript>=0.2'],

@@ -4,9 +4,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmcv.transforms import LoadImageFromFile
 from mmengine.config import Config
+from mmseg.datasets import ADE20KDataset
+from mmseg.datasets.transforms import LoadAnnotations, PackSegInputs
 
 from xcit_mm.apis import inference_segmentor, init_model
+from xcit_mm.datasets import digits
 from xcit_mm.errors import InputError
 
 CONFIG = Path(__file__).resolve().parents[1] / 'configs/xcit_upernet_digits.py'
@@ -62,6 +66,69 @@ def test_loads_checkpoints_and_raw_state_dicts(model, tmp_path, image_file, wrap
     assert loaded.dataset_meta['classes'][1] == '0' and len(loaded.dataset_meta['palette']) == 11
     assert torch.equal(inference_segmentor(model, image_file).seg_logits.data,
                        inference_segmentor(loaded, image_file).seg_logits.data)
+
+
+@pytest.mark.parametrize('wrap', [
+    lambda data: dict(type='RepeatDataset', dataset=data, times=2),
+    lambda data: dict(type='ConcatDataset', datasets=[data, data]),
+])
+def test_wrapped_test_data_tell_pipeline_and_classes(model, image_file, wrap):
+    config = Config.fromfile(CONFIG)
+    config.test_dataloader.dataset = wrap(config.test_dataloader.dataset)
+    wrapped = init_model(config)
+    assert wrapped.dataset_meta == model.dataset_meta
+    assert inference_segmentor(wrapped, image_file).pred_sem_seg.data.shape == (1, 50, 71)
+
+
+@pytest.mark.parametrize('spell', [
+    lambda kind: f'mmseg.{kind.__name__}', lambda kind: f'{kind.__module__}.{kind.__name__}', lambda kind: kind])
+def test_types_with_scope_module_or_as_classes(image_file, spell):
+    config = Config.fromfile(CONFIG)
+    config.test_dataloader.dataset = dict(type=spell(ADE20KDataset), pipeline=[
+        dict(type=spell(LoadImageFromFile)),
+        dict(type=spell(LoadAnnotations)), dict(type=spell(PackSegInputs))])
+    model = init_model(config)
+    assert len(model.dataset_meta['classes']) == 150
+    assert inference_segmentor(model, image_file).pred_sem_seg.data.shape == (1, 50, 71)
+
+
+def test_images_are_read_as_the_pipeline_says(model, image_file):
+    config = Config.fromfile(CONFIG)
+    config.test_dataloader.dataset.pipeline = [
+        dict(type='LoadImageFromFile', color_type='color_ignore_orientation', to_float32=True),
+        dict(type='PackSegInputs')]
+    seen = []
+    other = init_model(config)
+    other.test_step = lambda data: seen.append(data['inputs'][0]) or [None]
+    inference_segmentor(other, image_file)
+    assert seen[0].dtype == torch.float32
+    config.test_dataloader.dataset.pipeline[0].color_type = 'grayscale'
+    inference_segmentor(other, image_file)
+    assert seen[1].shape == (1, 50, 71)
+
+
+def test_classes_without_names_or_colours_get_some():
+    config = Config.fromfile(CONFIG)
+    del config.test_dataloader.dataset['metainfo']
+    meta = init_model(config).dataset_meta
+    assert meta['classes'] == tuple('0 1 2 3 4 5 6 7 8 9 10'.split())
+    assert np.shape(meta['palette']) == (11, 3)
+    config.test_dataloader.dataset.metainfo = dict(classes=digits.CLASSES)
+    meta = init_model(config).dataset_meta
+    assert meta['classes'] == digits.CLASSES and np.shape(meta['palette']) == (11, 3)
+
+
+def test_a_config_without_test_data_is_named():
+    config = Config.fromfile(CONFIG)
+    config.pop('test_dataloader')
+    with pytest.raises(InputError, match='test_dataloader'):
+        init_model(config)
+
+
+@pytest.mark.parametrize('device', ['cuda:99', 'nonsense'])
+def test_missing_devices_are_named(device):
+    with pytest.raises(InputError, match=f'cannot use the device {device}'):
+        init_model(CONFIG, device=device)
 
 
 @pytest.mark.parametrize('image, words', [

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from xcit_mm.config import load_config, require_data
+from xcit_mm.config import config_path, load_config, require_data
 from xcit_mm.errors import InputError
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
@@ -26,9 +26,38 @@ def test_data_root_option_moves_annotation_files_too(tmp_path):
     assert config.val_evaluator == dict(ann_file='/c/annotations/val.json', other='data/cocoa/x')
 
 
+def test_an_explicit_path_wins_over_a_moved_data_root():
+    config = load_config(CONFIGS / 'xcit_upernet_digits.py', {
+        'data_root': '/elsewhere', 'train_dataloader.dataset.data_root': 'data/digits'})
+    assert config.train_dataloader.dataset.data_root == 'data/digits'
+    assert config.val_dataloader.dataset.data_root == '/elsewhere'
+
+
+@pytest.mark.parametrize('name, content, words', [
+    ('a.py', 'model = dict(', 'SyntaxError|syntax'),
+    ('a.py', "_base_ = 'none.py'", 'none.py'),
+    ('a.py', 'model = nothing', 'nothing'),
+    ('a.txt', 'model = 1', 'py/yml/yaml/json'),
+])
+def test_what_is_no_config_is_named(tmp_path, name, content, words):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=f'cannot read the config .*/{name}: .*({words})'):
+        load_config(tmp_path / name)
+
+
 def test_environment_variable_moves_the_nuclei(monkeypatch):
     monkeypatch.setenv('XCIT_MM_NUCLEI_ROOT', '/from/environment')
     assert data_roots(load_config(CONFIGS / 'xcit_upernet_nuclei.py')) == {'/from/environment'}
+
+
+def test_a_project_inherits_our_configs(tmp_path):
+    (tmp_path / 'mine.py').write_text("_base_ = __import__('xcit_mm').config_path('xcit_upernet_digits.py')\n"
+                                      "model = dict(backbone=dict(drop_path_rate=0.3))\n")
+    inherited = Config.fromfile(CONFIGS / 'xcit_upernet_digits.py')
+    inherited.model.backbone.drop_path_rate = 0.3
+    assert Config.fromfile(tmp_path / 'mine.py').to_dict() == inherited.to_dict()
+    with pytest.raises(InputError, match='no config none.py'):
+        config_path('none.py')
 
 
 def test_work_dir_is_named_after_the_config():
@@ -51,3 +80,23 @@ def test_missing_data_are_named_with_the_command(tmp_path, wrap):
         require_data(config, ('train', ))
     (tmp_path / 'instances.json').touch()
     require_data(config, ('train', 'val'))
+
+
+@pytest.mark.parametrize('data', [
+    dict(data_root='s3://bucket/digits', data_prefix=dict(img='images')),
+    dict(data_root='', ann_file='https://example.org/instances.json')])
+def test_remote_data_are_not_looked_for(data):
+    require_data(Config(dict(train_dataloader=dict(dataset=data))), ('train', ))
+
+
+def test_a_prefix_may_be_a_string(tmp_path):
+    config = Config(dict(train_dataloader=dict(dataset=dict(data_root=str(tmp_path), data_prefix='images'))))
+    with pytest.raises(InputError, match=f'{tmp_path}/images'):
+        require_data(config, ('train', ))
+
+
+@pytest.mark.parametrize('name', ['digits', 'ade20k'])
+def test_the_command_prepares_the_data_root_that_was_asked_for(tmp_path, name):
+    config = load_config(CONFIGS / f'xcit_upernet_{name}.py', dict(data_root=f'{tmp_path}/data'))
+    with pytest.raises(InputError, match=f'prepare it with: .* {tmp_path}/data '):
+        require_data(config, ('train', ))

@@ -17,10 +17,9 @@ def decode(segmentation):
 
 
 def test_splits_share_no_scan_and_no_photograph():
-    scans = {split: digits.load_scans(split)[0] for split in digits.SPLITS}
-    assert sum(map(len, scans.values())) == 1797
-    assert len(scans['train']) == digits.FIRST_HELD_OUT_SCAN
-    assert not set(digits.PHOTOGRAPHS['train']) & set(digits.PHOTOGRAPHS['val'])
+    for load in (digits.load_photographs, lambda split: digits.load_scans(split)[0]):
+        train, val = ({one.tobytes() for one in load(split)} for split in digits.SPLITS)
+        assert train and val and not train & val
     assert digits.NUM_SCENES['train'] >= 1000 and digits.NUM_SCENES['val'] >= 200
 
 
@@ -39,6 +38,8 @@ def test_labels_agree_and_are_visible():
         for label, mask in scene.instances:
             assert 1 <= label <= 10 and mask.any() and not rebuilt[mask].any()
             rebuilt[mask] = label
+            around = cv2.dilate(mask.astype(np.uint8), np.ones((9, 9), np.uint8)).astype(bool) & (scene.mask == 0)
+            assert scene.image[mask].mean() - scene.image[around].mean() > digits.MIN_CONTRAST / 2
         assert np.array_equal(rebuilt, scene.mask)
 
 
@@ -70,13 +71,53 @@ def test_an_interrupted_run_leaves_no_data_set(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(digits, '_to_coco', interrupt)
+        patch.setattr(digits, 'write_split', interrupt)
         with pytest.raises(KeyboardInterrupt):
             digits.prepare(tmp_path / 'digits', FEW)
     assert not (tmp_path / 'digits').exists()
     assert digits.prepare(tmp_path / 'digits', FEW)
 
 
-def test_refuses_a_folder_with_something_else(tmp_path):
-    with pytest.raises(InputError, match='does not hold this data set'):
+@pytest.mark.parametrize('name, value', [
+    ('SCENE_SIZE', 96), ('DIGITS_PER_SCENE', (1, 2)), ('DIGIT_SIZE', (20, 30)), ('DIMMING', 0.3),
+    ('MIN_CONTRAST', 20), ('FIRST_HELD_OUT_SCAN', 1000), ('PHOTOGRAPHS', dict(train=('coins', ), val=('camera', )))])
+def test_another_recipe_replaces_the_data(tmp_path, monkeypatch, capsys, name, value):
+    few = dict(train=1, val=1)
+    monkeypatch.setattr(digits, 'PHOTOGRAPHS', dict(train=('moon', ), val=('camera', )))
+    assert digits.prepare(tmp_path / 'digits', few)
+    monkeypatch.setattr(digits, name, value)
+    assert digits.prepare(tmp_path / 'digits', few) and 'another recipe' in capsys.readouterr().out
+    image = cv2.imread(str(tmp_path / 'digits/images/train/00000.png'))[..., ::-1]
+    assert np.array_equal(image, next(digits.compose_scenes('train', 1)).image)
+    assert not digits.prepare(tmp_path / 'digits', few)
+    assert [path.name for path in tmp_path.iterdir()] == ['digits']
+    assert not (tmp_path / 'digits/replaced').exists()
+
+
+@pytest.mark.parametrize('content', [
+    None, 'not JSON', '[1]', '{"name": "letters"}', json.dumps(dict(name='digits', seed=1, num_scenes=FEW))])
+def test_refuses_a_folder_with_something_else(tmp_path, content):
+    if content:
+        (tmp_path / 'recipe.json').write_text(content)
+    with pytest.raises(InputError, match='holds other or more than this data set'):
         digits.prepare(tmp_path, FEW)
+
+
+def test_deletes_no_file_that_is_not_its_own(tmp_path, monkeypatch):
+    root = tmp_path / 'digits'
+    digits.prepare(root, FEW)
+    (root / 'notes.txt').touch()
+    assert not digits.prepare(root, FEW)
+    monkeypatch.setattr(digits, 'DIMMING', 0.3)
+    with pytest.raises(InputError, match='or more than'):
+        digits.prepare(root, FEW)
+    assert (root / 'notes.txt').exists()
+
+
+def test_what_cannot_be_written_is_named(tmp_path, monkeypatch):
+    (tmp_path / 'file').touch()
+    with pytest.raises(InputError, match='cannot make .*/file/digits'):
+        digits.prepare(tmp_path / 'file/digits', FEW)
+    monkeypatch.setattr(cv2, 'imwrite', lambda *args: False)
+    with pytest.raises(InputError, match='disk full'):
+        digits.prepare(tmp_path / 'digits', FEW)

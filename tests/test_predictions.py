@@ -4,27 +4,9 @@ import pytest
 from PIL import Image
 
 from xcit_mm.errors import InputError
-from xcit_mm.predictions import find_images, write_segmentation
+from xcit_mm.predictions import write_segmentation
 
 META = dict(classes=('background', 'nucleus'), palette=[[0, 0, 0], [255, 0, 0]])
-
-
-def test_finds_files_and_the_images_of_folders(tmp_path):
-    for name in ('b.png', 'a.JPG', 'notes.txt'):
-        (tmp_path / name).touch()
-    assert [path.name for path in find_images([tmp_path])] == ['a.JPG', 'b.png']
-    assert find_images([tmp_path / 'b.png']) == [tmp_path / 'b.png']
-
-
-def test_inputs_without_an_image_are_named(tmp_path):
-    with pytest.raises(InputError, match='no images in the folder'):
-        find_images([tmp_path])
-    with pytest.raises(InputError, match='no image or folder .*none'):
-        find_images([tmp_path / 'none'])
-    for name in ('a.png', 'a.jpg'):
-        (tmp_path / name).touch()
-    with pytest.raises(InputError, match='both be written as a'):
-        find_images([tmp_path])
 
 
 @pytest.mark.parametrize('size', [(40, 60), (300, 500)])
@@ -36,14 +18,21 @@ def test_writes_class_indices_and_an_overlay(tmp_path, size):
     assert np.array_equal(np.asarray(Image.open(tmp_path / 'out/photo_classes.png')), labels)
     overlay = cv2.imread(str(tmp_path / 'out/photo_overlay.png'))
     assert overlay[0, 0].tolist() == [200, 100, 0]  # background as it was
-    assert overlay[15, 10].tolist() == [100, 50, 127]
+    assert overlay[15, 10].tolist() == [100, 50, 128]
     legend = overlay[size[0]:]
     assert (legend == (0, 0, 255)).all(axis=2).any()  # the colour of the nucleus, and its name beside it
     assert (legend == 0).all(axis=2).any()
     assert len(list((tmp_path / 'out').iterdir())) == 2
 
 
+def test_many_classes_keep_their_indices(tmp_path):
+    labels = np.array([[0, 299]])
+    meta = dict(classes=[str(index) for index in range(300)], palette=[[9, 9, 9]] * 300)
+    write_segmentation(tmp_path, 'photo', np.zeros((1, 2, 3), np.uint8), labels, meta)
+    assert np.array_equal(cv2.imread(str(tmp_path / 'photo_classes.png'), cv2.IMREAD_UNCHANGED), labels)
+
+
 def test_unwritable_folders_are_named(tmp_path):
     (tmp_path / 'file').touch()
-    with pytest.raises(InputError, match='cannot write to'):
+    with pytest.raises(InputError, match='cannot write .*file/photo_classes.png'):
         write_segmentation(tmp_path / 'file', 'photo', np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), int), META)

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from rich.progress import track
 
-from xcit_mm.apis import inference_segmentor, init_model, read_image
+from xcit_mm.apis import inference_segmentor, init_model
 from xcit_mm.command_line import run
-from xcit_mm.predictions import find_images, write_segmentation
+from xcit_mm.images import find_images, read_image
+from xcit_mm.predictions import write_segmentation
 
 
 def main() -> None:
@@ -20,9 +21,8 @@ def main() -> None:
     images = find_images(args.inputs)
     model = init_model(args.config, args.checkpoint, args.device)
     for path in track(images, description='segmenting'):
-        image = read_image(path)
-        labels = inference_segmentor(model, image).pred_sem_seg.data[0].cpu().numpy()
-        write_segmentation(args.out, path.stem, image, labels, model.dataset_meta)
+        labels = inference_segmentor(model, path).pred_sem_seg.data[0].cpu().numpy()
+        write_segmentation(args.out, path.stem, read_image(path), labels, model.dataset_meta)
     print(f'{len(images)} image(s): results in {args.out}')
 
 

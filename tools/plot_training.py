@@ -3,7 +3,7 @@ import argparse
 from pathlib import Path
 
 from xcit_mm.command_line import run
-from xcit_mm.training_log import plot, read_latest
+from xcit_mm.training_log import plot, read
 
 
 def main() -> None:
@@ -12,7 +12,7 @@ def main() -> None:
     parser.add_argument('--metric', default='mIoU', help='validation metric (default: mIoU)')
     parser.add_argument('--out', type=Path, required=True, metavar='PNG', help='picture to write')
     args = parser.parse_args()
-    plot(read_latest(args.work_dir), args.metric, args.out)
+    plot(read(args.work_dir), args.metric, args.out)
     print(f'learning curve: {args.out}')
 
 

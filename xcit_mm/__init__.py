@@ -1,5 +1,6 @@
 """XCiT for dense prediction in the MM family. Importing this package registers its modules."""
 from .backbone import XCiT
+from .config import config_path
 
 __version__ = '0.1.0'
-__all__ = ['XCiT', '__version__']
+__all__ = ['XCiT', '__version__', 'config_path']

@@ -1,13 +1,11 @@
 """Inference from Python."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import cv2
-import numpy as np
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 from mmengine.structures import BaseDataElement
@@ -16,8 +14,7 @@ from torch import nn
 from . import checkpoints
 from .config import load_config
 from .errors import InputError
-
-Image = str | Path | np.ndarray
+from .images import Image, read_image
 
 
 def init_model(config: str | Path | Config, checkpoint: str | Path | None = None,
@@ -34,20 +31,23 @@ def init_model(config: str | Path | Config, checkpoint: str | Path | None = None
         The model in eval mode, with ``cfg`` and ``dataset_meta`` (``classes`` and ``palette``).
 
     Raises:
-        InputError: a file is not there or not readable, or the weights do not fit.
+        InputError: a file is not there or not readable, the weights do not fit, the config has no
+            test data, or there is no such device.
     """
     if not isinstance(config, Config):
         config = load_config(config)
     init_default_scope(config.get('default_scope', 'mmseg'))
     model = MODELS.build(config.model)
-    meta = {}
+    meta = _dataset_meta(config)
     if checkpoint is not None:
         content = checkpoints.read(checkpoint)
         checkpoints.load(model, content, str(checkpoint))
-        meta = (content.get('meta') or {}).get('dataset_meta') or {}
-    model.cfg = config
-    model.dataset_meta = _dataset_meta(config) | dict(meta)
-    return model.to(device).eval()
+        meta |= (content.get('meta') or {}).get('dataset_meta') or {}
+    model.cfg, model.dataset_meta = config, _complete_meta(meta, getattr(model, 'num_classes', 0))
+    try:
+        return model.to(device).eval()
+    except (AssertionError, RuntimeError) as error:  # AssertionError: a torch built without CUDA
+        raise InputError(f'cannot use the device {device}: {str(error).splitlines()[0]}') from None
 
 
 @torch.no_grad()
@@ -57,7 +57,8 @@ def inference_segmentor(model: nn.Module, image: Image | Sequence[Image]
 
     Args:
         model: from ``init_model``.
-        image: path or array, or a list of them. Arrays are (H, W, 3) BGR or (H, W) grey, uint8.
+        image: path or array, or a list of them. Arrays are (H, W, 3) BGR or (H, W) grey, uint8;
+            files are decoded as the pipeline's ``LoadImageFromFile`` says.
 
     Returns:
         An mmseg ``SegDataSample``, or a list where a list was given: ``pred_sem_seg.data`` is a
@@ -73,39 +74,41 @@ def inference_segmentor(model: nn.Module, image: Image | Sequence[Image]
             raise InputError('no image to segment: the list is empty')
         return [inference_segmentor(model, one) for one in image]
     init_default_scope(model.cfg.get('default_scope', 'mmseg'))
-    steps = [step for step in model.cfg.test_dataloader.dataset.pipeline
-             if step['type'] not in ('LoadImageFromFile', 'LoadAnnotations')]
-    data = Compose([dict(type='LoadImageFromNDArray'), *steps])(dict(img=read_image(image)))
+    steps = _test_dataset(model.cfg).pipeline
+    loader = next((step for step in steps if _name(step) == 'LoadImageFromFile'), {})
+    steps = [step for step in steps if _name(step) not in ('LoadImageFromFile', 'LoadAnnotations')]
+    from_array = dict(type='mmseg.LoadImageFromNDArray', to_float32=loader.get('to_float32', False))
+    decoding = {key: loader[key] for key in ('color_type', 'imdecode_backend') if key in loader}
+    data = Compose([from_array, *steps])(dict(img=read_image(image, **decoding)))
     return model.test_step(dict(inputs=[data['inputs']], data_samples=[data['data_samples']]))[0]
 
 
-def read_image(image: Image) -> np.ndarray:
-    """Read an image file as mmcv does, or check an array: (H, W, 3) uint8, BGR.
+def _name(step: Mapping) -> str:
+    """The class name of a transform, which configs write bare, with scope or module, or as the class."""
+    return getattr(step['type'], '__name__', str(step['type'])).rsplit('.', 1)[-1]
 
-    Raises:
-        InputError: see ``inference_segmentor``.
-    """
-    if isinstance(image, (str, Path)):
-        if not Path(image).is_file():
-            raise InputError(f'no image file {image}')
-        array = cv2.imdecode(np.fromfile(image, np.uint8), cv2.IMREAD_COLOR) if Path(image).stat().st_size else None
-        if array is None:
-            raise InputError(f'cannot read {image}: it is damaged or not an image')
-        return array
-    if not isinstance(image, np.ndarray):
-        raise InputError(f'an image must be a path or a numpy array, but is {type(image).__name__}')
-    if image.dtype != np.uint8:
-        raise InputError(f'an image array must be uint8 (0 … 255), but is {image.dtype}')
-    if image.ndim == 2:
-        image = np.repeat(image[..., None], 3, axis=2)
-    if image.ndim != 3 or image.shape[2] != 3 or not image.size:
-        raise InputError(f'an image array must be (H, W, 3) BGR or (H, W) grey, but is {image.shape}')
-    return image
+
+def _test_dataset(config: Config) -> ConfigDict:
+    """The config of the test data, or of the first data set within wrappers such as ConcatDataset."""
+    dataset = (config.get('test_dataloader') or {}).get('dataset') or {}
+    while 'dataset' in dataset or 'datasets' in dataset:
+        dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
+    if 'pipeline' not in dataset:
+        raise InputError('the config has no test_dataloader.dataset.pipeline, which tells how to prepare an image')
+    return dataset
 
 
 def _dataset_meta(config: Config) -> dict:
-    """Classes and palette of the config's test data; weights alone do not tell them."""
-    dataset = config.test_dataloader.dataset
-    meta = dict(getattr(DATASETS.get(dataset.type), 'METAINFO', {}))
-    meta.update(dataset.get('metainfo') or {})
-    return meta
+    """What the config's test data say of classes and palette; weights alone do not tell them."""
+    dataset = _test_dataset(config)
+    kind = dataset.type if isinstance(dataset.type, type) else DATASETS.get(dataset.type)
+    return dict(getattr(kind, 'METAINFO', {})) | dict(dataset.get('metainfo') or {})
+
+
+def _complete_meta(meta: dict, num_classes: int) -> dict:
+    """Number a segmentor's classes where they have no names; let mmseg choose colours where there are none."""
+    classes = meta.get('classes') or tuple(map(str, range(num_classes)))
+    if not num_classes or len(meta.get('palette') or ()) == len(classes):
+        return meta | dict(classes=classes)
+    chosen = DATASETS.build(dict(type='mmseg.BaseSegDataset', metainfo=dict(classes=classes), lazy_init=True))
+    return meta | dict(classes=classes, palette=chosen.metainfo['palette'])

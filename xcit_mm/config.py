@@ -1,4 +1,4 @@
-"""Reading a config as the command-line tools do, and finding out early that its data are missing."""
+"""Finding and reading configs, and finding out early that their data are missing."""
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -19,18 +19,42 @@ def load_config(path: str | Path, options: dict | None = None, work_dir: str | N
         work_dir: default: the config's own, else ``work_dirs/<config name>``.
 
     Raises:
-        InputError: there is no such file.
+        InputError: there is no such file, it is no config, or an option does not fit it.
     """
     if not Path(path).is_file():
         raise InputError(f'no config file {path}')
-    config = Config.fromfile(path)
     options = dict(options or {})
-    old_root, new_root = config.get('data_root'), options.get('data_root')
-    config.merge_from_dict(options)
-    if old_root and new_root:
-        config.merge_from_dict(_relocate(config.to_dict(), old_root, new_root))
+    try:
+        config = Config.fromfile(path)
+        old_root, new_root = config.get('data_root'), options.get('data_root')
+        if old_root and new_root:
+            config.merge_from_dict(_relocate(config.to_dict(), old_root, new_root))
+        config.merge_from_dict(options)  # an explicit path wins
+    except Exception as error:  # a config is a program: it can raise anything
+        reason = next(iter(str(error).splitlines()), '')
+        raise InputError(f'cannot read the config {path}: {type(error).__name__}: {reason}') from error
     config.work_dir = work_dir or config.get('work_dir') or str(Path('work_dirs') / Path(path).stem)
     return config
+
+
+def config_path(name: str) -> str:
+    """The path of a config of this package, from a checkout as from a wheel, for a project to inherit.
+
+    MMEngine evaluates ``_base_`` before the rest of a config, and knows the packages of OpenMMLab only,
+    so a config says ``_base_ = __import__('xcit_mm').config_path('xcit_upernet_ade20k.py')``.
+
+    Args:
+        name: relative to ``configs/``.
+
+    Raises:
+        InputError: there is no such config.
+    """
+    package = Path(__file__).parent
+    installed = package / '.mim/configs'
+    path = (installed if installed.is_dir() else package.parent / 'configs') / name
+    if not path.is_file():
+        raise InputError(f'xcit_mm has no config {name} in {path.parent}')
+    return str(path)
 
 
 def require_data(config: Config, splits: tuple[str, ...]) -> None:
@@ -46,19 +70,21 @@ def require_data(config: Config, splits: tuple[str, ...]) -> None:
     for split in splits:
         for path in _dataset_paths(config.get(f'{split}_dataloader') or {}):
             if not path.exists():
-                preparation = config.get('data_preparation')
+                preparation = (config.get('data_preparation') or '').replace(
+                    '{data_root}', config.get('data_root') or '')
                 hint = f'prepare it with: {preparation}' if preparation else 'set the data_root of the config'
                 raise InputError(f'no {split} data in {path.absolute()}; {hint} '
                                  '(or point to them: --cfg-options data_root=FOLDER)')
 
 
 def _dataset_paths(node: object) -> Iterator[Path]:
-    """The paths of every data set in a (nested) data loader config."""
+    """The local paths of every data set in a (nested) data loader config."""
     if isinstance(node, dict):
-        prefixes = node.get('data_prefix') or {}
-        for name in [*prefixes.values(), node.get('ann_file')]:
-            if name:
-                yield Path(node.get('data_root') or '', name)
+        root, prefixes = node.get('data_root') or '', node.get('data_prefix') or {}
+        names = [prefixes] if isinstance(prefixes, str) else list(prefixes.values())
+        for name in [*names, node.get('ann_file')]:
+            if name and '://' not in root + name:
+                yield Path(root, name)
         node = list(node.values())
     if isinstance(node, (list, tuple)):
         for child in node:

@@ -7,23 +7,35 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from .errors import InputError
+from .files import complete_file
 
 
-def read_latest(work_dir: Path) -> list[dict]:
-    """Read the newest ``vis_data/scalars.json`` of a work directory that logs a training.
+def read(work_dir: Path) -> list[dict]:
+    """Read what the trainings in a work directory logged, in order of their steps.
+
+    A later training takes over at its first step, be it a resumed one or a fresh start.
 
     Raises:
         InputError: there is none.
     """
-    for file in sorted(work_dir.glob('*/vis_data/scalars.json'), reverse=True):
-        records = [json.loads(line) for line in file.read_text().splitlines()]
-        if any('loss' in record for record in records):
-            return records
-    raise InputError(f'no training log in {work_dir}; is it the --work-dir of a training?')
+    records: list[dict] = []
+    for file in sorted(work_dir.glob('*/vis_data/scalars.json')):
+        # A killed training can leave half a line.
+        later = [json.loads(line) for line in file.read_text().splitlines() if line.endswith('}')]
+        if any('loss' in record for record in later):
+            start = min(record['step'] for record in later)
+            records = [record for record in records if record['step'] < start] + later
+    if not records:
+        raise InputError(f'no training log in {work_dir}; is it the --work-dir of a training?')
+    return records
 
 
 def plot(records: list[dict], metric: str, out: Path) -> None:
-    """Draw loss (left axis) and a validation metric (right axis) against iterations, as PNG."""
+    """Draw loss (left axis) and a validation metric (right axis) against iterations, as PNG.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
     figure, loss_axis = plt.subplots(figsize=(8, 4.5), layout='constrained')
     training = [record for record in records if 'loss' in record]
     loss_axis.plot([r['step'] for r in training], [r['loss'] for r in training], color='tab:blue')
@@ -35,6 +47,6 @@ def plot(records: list[dict], metric: str, out: Path) -> None:
         metric_axis.plot([r['step'] for r in validation], [r[metric] for r in validation], 'o-', color='tab:orange')
         metric_axis.set_ylim(0, 100)
         metric_axis.set_ylabel(f'held-out {metric} (%)', color='tab:orange')
-    out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out, dpi=120)
+    with complete_file(out) as file:
+        figure.savefig(file, format='png', dpi=120)
     plt.close(figure)

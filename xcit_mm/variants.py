@@ -1,7 +1,6 @@
-"""The size table of XCiT (arXiv 2106.09681, table 2), and names such as ``small_12_p16``."""
+"""The size table of XCiT (arXiv 2106.09681), and names such as ``small_12_p16``."""
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
@@ -54,7 +53,7 @@ class Variant:
 
     @property
     def layer_scale_init(self) -> float:
-        """Initial layer scale: 1 for the 12-block models, 1e-5 for the deep ones (paper, section 4)."""
+        """Initial layer scale: 1 for the 12-block models, 1e-5 for the deeper ones, as published."""
         return 1.0 if self.depth <= 12 else 1e-5
 
     @property
@@ -79,8 +78,8 @@ def get_variant(arch: str | Mapping) -> Variant:
             raise ValueError(f'arch needs exactly the keys {", ".join(names)}, but has '
                              f'{", ".join(map(str, arch)) or "none"}')
         return Variant(**arch)
-    match = re.fullmatch(r'(?P<size>\w+)_p(?P<patch>\d+)', str(arch))
-    if arch not in ARCHITECTURES or match is None:
+    if arch not in ARCHITECTURES:
         raise ValueError(f'unknown XCiT arch {arch!r}; choose from {", ".join(ARCHITECTURES)}, '
                          'or give a dict of sizes')
-    return Variant(*SIZES[match['size']], patch_size=int(match['patch']))
+    size, patch_size = arch.rsplit('_p', 1)
+    return Variant(*SIZES[size], patch_size=int(patch_size))

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -13,7 +14,7 @@ def draw_overlay(image: np.ndarray, labels: np.ndarray, classes: Sequence[str],
                  palette: Sequence[Sequence[int]]) -> Image.Image:
     """Blend class colours over an image, with a legend of the classes that occur below it.
 
-    Class 0 is blended like any other, unless its colour is black: a background stays as it is.
+    A class 0 whose colour is black is a background: it stays as it is and out of the legend.
 
     Args:
         image: (H, W, 3) uint8, RGB.
@@ -25,11 +26,13 @@ def draw_overlay(image: np.ndarray, labels: np.ndarray, classes: Sequence[str],
         RGB picture of width max(W, 160) and of height H plus the legend.
     """
     colors = np.asarray(palette, np.uint8)
-    tinted = image * (1 - OPACITY) + colors[labels] * OPACITY
-    visible = colors.any(axis=1)[labels][..., None]
-    blended = Image.fromarray(np.where(visible, tinted, image).astype(np.uint8))
-    present = [index for index in np.unique(labels) if colors[index].any()]
-    return _add_legend(blended, [(classes[index], tuple(int(c) for c in colors[index])) for index in present])
+    visible = np.ones(len(colors), bool)
+    visible[0] = colors[0].any()
+    blended = cv2.addWeighted(image, 1 - OPACITY, colors[labels], OPACITY, 0)
+    np.copyto(blended, image, where=~visible[labels][..., None])
+    present = np.flatnonzero((np.bincount(labels.ravel(), minlength=len(colors)) > 0) & visible)
+    entries = [(classes[index], tuple(colors[index].tolist())) for index in present]
+    return _add_legend(Image.fromarray(blended), entries)
 
 
 def _add_legend(picture: Image.Image, entries: list[tuple[str, tuple[int, ...]]]) -> Image.Image:

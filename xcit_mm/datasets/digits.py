@@ -7,9 +7,8 @@ from 8x8, coloured and pasted over dimmed crops. No scan and no photograph serve
 from __future__ import annotations
 
 import json
-import shutil
+import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -19,7 +18,11 @@ import sklearn.datasets
 from rich.progress import track
 
 from ..errors import InputError
+from ..files import complete_folder
+from .scenes import Scene, write_split
 
+RECIPE_FILE = 'recipe.json'
+ENTRIES = {'annotations', 'images', 'masks', RECIPE_FILE}
 CLASSES = ('background', *'0123456789')
 SPLITS = ('train', 'val')
 NUM_SCENES = dict(train=4000, val=200)
@@ -28,25 +31,11 @@ DIGITS_PER_SCENE = (4, 9)  # at least, at most, as far as they find room
 DIGIT_SIZE = (36, 64)  # pixels along a side
 DIMMING = 0.5  # of the photographs, so that any ink can be the brighter
 MIN_CONTRAST = 70  # grey levels of 255 by which ink is brighter than what lies below it
-FIRST_HELD_OUT_SCAN = 1347  # scans come writer by writer, so the last quarter has other hands
+FIRST_HELD_OUT_SCAN = 1347  # of 1,797
 PHOTOGRAPHS = dict(
     train=('astronaut', 'brick', 'chelsea', 'china', 'coins', 'gravel', 'hubble_deep_field',
            'immunohistochemistry', 'moon', 'retina', 'rocket', 'stereo_motorcycle'),
     val=('camera', 'coffee', 'flower', 'grass'))
-
-
-@dataclass
-class Scene:
-    """One composed image and its exact labels.
-
-    Attributes:
-        image: (S, S, 3) uint8, RGB.
-        mask: (S, S) uint8, index into ``CLASSES``.
-        instances: (class index, (S, S) bool mask) of each digit; the masks do not overlap.
-    """
-    image: np.ndarray
-    mask: np.ndarray
-    instances: list[tuple[int, np.ndarray]]
 
 
 def load_photographs(split: str) -> list[np.ndarray]:
@@ -87,31 +76,48 @@ def compose_scenes(split: str, count: int, seed: int = 0) -> Iterator[Scene]:
 
 
 def prepare(root: str | Path, num_scenes: dict[str, int] = NUM_SCENES, seed: int = 0) -> bool:
-    """Write the data set below ``root``, unless it is there already.
+    """Write the data set to ``root`` (see ``write_split``), unless it is there already.
 
-    The layout is ``images/<split>/*.png`` (RGB), ``masks/<split>/*.png`` (class indices) and
-    ``annotations/instances_<split>.json`` (COCO). It appears only when it is complete.
+    It appears only when it is complete. Where the same scenes of another recipe are, it replaces them.
 
     Returns:
         Whether anything was written.
 
     Raises:
-        InputError: ``root`` holds something else.
+        InputError: ``root`` holds something else, or cannot be written.
     """
-    root = Path(root)
-    recipe = dict(name='digits', seed=seed, num_scenes=num_scenes, scene_size=SCENE_SIZE)
-    recipe_file = root / 'recipe.json'
-    if recipe_file.is_file() and json.loads(recipe_file.read_text()) == recipe:
-        return False
+    root = Path(root).resolve()
+    asked = dict(name='digits', seed=seed, num_scenes=num_scenes)
+    recipe = asked | _recipe()
     if root.exists():
-        raise InputError(f'{root} exists but does not hold this data set; remove it or choose another folder')
-    partial = root.with_name(root.name + '.partial')
-    shutil.rmtree(partial, ignore_errors=True)
-    for split in SPLITS:
-        _write_split(partial, split, num_scenes[split], seed)
-    (partial / recipe_file.name).write_text(json.dumps(recipe))
-    partial.rename(root)
+        held = _read_recipe(root)
+        if held == recipe:
+            return False
+        if any(held.get(key) != value for key, value in asked.items()) or set(os.listdir(root)) != ENTRIES:
+            raise InputError(f'{root} exists but holds other or more than this data set; '
+                             'remove it or choose another folder')
+        print(f'{root} holds digits of another recipe; composing them anew')
+    with complete_folder(root) as folder:
+        for split in SPLITS:
+            count = num_scenes[split]
+            scenes = track(compose_scenes(split, count, seed), description=f'digits: {split}', total=count)
+            write_split(folder, split, scenes, CLASSES)
+        (folder / RECIPE_FILE).write_text(json.dumps(recipe))
     return True
+
+
+def _recipe() -> dict:
+    """Everything that shapes a scene, in JSON's types; data of another recipe are out of date."""
+    return dict(scene_size=SCENE_SIZE, digits_per_scene=list(DIGITS_PER_SCENE), digit_size=list(DIGIT_SIZE),
+                dimming=DIMMING, min_contrast=MIN_CONTRAST, first_held_out_scan=FIRST_HELD_OUT_SCAN,
+                photographs={split: list(names) for split, names in PHOTOGRAPHS.items()})
+
+
+def _read_recipe(root: Path) -> dict:
+    try:
+        return dict(json.loads((root / RECIPE_FILE).read_text()))
+    except (OSError, TypeError, ValueError):  # not ours
+        return {}
 
 
 def _random_crop(photograph: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -147,36 +153,3 @@ def _paste_digit(scene: Scene, scan: np.ndarray, label: int, occupied: np.ndarra
     mask[place] = ink > 0.5
     scene.mask[mask] = label
     scene.instances.append((label, mask))
-
-
-def _write_split(root: Path, split: str, count: int, seed: int) -> None:
-    for kind in ('images', 'masks'):
-        (root / kind / split).mkdir(parents=True)
-    (root / 'annotations').mkdir(exist_ok=True)
-    images: list[dict] = []
-    annotations: list[dict] = []
-    for scene in track(compose_scenes(split, count, seed), description=f'digits: {split}', total=count):
-        name, image_id = f'{len(images):05d}.png', len(images) + 1
-        cv2.imwrite(str(root / 'images' / split / name), scene.image[..., ::-1])
-        cv2.imwrite(str(root / 'masks' / split / name), scene.mask)
-        images.append(dict(id=image_id, file_name=name, height=SCENE_SIZE, width=SCENE_SIZE))
-        for label, mask in scene.instances:
-            annotations.append(dict(id=len(annotations) + 1, image_id=image_id, **_to_coco(label, mask)))
-    categories = [dict(id=index, name=name) for index, name in enumerate(CLASSES) if index]
-    (root / 'annotations' / f'instances_{split}.json').write_text(
-        json.dumps(dict(images=images, annotations=annotations, categories=categories)))
-
-
-def _to_coco(label: int, mask: np.ndarray) -> dict:
-    """The COCO fields of one instance: box (x, y, width, height) in pixels, uncompressed RLE."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    x, y = int(columns[0]), int(rows[0])
-    # COCO counts runs down the columns, beginning with zeros.
-    pixels = np.concatenate(([0], mask.ravel(order='F'), [0])).astype(np.int8)
-    edges = np.flatnonzero(np.diff(pixels))
-    counts = np.diff(np.concatenate(([0], edges, [mask.size]))).tolist()
-    if counts[-1] == 0:
-        counts.pop()
-    return dict(category_id=label, iscrowd=0, area=int(mask.sum()),
-                bbox=[x, y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1],
-                segmentation=dict(size=list(mask.shape), counts=counts))

@@ -1,9 +1,8 @@
 # ADE20K, 150 classes, 512 px crops; the validation images are resized to (2048, 512).
 data_root = 'data/ade/ADEChallengeData2016'
 data_preparation = (
-    'mkdir -p data/ade && curl -L -o data/ade/ade20k.zip '
-    'http://data.csail.mit.edu/places/ADEchallenge/ADEChallengeData2016.zip '
-    '&& unzip -q data/ade/ade20k.zip -d data/ade')
+    'curl -L -O http://data.csail.mit.edu/places/ADEchallenge/ADEChallengeData2016.zip '
+    '&& unzip -q ADEChallengeData2016.zip && mkdir -p {data_root} && mv ADEChallengeData2016/* {data_root}')
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', reduce_zero_label=True),

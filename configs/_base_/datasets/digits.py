@@ -2,7 +2,7 @@
 # vary from scene to scene already, and a mirrored digit is no digit: nothing is augmented.
 _base_ = 'masked_images.py'
 data_root = 'data/digits'
-data_preparation = 'python tools/prepare_dataset.py digits'
+data_preparation = 'python tools/prepare_dataset.py digits --root {data_root}'
 metainfo = dict(
     classes=('background', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9'),
     palette=[[0, 0, 0], [230, 25, 75], [60, 180, 75], [255, 225, 25], [0, 130, 200], [245, 130, 48],

@@ -1,0 +1,26 @@
+import pytest
+
+from xcit_mm.command_line import run, runner_config, runner_parser
+from xcit_mm.errors import InputError
+
+
+def test_an_input_error_is_one_line_and_others_stay():
+    def fail():
+        raise InputError('no such thing')
+
+    with pytest.raises(SystemExit, match='^error: no such thing$'):
+        run(fail)
+    with pytest.raises(ZeroDivisionError):
+        run(lambda: 1 / 0)
+
+
+def test_arguments_make_a_config(tmp_path, monkeypatch):
+    (tmp_path / 'a.py').write_text("data_root = 'data'\nmodel = dict(type='XCiT')\n")
+    monkeypatch.setenv('LOCAL_RANK', '3')  # of torchrun: wins over the old argument
+    parser = runner_parser('description')
+    arguments = [str(tmp_path / 'a.py'), '--work-dir', 'here', '--launcher', 'pytorch', '--local-rank', '1',
+                 '--cfg-options', 'data_root=/d', 'model.depth=2']
+    config = runner_config(parser.parse_args(arguments))
+    assert (config.work_dir, config.launcher, config.data_root) == ('here', 'pytorch', '/d')
+    assert config.model == dict(type='XCiT', depth=2)
+    assert runner_config(parser.parse_args(arguments[:1])).work_dir == 'work_dirs/a'

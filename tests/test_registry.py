@@ -1,0 +1,19 @@
+"""The root registry's promise: any project of the family finds the backbone from its own scope."""
+from mmengine.registry import MODELS, Registry
+
+from xcit_mm import XCiT
+
+TINY = dict(type='XCiT', arch=dict(embed_dim=16, depth=2, num_heads=2, patch_size=8))
+
+
+def test_a_child_registry_falls_back_to_the_root():
+    child = Registry('model', parent=MODELS, scope='probe')
+    try:
+        assert child.get('XCiT') is XCiT
+        assert isinstance(child.build(TINY), XCiT)
+    finally:
+        MODELS._children.pop('probe')
+
+
+def test_an_explicit_root_scope_works():
+    assert isinstance(MODELS.build(TINY | dict(type='mmengine.XCiT')), XCiT)
