@@ -89,6 +89,11 @@ def test_schedule_ends_with_the_training(config):
     assert max(scheduler.end for scheduler in config.param_scheduler) == config.train_cfg.max_iters
 
 
+def test_a_checkpoint_remains_while_the_next_one_is_written(config):
+    # MMEngine deletes the oldest one first: with one, a training killed at that moment could not go on.
+    assert config.default_hooks.checkpoint.get('max_keep_ckpts', -1) != 1
+
+
 @pytest.mark.parametrize('path', [path for path in ALL if read(path)[1]], ids=name)
 def test_states_nothing_that_its_bases_say(path):
     said, bases = read(path)

@@ -57,6 +57,8 @@ def test_missing_inputs_are_one_line(run_tool, tmp_path, scenes):
     assert one_line_error(run_tool('train', 'none.py'), 'no config file none.py')
     result = run_tool('test', DIGITS, 'none.pth', '--cfg-options', f'data_root={scenes}')
     assert one_line_error(result, 'no checkpoint file none.pth')
+    result = run_tool('train', DIGITS, '--resume', 'none.pth', '--cfg-options', f'data_root={scenes}')
+    assert one_line_error(result, 'no checkpoint file none.pth')
     result = run_tool('infer', DIGITS, 'none.pth', 'none.png', '--out', tmp_path)
     assert one_line_error(result, 'none.png')
     if not torch.cuda.is_available():

@@ -24,6 +24,8 @@ def complete_file(path: Path) -> Iterator[Path]:
         os.replace(partial, path)
     except OSError as error:
         raise InputError(f'cannot write {path}: {error.strerror or error}') from None
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -4,7 +4,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from ..errors import InputError
+from ..files import complete_file
 
 PANELS = (('median_s', 1.0, 'median time (s)'), ('peak_memory_bytes', 1e-9, 'peak memory of tensors (GB)'))
 
@@ -28,10 +31,8 @@ def plot(path: Path, out: Path) -> None:
     """Draw one benchmark file as a PNG: a curve for each contender, over pixels or tokens.
 
     Raises:
-        InputError: as ``read``.
+        InputError: as ``read``, or the picture cannot be written.
     """
-    from matplotlib.figure import Figure
-
     environment, results = read(path)
     tokens = 'tokens' in results[0]
     figure = Figure(figsize=(11, 4.4), layout='constrained')
@@ -48,7 +49,5 @@ def plot(path: Path, out: Path) -> None:
     cpu = f'{environment["cpu"]}, {environment["threads"]} threads'
     where = environment['gpu'] if first['device'] == 'cuda' else cpu
     figure.suptitle(f'{what}: {where}, torch {environment["versions"]["torch"]}', fontsize=10)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    draft = out.with_name(out.name + '.part')
-    figure.savefig(draft, format='png', dpi=110)
-    draft.replace(out)
+    with complete_file(out) as file:
+        figure.savefig(file, format='png', dpi=110)

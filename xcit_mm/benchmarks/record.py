@@ -10,17 +10,22 @@ from pathlib import Path
 import torch
 from mmengine.utils import get_git_hash
 
+from ..files import complete_file
+
 DISTRIBUTIONS = ('torch', 'numpy', 'timm', 'onedl-mmengine', 'onedl-mmcv', 'onedl-mmsegmentation',
                  'onedl-mmpretrain', 'mmengine', 'mmcv', 'mmsegmentation', 'mmpretrain')
 
 
 def write(path: Path, results: list[dict]) -> None:
-    """Write results beside a description of this machine; the file appears whole or not at all."""
+    """Write results beside a description of this machine.
+
+    Raises:
+        InputError: the file cannot be written.
+        ValueError: a number is not finite, which JSON cannot say.
+    """
     content = dict(environment=describe_environment(), results=results)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + '.part')
-    draft.write_text(json.dumps(content, indent=1, allow_nan=False) + '\n')
-    draft.replace(path)
+    with complete_file(path) as file:
+        file.write_text(json.dumps(content, indent=1, allow_nan=False) + '\n')
 
 
 def describe_environment() -> dict:

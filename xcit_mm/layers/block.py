@@ -9,6 +9,7 @@ from .cross_covariance_attention import CrossCovarianceAttention
 from .local_patch_interaction import LocalPatchInteraction
 
 MLP_RATIO = 4
+CHUNK_TOKENS = 2048  # of the MLP's inference on a CPU: tools/benchmark.py backbone
 LAYER_NORM_EPS = 1e-6
 
 
@@ -22,7 +23,14 @@ class MLP(nn.Module):
         self.fc2 = nn.Linear(MLP_RATIO * embed_dim, embed_dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(self.act(self.fc1(x)))
+        if x.device.type != 'cpu' or torch.is_grad_enabled() or torch.compiler.is_compiling():
+            return self._map(x)
+        # By chunks, the hidden layer of N x 4 C stays in cache and never exists as a whole.
+        chunks = [self._map(tokens) for tokens in x.flatten(0, 1).split(CHUNK_TOKENS)]
+        return torch.cat(chunks).view_as(x)
+
+    def _map(self, tokens: Tensor) -> Tensor:
+        return self.fc2(self.act(self.fc1(tokens)))
 
 
 class XCiTBlock(nn.Module):
