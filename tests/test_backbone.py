@@ -115,6 +115,20 @@ def test_compiles_as_one_graph_for_any_size(attention):
                 torch.testing.assert_close(actual, expected)
 
 
+@pytest.mark.parametrize('with_cp', [False, True])
+def test_compiles_for_training(with_cp):
+    plain, twin = XCiT(TINY, attention='gram'), XCiT(TINY, attention='gram', with_cp=with_cp)
+    twin.load_state_dict(plain.state_dict())
+    image = torch.randn(2, 3, 64, 64)
+    for model in (plain, torch.compile(twin, fullgraph=True, backend='aot_eager')):
+        sum(level.square().mean() for level in model(image)).backward()
+    scale = max(parameter.grad.norm() for parameter in plain.parameters())
+    for expected, actual in zip(plain.parameters(), twin.parameters()):
+        assert (actual.grad - expected.grad).norm() < 1e-4 * max(expected.grad.norm(), 0.01 * scale)
+    for (name, expected), actual in zip(plain.named_buffers(), twin.buffers()):
+        torch.testing.assert_close(actual, expected, msg=name)
+
+
 def test_memory_layout_of_the_image_does_not_matter():
     model = XCiT(TINY).eval()
     image = torch.randn(2, 3, 64, 96)

@@ -67,6 +67,7 @@ def test_from_command_to_picture(run_tool, tmp_path, arguments):
     assert environment['threads'] == 1 and 'torch' in environment['versions'] and environment['commit']
     assert all(row['median_s'] > 0 and row['flops'] > 0 and row['benchmark'] == arguments[0] for row in rows)
     result = run_tool('plot_benchmarks', path, '--out', tmp_path / 'pictures')
+    assert result.stdout.count('| 1.00 |') == len({(row.get('tokens'), row.get('size')) for row in rows})
     assert result.returncode == 0 and Image.open(tmp_path / 'pictures/results.png').width > 500, result.stderr
 
 

@@ -1,8 +1,9 @@
-"""Draw time and memory against resolution from the JSON of tools/benchmark.py."""
+"""Draw time and memory against resolution from the JSON of tools/benchmark.py, and print its tables."""
 import argparse
 from pathlib import Path
 
-from xcit_mm.benchmarks.plot import plot
+from xcit_mm.benchmarks.plot import plot, read
+from xcit_mm.benchmarks.table import to_markdown
 from xcit_mm.command_line import run
 
 
@@ -12,9 +13,10 @@ def main() -> None:
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder for JSON_NAME.png')
     args = parser.parse_args()
     for path in args.json:
+        environment, results = read(path)
         picture = args.out / f'{path.stem}.png'
-        plot(path, picture)
-        print(picture)
+        plot(environment, results, picture)
+        print(f'{picture}\n\n{environment["command"]}\n\n{to_markdown(results)}\n')
 
 
 if __name__ == '__main__':

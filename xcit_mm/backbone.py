@@ -156,6 +156,8 @@ class XCiT(BaseModule):
         trained = x.requires_grad or any(parameter.requires_grad for parameter in block.parameters())
         if not (self.with_cp and trained and torch.is_grad_enabled()):
             return block(x, height, width)
+        if torch.compiler.is_compiling():  # a compiled graph updates running statistics once in any case
+            return checkpoint(block, x, height, width, use_reentrant=False)
         return checkpoint(block, x, height, width, use_reentrant=False,
                           context_fn=partial(_checkpoint_contexts, block))
 

@@ -27,13 +27,12 @@ def read(path: Path) -> tuple[dict, list[dict]]:
         raise InputError(f'{path} was not written by tools/benchmark.py') from None
 
 
-def plot(path: Path, out: Path) -> None:
-    """Draw one benchmark file as a PNG: a curve for each contender, over pixels or tokens.
+def plot(environment: dict, results: list[dict], out: Path) -> None:
+    """Draw a benchmark as a PNG: a curve for each contender, over pixels or tokens.
 
     Raises:
-        InputError: as ``read``, or the picture cannot be written.
+        InputError: the picture cannot be written.
     """
-    environment, results = read(path)
     tokens = 'tokens' in results[0]
     figure = Figure(figsize=(11, 4.4), layout='constrained')
     for axes, (key, unit, label) in zip(figure.subplots(1, len(PANELS)), PANELS):

@@ -1,21 +1,43 @@
-"""Benchmark results as a table on the terminal."""
+"""Benchmark results as tables: on the terminal, and in Markdown."""
 from __future__ import annotations
+
+from itertools import groupby
 
 from rich.console import Console
 from rich.table import Table
 
 STATISTICS = ('contender', 'median_s', 'iqr_s', 'times_s', 'peak_memory_bytes', 'saved_bytes', 'flops')
+HEADINGS = ('contender', 'median, ms', 'spread, ms', 'times the first', 'peak, MB', 'saved, MB', 'GFLOP')
 
 
 def show(rows: list[dict]) -> None:
-    """Print the contenders of one case, and how many times faster the first one is than each."""
-    facts = ', '.join(f'{key} {value}' for key, value in rows[0].items() if key not in STATISTICS)
-    table = Table('contender', title=facts, title_justify='left')
-    for heading in ('median, ms', 'spread, ms', 'times the first', 'peak, MB', 'saved, MB', 'GFLOP'):
+    """Print the contenders of one case."""
+    facts = ', '.join(f'{key} {value}' for key, value in _facts(rows[0]).items())
+    table = Table(HEADINGS[0], title=facts, title_justify='left')
+    for heading in HEADINGS[1:]:
         table.add_column(heading, justify='right')
     for row in rows:
-        table.add_row(
-            row['contender'], f'{1e3 * row["median_s"]:.1f}', f'{1e3 * row["iqr_s"]:.1f}',
-            f'{row["median_s"] / rows[0]["median_s"]:.2f}', f'{row["peak_memory_bytes"] / 1e6:.0f}',
-            f'{row["saved_bytes"] / 1e6:.0f}', f'{row["flops"] / 1e9:.1f}')
+        table.add_row(*_cells(row, rows[0]))
     Console().print(table)
+
+
+def to_markdown(results: list[dict]) -> str:
+    """One table of all cases of a benchmark, each with its size in front of its first row."""
+    key = 'tokens' if 'tokens' in results[0] else 'size'
+    lines = [f'| {key} | ' + ' | '.join(HEADINGS) + ' |', '|--:|:--' + '|--:' * (len(HEADINGS) - 1) + '|']
+    for facts, case in groupby(results, _facts):
+        rows = list(case)
+        for row in rows:
+            size = str(facts[key]) if row is rows[0] else ''
+            lines.append(f'| {size} | ' + ' | '.join(_cells(row, rows[0])) + ' |')
+    return '\n'.join(lines)
+
+
+def _facts(row: dict) -> dict:
+    return {key: value for key, value in row.items() if key not in STATISTICS}
+
+
+def _cells(row: dict, first: dict) -> tuple[str, ...]:
+    return (row['contender'], f'{1e3 * row["median_s"]:.1f}', f'{1e3 * row["iqr_s"]:.1f}',
+            f'{row["median_s"] / first["median_s"]:.2f}', f'{row["peak_memory_bytes"] / 1e6:.0f}',
+            f'{row["saved_bytes"] / 1e6:.0f}', f'{row["flops"] / 1e9:.1f}')

@@ -131,9 +131,27 @@ def second_moment(x: Tensor) -> Tensor:
         the differences that attention consists of are rounded away.
     """
     with torch.autocast(x.device.type, enabled=False):
-        x = x.to(torch.promote_types(x.dtype, torch.float32))
-        total = x.sum(dim=1, keepdim=True)  # (B, 1, C)
+        products, total = _Moments.apply(x.to(torch.promote_types(x.dtype, torch.float32)))
         count = total.new_full((len(x), 1, 1), x.shape[1])
-        upper = torch.cat((x.mT @ x, total.mT), dim=2)  # (B, C, C + 1)
+        upper = torch.cat((products, total.mT), dim=2)  # (B, C, C + 1)
         lower = torch.cat((total, count), dim=2)  # (B, 1, C + 1)
         return torch.cat((upper, lower), dim=1)
+
+
+class _Moments(torch.autograd.Function):
+    """x^T x and the sum of x over the tokens: (B, N, C) -> (B, C, C), (B, 1, C).
+
+    The symmetry of x^T x makes one product of the two that its backward pass would take, and the
+    gradient of the sum adds up in it.
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(x)
+        return x.mT @ x, x.sum(dim=1, keepdim=True)
+
+    @staticmethod
+    def backward(ctx, grad_products: Tensor, grad_total: Tensor) -> Tensor:
+        x, = ctx.saved_tensors
+        with torch.autocast(x.device.type, enabled=False):
+            return torch.baddbmm(grad_total, x, grad_products + grad_products.mT)
