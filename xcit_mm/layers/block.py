@@ -9,7 +9,7 @@ from .cross_covariance_attention import CrossCovarianceAttention
 from .local_patch_interaction import LocalPatchInteraction
 
 MLP_RATIO = 4
-CHUNK_TOKENS = 2048  # of the MLP's inference on a CPU: tools/benchmark.py backbone
+CHUNK_TOKENS = 2048
 LAYER_NORM_EPS = 1e-6
 
 
@@ -23,14 +23,7 @@ class MLP(nn.Module):
         self.fc2 = nn.Linear(MLP_RATIO * embed_dim, embed_dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.device.type != 'cpu' or torch.is_grad_enabled() or torch.compiler.is_compiling():
-            return self._map(x)
-        # By chunks, the hidden layer of N x 4 C stays in cache and never exists as a whole.
-        chunks = [self._map(tokens) for tokens in x.flatten(0, 1).split(CHUNK_TOKENS)]
-        return torch.cat(chunks).view_as(x)
-
-    def _map(self, tokens: Tensor) -> Tensor:
-        return self.fc2(self.act(self.fc1(tokens)))
+        return self.fc2(self.act(self.fc1(x)))
 
 
 class XCiTBlock(nn.Module):
@@ -69,4 +62,9 @@ class XCiTBlock(nn.Module):
         scale = self.drop_path(self.gamma1.expand(len(x), 1, -1))  # (B, 1, C): zeros drop an image's branch
         x = self.attn.add_to(x, self.norm1(x), scale)
         x = torch.addcmul(x, self.gamma3, self.drop_path(self.local_mp(self.norm3(x), height, width)))
-        return torch.addcmul(x, self.gamma2, self.drop_path(self.mlp(self.norm2(x))))
+        if self.training or torch.is_grad_enabled() or torch.compiler.is_compiling() or x.device.type != 'cpu':
+            return torch.addcmul(x, self.gamma2, self.drop_path(self.mlp(self.norm2(x))))
+        # The MLP's hidden layer, N x 4 C, is the largest tensor of all: chunks of it stay in a CPU's cache.
+        for tokens in x.flatten(0, 1).split(CHUNK_TOKENS):
+            tokens.addcmul_(self.gamma2, self.mlp(self.norm2(tokens)))
+        return x

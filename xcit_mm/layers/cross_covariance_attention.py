@@ -148,7 +148,11 @@ class _Moments(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(x)
-        return x.mT @ x, x.sum(dim=1, keepdim=True)
+        half = x.shape[-1] // 2
+        left, right = x[..., :half], x[..., half:]
+        upper = left.mT @ x  # a quarter of the products need not be computed twice
+        lower = torch.cat((upper[..., half:].mT, right.mT @ right), dim=2)
+        return torch.cat((upper, lower), dim=1), x.sum(dim=1, keepdim=True)
 
     @staticmethod
     def backward(ctx, grad_products: Tensor, grad_total: Tensor) -> Tensor:

@@ -1,7 +1,6 @@
 """From maps at the patch stride to the strides that dense heads expect, by one rule."""
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
 from torch import Tensor, nn
@@ -42,11 +41,15 @@ class Upsample2x(nn.ConvTranspose2d):
 
     def forward(self, x: Tensor) -> Tensor:
         tokens = x.permute(0, 2, 3, 1)  # (B, H, W, C)
-        # Of the two rows that a row becomes, each is a map of (W, C) to (W, 2 columns, C).
+        batch, height, width, channels = tokens.shape
+        # One row of pixels becomes two; each is a map of (W, C) to (W, column, C).
         weights = self.weight.permute(2, 0, 3, 1).flatten(2)  # (C, C, row, column) -> (row, C, column C)
-        rows = [F.linear(tokens, weight.mT, self.bias.repeat(2)) for weight in weights]
-        x = torch.stack(rows, dim=2)  # (B, H, row, W, column C)
-        return x.unflatten(-1, (2, -1)).flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)
+        for row, weight in enumerate(weights):
+            pixels = F.linear(tokens, weight.mT, self.bias.repeat(2))
+            if row == 0:  # now the dtype is known, which autocast may choose
+                out = pixels.new_empty(batch, height, 2, width, 2 * channels)
+            out[:, :, row] = pixels
+        return out.view(batch, 2 * height, 2 * width, channels).permute(0, 3, 1, 2)
 
 
 def build_resampler(channels: int, in_stride: int, out_stride: int, norm_cfg: dict) -> nn.Module:

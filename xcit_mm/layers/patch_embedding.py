@@ -2,8 +2,22 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+class ConvNorm(nn.Sequential):
+    """A convolution without bias and its norm; a batch norm in eval mode is folded into the convolution."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        conv, norm = self
+        if not isinstance(norm, _BatchNorm) or norm.training or norm.running_var is None or not norm.affine:
+            return super().forward(x)
+        scale = norm.weight * (norm.running_var + norm.eps).rsqrt()  # (out_channels,)
+        return F.conv2d(x, conv.weight * scale[:, None, None, None], norm.bias - norm.running_mean * scale,
+                        conv.stride, conv.padding)
 
 
 class PatchEmbedding(nn.Module):
@@ -27,7 +41,7 @@ class PatchEmbedding(nn.Module):
         layers: list[nn.Module] = []
         for in_channels, out_channels in zip(widths[:-1], widths[1:]):
             # Published names: proj.0.0 is a convolution, proj.0.1 its norm, proj.1 a GELU, ...
-            layers.append(nn.Sequential(
+            layers.append(ConvNorm(
                 nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=1, bias=False),
                 build_norm_layer(norm_cfg, out_channels)[1]))
             layers.append(nn.GELU())
