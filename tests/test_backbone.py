@@ -10,6 +10,7 @@ from mmengine.registry import MODELS
 
 from xcit_mm import XCiT
 from xcit_mm.benchmarks.measurement import count_saved_bytes
+from xcit_mm.layers.block import CHUNK_TOKENS
 from xcit_mm.variants import ARCHITECTURES
 
 TINY = dict(embed_dim=16, depth=2, num_heads=2, patch_size=8)
@@ -127,6 +128,19 @@ def test_compiles_for_training(with_cp):
         assert (actual.grad - expected.grad).norm() < 1e-4 * max(expected.grad.norm(), 0.01 * scale)
     for (name, expected), actual in zip(plain.named_buffers(), twin.buffers()):
         torch.testing.assert_close(actual, expected, msg=name)
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+def test_inference_by_chunks_changes_nothing(dtype):
+    model = XCiT(TINY).eval()
+    image = torch.randn(2, 3, 400, 408)
+    assert 50 * 51 > CHUNK_TOKENS
+    with torch.autocast('cpu', dtype, enabled=dtype != torch.float32):
+        with torch.no_grad():
+            levels = model(image)
+        for actual, expected in zip(levels, model(image)):
+            assert actual.dtype == expected.dtype
+            torch.testing.assert_close(actual, expected)
 
 
 def test_memory_layout_of_the_image_does_not_matter():

@@ -1,10 +1,13 @@
 """The benchmark measures what it says: known FLOPs, known bytes, contenders in turns, strict JSON."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from PIL import Image
 
-from xcit_mm.benchmarks import contenders, measurement, plot
+from xcit_mm.benchmarks import contenders, measurement, plot, record
+from xcit_mm.benchmarks.table import to_markdown
 from xcit_mm.errors import InputError
 
 CPU = torch.device('cpu')
@@ -72,7 +75,6 @@ def test_from_command_to_picture(run_tool, tmp_path, arguments):
 
 
 def test_results_are_strict_json(tmp_path):
-    from xcit_mm.benchmarks import record
     with pytest.raises(ValueError):
         record.write(tmp_path / 'x.json', [dict(median_s=float('nan'))])
     assert not (tmp_path / 'x.json').exists()
@@ -86,3 +88,15 @@ def test_a_file_of_another_kind_is_named(tmp_path, content):
         plot.read(path)
     with pytest.raises(InputError, match='no benchmark file'):
         plot.read(tmp_path / 'none.json')
+
+
+DOCUMENT = Path(__file__).resolve().parents[1] / 'docs/benchmarks.md'
+
+
+@pytest.mark.parametrize('path', sorted(DOCUMENT.with_suffix('').glob('*.json')), ids=lambda path: path.stem)
+def test_the_document_says_what_was_measured(path):
+    environment, results = plot.read(path)
+    text = DOCUMENT.read_text()
+    assert to_markdown(results) in text
+    assert environment['command'] in text and f'benchmarks/{path.stem}.png' in text
+    assert path.with_suffix('.png').exists()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from xcit_mm.apis import inference_segmentor, init_model
 from xcit_mm.backbone import XCiT
+from xcit_mm.config import load_config
 from xcit_mm.layers import CrossCovarianceAttention
 
 from .measurement import Run
@@ -59,11 +60,18 @@ def _training_run(module: nn.Module, x: Tensor, step: bool) -> Run:
     return run
 
 
-def segmentors(configs: list[Path], device: str, size: int) -> dict[str, Run]:
-    """``inference_segmentor`` with each config's model, random weights, on a noise image of size x size."""
+def segmentors(paths: list[Path], device: str, size: int) -> dict[str, Run]:
+    """``inference_segmentor`` with each config's model, random weights, on a noise image of size x size.
+
+    A model of ours is held to itself in direct form.
+    """
     image = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
-    return {path.stem: partial(inference_segmentor, _frozen(init_model(path, device=device)), image)
-            for path in configs}
+    configs = {path.stem: load_config(path) for path in paths}
+    for name, config in list(configs.items()):
+        if config.model.backbone.type == 'XCiT':
+            configs[f'{name}, direct form'] = load_config(config.filename, {'model.backbone.attention': 'direct'})
+    return {name: partial(inference_segmentor, _frozen(init_model(config, device=device)), image)
+            for name, config in configs.items()}
 
 
 def _frozen(module: nn.Module) -> nn.Module:

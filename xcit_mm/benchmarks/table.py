@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from itertools import groupby
+from math import log
 
 from rich.console import Console
 from rich.table import Table
@@ -22,15 +23,28 @@ def show(rows: list[dict]) -> None:
 
 
 def to_markdown(results: list[dict]) -> str:
-    """One table of all cases of a benchmark, each with its size in front of its first row."""
+    """One table of all cases of a benchmark, each with its size in front of its first row.
+
+    The last column is the exponent by which the time has grown with tokens or pixels since the size before.
+    """
     key = 'tokens' if 'tokens' in results[0] else 'size'
-    lines = [f'| {key} | ' + ' | '.join(HEADINGS) + ' |', '|--:|:--' + '|--:' * (len(HEADINGS) - 1) + '|']
+    lines = [' | '.join(('', key, *HEADINGS, 'exponent', '')).strip(), '|--:|:--' + '|--:' * len(HEADINGS) + '|']
+    before: dict[str, dict] = {}
     for facts, case in groupby(results, _facts):
         rows = list(case)
         for row in rows:
             size = str(facts[key]) if row is rows[0] else ''
-            lines.append(f'| {size} | ' + ' | '.join(_cells(row, rows[0])) + ' |')
+            growth = _growth(before.get(row['contender']), row, key)
+            lines.append(f'| {size} | ' + ' | '.join((*_cells(row, rows[0]), growth)) + ' |')
+            before[row['contender']] = row
     return '\n'.join(lines)
+
+
+def _growth(before: dict | None, row: dict, key: str) -> str:
+    if before is None:
+        return ''
+    dimensions = 1 if key == 'tokens' else 2  # a size is a side of an image
+    return f'{log(row["median_s"] / before["median_s"]) / log(row[key] / before[key]) / dimensions:.2f}'
 
 
 def _facts(row: dict) -> dict:
