@@ -1,6 +1,5 @@
 import subprocess
 import sys
-from functools import partial
 
 import golden
 import numpy as np
@@ -9,8 +8,6 @@ import torch
 from mmengine.registry import MODELS
 
 from xcit_mm import XCiT
-from xcit_mm.benchmarks.measurement import count_saved_bytes
-from xcit_mm.layers.block import CHUNK_TOKENS
 from xcit_mm.variants import ARCHITECTURES
 
 TINY = dict(embed_dim=16, depth=2, num_heads=2, patch_size=8)
@@ -26,10 +23,13 @@ def test_matches_the_authors_backbone(stem, attention):
     arch, state_dict, image, seed, expected = golden.load_case(stem)
     model = XCiT(arch, attention=attention).eval()
     model.load_state_dict(state_dict)
+    with torch.no_grad():  # takes shortcuts that need no graph
+        inferred = model(image)
     levels = model(image.requires_grad_())
     if 'loss' not in expected:
-        errors = [relative_error(level, expected[f'level{i}']) for i, level in enumerate(levels)]
-        assert len(errors) == 4 and max(errors) < 1e-5
+        for maps in (levels, inferred):
+            errors = [relative_error(level, expected[f'level{i}']) for i, level in enumerate(maps)]
+            assert len(errors) == 4 and max(errors) < 1e-5
         return
     loss = sum((level * golden.make_input(seed + 1 + i, level.shape)).mean() for i, level in enumerate(levels))
     loss.backward()
@@ -75,72 +75,6 @@ def test_every_parameter_gets_a_gradient(pyramid, out_indices):
     sum((level * torch.randn_like(level)).sum() for level in model(torch.randn(2, 3, 64, 64))).backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
-
-
-@pytest.mark.parametrize('attention', ['gram', 'direct'])
-def test_checkpointing_changes_nothing(attention):
-    arguments = dict(arch=TINY, attention=attention, attn_drop_rate=0.5, drop_path_rate=0.5)
-    plain, recomputed = XCiT(**arguments), XCiT(**arguments, with_cp=True)
-    recomputed.load_state_dict(plain.state_dict())
-    image = torch.randn(2, 3, 64, 64)
-    for model in (plain, recomputed):
-        torch.manual_seed(0)
-        sum(level.square().mean() for level in model(image)).backward()
-    for one, other in zip(plain.parameters(), recomputed.parameters()):
-        torch.testing.assert_close(one.grad, other.grad)
-    for (name, one), other in zip(plain.named_buffers(), recomputed.buffers()):
-        torch.testing.assert_close(one, other, msg=name)  # running statistics count a batch once
-
-
-def test_checkpointing_stores_less_from_the_first_block_on():
-    image = torch.randn(2, 3, 64, 64)
-    plain, recomputed = (
-        count_saved_bytes(partial(XCiT(TINY, frozen_stages=0, pyramid=False, with_cp=with_cp), image))
-        for with_cp in (False, True))
-    assert recomputed < 0.2 * plain  # the inputs of two blocks in place of all that happens in them
-
-
-def test_norms_without_running_statistics_can_be_checkpointed():
-    model = XCiT(TINY, with_cp=True, norm_cfg=dict(type='BN', track_running_stats=False))
-    sum(level.sum() for level in model(torch.randn(2, 3, 64, 64))).backward()
-
-
-@pytest.mark.parametrize('attention', ['gram', 'direct'])
-def test_compiles_as_one_graph_for_any_size(attention):
-    model = XCiT(TINY, attention=attention, pyramid=False).eval()
-    with torch.no_grad():
-        compiled = torch.compile(model, fullgraph=True, dynamic=True, backend='eager')
-        for size in ((64, 64), (72, 96), (50, 71)):
-            image = torch.randn(2, 3, *size)
-            for actual, expected in zip(compiled(image), model(image)):
-                torch.testing.assert_close(actual, expected)
-
-
-@pytest.mark.parametrize('with_cp', [False, True])
-def test_compiles_for_training(with_cp):
-    plain, twin = XCiT(TINY, attention='gram'), XCiT(TINY, attention='gram', with_cp=with_cp)
-    twin.load_state_dict(plain.state_dict())
-    image = torch.randn(2, 3, 64, 64)
-    for model in (plain, torch.compile(twin, fullgraph=True, backend='aot_eager')):
-        sum(level.square().mean() for level in model(image)).backward()
-    scale = max(parameter.grad.norm() for parameter in plain.parameters())
-    for expected, actual in zip(plain.parameters(), twin.parameters()):
-        assert (actual.grad - expected.grad).norm() < 1e-4 * max(expected.grad.norm(), 0.01 * scale)
-    for (name, expected), actual in zip(plain.named_buffers(), twin.buffers()):
-        torch.testing.assert_close(actual, expected, msg=name)
-
-
-@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
-def test_inference_by_chunks_changes_nothing(dtype):
-    model = XCiT(TINY).eval()
-    image = torch.randn(2, 3, 400, 408)
-    assert 50 * 51 > CHUNK_TOKENS
-    with torch.autocast('cpu', dtype, enabled=dtype != torch.float32):
-        with torch.no_grad():
-            levels = model(image)
-        for actual, expected in zip(levels, model(image)):
-            assert actual.dtype == expected.dtype
-            torch.testing.assert_close(actual, expected)
 
 
 def test_memory_layout_of_the_image_does_not_matter():

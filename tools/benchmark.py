@@ -47,21 +47,24 @@ def parse_args() -> argparse.Namespace:
 def cases(args: argparse.Namespace) -> Iterator[Case]:
     """Each case of a benchmark in turn: what it measures, and its contenders."""
     torch.manual_seed(0)
+    device, dtype = args.device, getattr(torch, args.dtype)
     if args.benchmark == 'inference':
+        models = contenders.under_autocast(contenders.segmentors(args.configs, device), device, dtype)
         for size in args.sizes:
-            yield dict(size=size), contenders.segmentors(args.configs, str(args.device), size)
+            yield dict(size=size), contenders.inference_runs(models, size)
     elif args.benchmark == 'attention':
-        layers = contenders.attention_layers(args.channels, args.heads)
+        layers = contenders.under_autocast(contenders.attention_layers(args.channels, args.heads), device, dtype)
         facts = dict(channels=args.channels, heads=args.heads, backward=args.backward)
         for tokens in args.tokens:
-            x = torch.randn(args.batch, tokens, args.channels, device=args.device)
+            x = torch.randn(args.batch, tokens, args.channels, device=device)
             runs = (contenders.training_runs(layers, x, step=False) if args.backward
                     else contenders.forward_runs(layers, x))
             yield facts | dict(tokens=tokens, batch=args.batch), runs
     else:
         modules = contenders.backbones(args.arch, with_peers=not args.no_peers)
+        modules = contenders.under_autocast(modules, device, dtype)
         for size in args.sizes:
-            x = torch.randn(args.batch, 3, size, size, device=args.device)
+            x = torch.randn(args.batch, 3, size, size, device=device)
             runs = (contenders.training_runs(modules, x, step=True) if args.benchmark == 'train'
                     else contenders.forward_runs(modules, x))
             yield dict(arch=args.arch, size=size, batch=args.batch), runs
@@ -73,14 +76,13 @@ def main() -> None:
         raise InputError('--device cuda needs a GPU, and torch sees none')
     if args.threads:
         torch.set_num_threads(args.threads)
-    results: list[dict] = []
+    environment, results = record.describe_environment(), []
     for facts, runs in cases(args):
-        runs = contenders.under_autocast(runs, args.device, getattr(torch, args.dtype))
         facts = dict(benchmark=args.benchmark, device=args.device.type, dtype=args.dtype) | facts
         rows = [facts | row for row in compare(runs, args.rounds, args.device)]
         show(rows)
         results += rows
-        record.write(args.out, results)  # after every case: a long run that is stopped keeps what it has
+        record.write(args.out, environment, results)  # after every case: a long run that is stopped keeps what it has
 
 
 if __name__ == '__main__':

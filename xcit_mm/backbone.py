@@ -1,20 +1,17 @@
 """XCiT as a dense-prediction backbone of the MM family."""
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from functools import partial
+from collections.abc import Mapping, Sequence
 
 import torch
 from mmengine.model import BaseModule, PretrainedInit
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils.checkpoint import checkpoint
 
 from . import checkpoints
 from .errors import InputError
-from .layers import PYRAMID_STRIDES, PatchEmbedding, PositionalEncoding, XCiTBlock, build_resampler
+from .layers import PYRAMID_STRIDES, PatchEmbedding, PositionalEncoding, XCiTBlock, build_resampler, run_recomputed
 from .variants import get_variant
 
 
@@ -156,10 +153,7 @@ class XCiT(BaseModule):
         trained = x.requires_grad or any(parameter.requires_grad for parameter in block.parameters())
         if not (self.with_cp and trained and torch.is_grad_enabled()):
             return block(x, height, width)
-        if torch.compiler.is_compiling():  # a compiled graph updates running statistics once in any case
-            return checkpoint(block, x, height, width, use_reentrant=False)
-        return checkpoint(block, x, height, width, use_reentrant=False,
-                          context_fn=partial(_checkpoint_contexts, block))
+        return run_recomputed(block, x, height, width)
 
     def _frozen_modules(self) -> list[nn.Module]:
         if self.frozen_stages < 0:
@@ -175,23 +169,3 @@ def _init_linear(module: nn.Module) -> None:
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)
         nn.init.zeros_(module.bias)
-
-
-def _checkpoint_contexts(block: nn.Module) -> tuple:
-    """Contexts of the forward pass and of its recomputation."""
-    return nullcontext(), _keep_running_statistics(block)
-
-
-@contextmanager
-def _keep_running_statistics(block: nn.Module) -> Iterator[None]:
-    """Without this, recomputing a block would count its batch twice in the running statistics."""
-    norms = [module for module in block.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
-    before = [(norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]
-    try:
-        for norm in norms:
-            norm.momentum = 0.0
-        yield
-    finally:
-        for norm, (momentum, num_batches_tracked) in zip(norms, before):
-            norm.momentum = momentum
-            norm.num_batches_tracked.copy_(num_batches_tracked)

@@ -1,7 +1,7 @@
 """What is compared with what: for each benchmark, callables that do the same job on the same input."""
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -9,11 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from xcit_mm.apis import inference_segmentor, init_model
-from xcit_mm.backbone import XCiT
-from xcit_mm.config import load_config
-from xcit_mm.layers import CrossCovarianceAttention
-
+from ..apis import inference_segmentor, init_model
+from ..backbone import XCiT
+from ..config import load_config
+from ..layers import CrossCovarianceAttention
 from .measurement import Run
 from .peers import build_peers
 
@@ -28,9 +27,17 @@ def attention_layers(channels: int, num_heads: int) -> dict[str, nn.Module]:
 
 
 def backbones(arch: str, with_peers: bool) -> dict[str, nn.Module]:
-    """Our backbone, choosing its form and held to the direct one, and its peers."""
-    ours = {'xcit_mm': XCiT(arch), 'xcit_mm, direct form': XCiT(arch, attention='direct')}
+    """Our backbone, choosing its form, with and without the pyramid that the peers lack, and its peers."""
+    ours = {'xcit_mm': XCiT(arch), 'xcit_mm, direct form': XCiT(arch, attention='direct'),
+            'xcit_mm, no pyramid': XCiT(arch, pyramid=False)}
     return ours | (build_peers(arch) if with_peers else {})
+
+
+def under_autocast(modules: dict[str, nn.Module], device: torch.device, dtype: torch.dtype) -> dict[str, nn.Module]:
+    """The same modules, with forward passes in mixed precision; float32 changes nothing."""
+    for module in modules.values() if dtype != torch.float32 else ():
+        module.forward = torch.autocast(device.type, dtype)(module.forward)
+    return modules
 
 
 def forward_runs(modules: Mapping[str, nn.Module], x: Tensor) -> dict[str, Run]:
@@ -60,28 +67,22 @@ def _training_run(module: nn.Module, x: Tensor, step: bool) -> Run:
     return run
 
 
-def segmentors(paths: list[Path], device: str, size: int) -> dict[str, Run]:
-    """``inference_segmentor`` with each config's model, random weights, on a noise image of size x size.
-
-    A model of ours is held to itself in direct form.
-    """
-    image = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
+def segmentors(paths: list[Path], device: torch.device) -> dict[str, nn.Module]:
+    """Each config's model with random weights; one of ours is held to itself in direct form."""
     configs = {path.stem: load_config(path) for path in paths}
     for name, config in list(configs.items()):
         if config.model.backbone.type == 'XCiT':
             configs[f'{name}, direct form'] = load_config(config.filename, {'model.backbone.attention': 'direct'})
-    return {name: partial(inference_segmentor, _frozen(init_model(config, device=device)), image)
-            for name, config in configs.items()}
+    return {name: _frozen(init_model(config, device=device)) for name, config in configs.items()}
+
+
+def inference_runs(models: Mapping[str, nn.Module], size: int) -> dict[str, Run]:
+    """``inference_segmentor`` on a noise image of size x size, as the config's pipeline resizes it."""
+    image = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
+    return {name: partial(inference_segmentor, model, image) for name, model in models.items()}
 
 
 def _frozen(module: nn.Module) -> nn.Module:
     # torch's FLOP counter fails on a module that is given a parameter which could need a gradient.
     module.eval()  # which not every peer's train() returns
     return module.requires_grad_(False)
-
-
-def under_autocast(runs: Mapping[str, Run], device: torch.device, dtype: torch.dtype) -> dict[str, Run]:
-    """The same runs in mixed precision; float32 changes nothing."""
-    def wrap(run: Run) -> Callable[[], object]:
-        return torch.autocast(device.type, dtype, enabled=dtype != torch.float32)(run)
-    return {name: wrap(run) for name, run in runs.items()}

@@ -19,18 +19,23 @@ from torch.utils.benchmark import Measurement, TaskSpec, timer
 from torch.utils.flop_counter import FlopCounterMode
 
 Run = Callable[[], object]
+SHORTEST_SAMPLE_S = 0.02
 
 
 def compare(contenders: Mapping[str, Run], rounds: int, device: torch.device) -> list[dict]:
     """Run every contender once per round, so that a slow minute of the machine is everybody's.
 
+    The order rotates from round to round. A contender that takes less than ``SHORTEST_SAMPLE_S`` runs
+    several times in a row in its turn.
+
     Args:
         contenders: name -> what to run.
-        rounds: timed runs of each, after the untimed ones that count.
+        rounds: timed turns of each, after the untimed runs that count.
         device: where the contenders run.
 
     Returns:
-        For each contender ``contender``, ``median_s``, ``iqr_s`` (interquartile range), ``times_s``,
+        For each contender ``contender``; of its times per run ``median_s``, ``iqr_s`` (interquartile range)
+        and ``times_s``; ``ratio`` and ``ratio_iqr``, of its time to the first contender's in the same round;
         ``flops`` (two per multiply-add, matrix products and convolutions only), ``saved_bytes`` (tensors
         kept for the backward pass, parameters apart; 0 in inference) and ``peak_memory_bytes`` (tensors,
         on top of what was held before the run).
@@ -40,17 +45,25 @@ def compare(contenders: Mapping[str, Run], rounds: int, device: torch.device) ->
         name: dict(contender=name, flops=count_flops(run), saved_bytes=count_saved_bytes(run),
                    peak_memory_bytes=peak_memory(run, device))
         for name, run in contenders.items()}
+    numbers = {name: max(1, math.ceil(SHORTEST_SAMPLE_S / _time(run))) for name, run in contenders.items()}
     times: dict[str, list[float]] = {name: [] for name in contenders}
     with Progress(transient=True) as progress:
         for index in progress.track(range(rounds), description=', '.join(contenders)):
-            order = list(contenders) if index % 2 == 0 else list(reversed(contenders))
-            for name in order:
-                # torch's timer waits for the accelerator
-                times[name].append(timeit.Timer(contenders[name], timer=timer).timeit(number=1))
+            start = index % len(contenders)
+            for name in (*list(contenders)[start:], *list(contenders)[:start]):
+                times[name].append(_time(contenders[name], numbers[name]))
+    baseline = next(iter(times.values()))
     for name, result in results.items():
-        statistics = Measurement(1, times[name], TaskSpec(stmt=name, setup=''))
-        result.update(median_s=statistics.median, iqr_s=statistics.iqr, times_s=times[name])
+        ratios = [time / first for time, first in zip(times[name], baseline)]
+        of_times, of_ratios = (Measurement(1, values, TaskSpec(name, '')) for values in (times[name], ratios))
+        result.update(median_s=of_times.median, iqr_s=of_times.iqr, times_s=times[name],
+                      ratio=of_ratios.median, ratio_iqr=of_ratios.iqr)
     return list(results.values())
+
+
+def _time(run: Run, number: int = 1) -> float:
+    """Seconds per run; torch's timer waits for the accelerator."""
+    return timeit.Timer(run, timer=timer).timeit(number) / number
 
 
 def count_flops(run: Run) -> int:

@@ -6,7 +6,7 @@ from functools import partial
 
 from torch import nn
 
-from xcit_mm.variants import Variant, get_variant
+from ..variants import Variant, get_variant
 
 
 def build_peers(arch: str) -> dict[str, nn.Module]:
@@ -26,7 +26,7 @@ def build_peers(arch: str) -> dict[str, nn.Module]:
     for name, build in builders.items():
         try:
             peers[name] = build()
-        except ImportError as error:
+        except (ImportError, RuntimeError) as error:  # RuntimeError: a torchvision for another torch
             print(f'leaving out {name}: {error}')
     return peers
 
@@ -38,7 +38,8 @@ class _TimmTrunk(nn.Module):
         self.model, self.out_indices = model, out_indices
 
     def forward(self, image):
-        return self.model.forward_intermediates(image, indices=list(self.out_indices), intermediates_only=True)
+        return self.model.forward_intermediates(
+            image, indices=list(self.out_indices), output_fmt='NLC', intermediates_only=True)
 
 
 def _timm_xcit(arch: str, variant: Variant) -> nn.Module:
@@ -55,7 +56,7 @@ def _mmpretrain_xcit(variant: Variant) -> nn.Module:
 
 def _mmseg_swin() -> nn.Module:
     from mmseg.models.backbones import SwinTransformer
-    return SwinTransformer()  # its defaults are Swin-T
+    return SwinTransformer(drop_path_rate=0.0)  # its other defaults are Swin-T
 
 
 def _mmpretrain_convnext() -> nn.Module:

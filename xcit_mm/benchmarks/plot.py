@@ -44,9 +44,10 @@ def plot(environment: dict, results: list[dict], out: Path) -> None:
         axes.grid(alpha=0.3)
     axes.legend()
     first = results[0]
-    what = ', '.join(str(first[key]) for key in ('benchmark', 'arch', 'channels', 'batch', 'dtype') if key in first)
+    keys = ('benchmark', 'arch', 'channels', 'heads', 'backward', 'batch', 'dtype')
+    what = ', '.join(f'{key} {first[key]}' for key in keys if key in first)
     cpu = f'{environment["cpu"]}, {environment["threads"]} threads'
     where = environment['gpu'] if first['device'] == 'cuda' else cpu
-    figure.suptitle(f'{what}: {where}, torch {environment["versions"]["torch"]}', fontsize=10)
+    figure.suptitle(f'{what}\n{where}, torch {environment["versions"]["torch"]}', fontsize=10)
     with complete_file(out) as file:
         figure.savefig(file, format='png', dpi=110)

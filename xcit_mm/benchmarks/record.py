@@ -2,28 +2,30 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
+import shlex
+import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
 
 import torch
-from mmengine.utils import get_git_hash
 
 from ..files import complete_file
 
-DISTRIBUTIONS = ('torch', 'numpy', 'timm', 'onedl-mmengine', 'onedl-mmcv', 'onedl-mmsegmentation',
+DISTRIBUTIONS = ('torch', 'numpy', 'torchvision', 'timm', 'onedl-mmengine', 'onedl-mmcv', 'onedl-mmsegmentation',
                  'onedl-mmpretrain', 'mmengine', 'mmcv', 'mmsegmentation', 'mmpretrain')
 
 
-def write(path: Path, results: list[dict]) -> None:
-    """Write results beside a description of this machine.
+def write(path: Path, environment: dict, results: list[dict]) -> None:
+    """Write results beside what ``describe_environment`` said when they began.
 
     Raises:
         InputError: the file cannot be written.
         ValueError: a number is not finite, which JSON cannot say.
     """
-    content = dict(environment=describe_environment(), results=results)
+    content = dict(environment=environment, results=results)
     with complete_file(path) as file:
         file.write_text(json.dumps(content, indent=1, allow_nan=False) + '\n')
 
@@ -32,13 +34,23 @@ def describe_environment() -> dict:
     """Machine, versions and command, as strict JSON takes them."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return dict(
-        command=' '.join(['python', *sys.argv]),
-        commit=get_git_hash(fallback='unknown'),
+        command=shlex.join(['python', *sys.argv]),
+        commit=_commit(),
         cpu=_cpu_name(),
+        cores=os.cpu_count(),
         gpu=gpu,
         threads=torch.get_num_threads(),
         python=platform.python_version(),
         versions={name: version for name in DISTRIBUTIONS if (version := _version(name))})
+
+
+def _commit() -> str | None:
+    """The commit of this package, with ``-dirty`` where files of it differ; None outside of a checkout."""
+    command = ['git', '-C', str(Path(__file__).parent), 'describe', '--always', '--dirty', '--abbrev=40']
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def _cpu_name() -> str:

@@ -7,8 +7,9 @@ from math import log
 from rich.console import Console
 from rich.table import Table
 
-STATISTICS = ('contender', 'median_s', 'iqr_s', 'times_s', 'peak_memory_bytes', 'saved_bytes', 'flops')
-HEADINGS = ('contender', 'median, ms', 'spread, ms', 'times the first', 'peak, MB', 'saved, MB', 'GFLOP')
+STATISTICS = ('contender', 'median_s', 'iqr_s', 'times_s', 'ratio', 'ratio_iqr', 'peak_memory_bytes',
+              'saved_bytes', 'flops')
+HEADINGS = ('contender', 'median, ms', 'spread, ms', 'times the first', 'spread', 'peak, MB', 'saved, MB', 'GFLOP')
 
 
 def show(rows: list[dict]) -> None:
@@ -18,8 +19,8 @@ def show(rows: list[dict]) -> None:
     for heading in HEADINGS[1:]:
         table.add_column(heading, justify='right')
     for row in rows:
-        table.add_row(*_cells(row, rows[0]))
-    Console().print(table)
+        table.add_row(*_cells(row))
+    Console(width=max(Console().width, 110)).print(table)
 
 
 def to_markdown(results: list[dict]) -> str:
@@ -35,13 +36,13 @@ def to_markdown(results: list[dict]) -> str:
         for row in rows:
             size = str(facts[key]) if row is rows[0] else ''
             growth = _growth(before.get(row['contender']), row, key)
-            lines.append(f'| {size} | ' + ' | '.join((*_cells(row, rows[0]), growth)) + ' |')
+            lines.append(f'| {size} | ' + ' | '.join((*_cells(row), growth)) + ' |')
             before[row['contender']] = row
     return '\n'.join(lines)
 
 
 def _growth(before: dict | None, row: dict, key: str) -> str:
-    if before is None:
+    if before is None or before[key] == row[key]:
         return ''
     dimensions = 1 if key == 'tokens' else 2  # a size is a side of an image
     return f'{log(row["median_s"] / before["median_s"]) / log(row[key] / before[key]) / dimensions:.2f}'
@@ -51,7 +52,7 @@ def _facts(row: dict) -> dict:
     return {key: value for key, value in row.items() if key not in STATISTICS}
 
 
-def _cells(row: dict, first: dict) -> tuple[str, ...]:
+def _cells(row: dict) -> tuple[str, ...]:
     return (row['contender'], f'{1e3 * row["median_s"]:.1f}', f'{1e3 * row["iqr_s"]:.1f}',
-            f'{row["median_s"] / first["median_s"]:.2f}', f'{row["peak_memory_bytes"] / 1e6:.0f}',
+            f'{row["ratio"]:.2f}', f'{row["ratio_iqr"]:.2f}', f'{row["peak_memory_bytes"] / 1e6:.0f}',
             f'{row["saved_bytes"] / 1e6:.0f}', f'{row["flops"] / 1e9:.1f}')

@@ -5,8 +5,9 @@ from .feature_pyramid import PYRAMID_STRIDES, build_resampler
 from .local_patch_interaction import LocalPatchInteraction
 from .patch_embedding import PatchEmbedding
 from .positional_encoding import PositionalEncoding
+from .recomputation import run_recomputed
 
 __all__ = [
     'CrossCovarianceAttention', 'LocalPatchInteraction', 'PYRAMID_STRIDES', 'PatchEmbedding',
-    'PositionalEncoding', 'XCiTBlock', 'build_resampler'
+    'PositionalEncoding', 'XCiTBlock', 'build_resampler', 'run_recomputed'
 ]

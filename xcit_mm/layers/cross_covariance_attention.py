@@ -5,7 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .second_moment import second_moment
+
 FORMS = ('auto', 'gram', 'direct')
+SMALL_PRODUCT_COST = 2.0  # time of a multiply-add in a C x C product, against one over many tokens
 NORM_EPS = 1e-12  # of F.normalize, so that both forms treat an all-zero channel alike
 
 
@@ -70,13 +73,14 @@ class CrossCovarianceAttention(nn.Module):
         """Whether the Gram form runs for images of ``num_tokens`` tokens.
 
         Multiply-adds, with channels C and head width d: the direct form takes N (4 C^2 + 2 C d), the Gram
-        form 2 N C^2 + 3 C^3 + 2 C^2 d. They meet at N = C (1.5 C + d) / (C + d), somewhat below 1.5 C.
+        form 1.75 N C^2 for its tokens and 3 C^3 + 2 C^2 d for its C x C matrices. The latter are some
+        twenty small operations, at half the speed of the large products: see docs/benchmarks.md.
         """
         if self.form != 'auto':
             return self.form == 'gram'
         dim = self.proj.in_features
         head_dim = dim // self.num_heads
-        return num_tokens * (dim + head_dim) > dim * (1.5 * dim + head_dim)
+        return num_tokens * (2.25 * dim + 2 * head_dim) > SMALL_PRODUCT_COST * dim * (3 * dim + 2 * head_dim)
 
     def direct(self, x: Tensor) -> Tensor:
         """The paper's formula: (B, N, C) -> (B, N, C)."""
@@ -101,61 +105,19 @@ class CrossCovarianceAttention(nn.Module):
         with torch.autocast(moment.device.type, enabled=False):
             # A bias is the weight of one more feature, which is always 1.
             qkv = torch.cat((self.qkv.weight, self.qkv.bias[:, None]), dim=1).to(moment.dtype)
-            query_key, value = qkv.split((2 * len(qkv) // 3, len(qkv) // 3))  # (2 C, C + 1), (C, C + 1)
+            query_key, value = qkv.split((2 * self.proj.in_features, self.proj.in_features))  # (2 C, C + 1), (C, C + 1)
             # With q = W x', the products over tokens are q q^T = W (x' x'^T) W^T.
             half_products = query_key @ moment  # (B, 2 C, C + 1)
             # Rounding can carry the sum of squares of a vanishing channel below 0.
             norms = (half_products * query_key).sum(dim=-1).clamp_min(NORM_EPS**2).sqrt()  # (B, 2 C)
             query_norm, key_norm = norms.unflatten(1, (2, self.num_heads, -1)).unbind(dim=1)  # (B, H, d) each
-            _, key = query_key.unflatten(0, (2, self.num_heads, -1))  # (H, d, C + 1)
-            query, _ = half_products.unflatten(1, (2, self.num_heads, -1)).unbind(dim=1)  # (B, H, d, C + 1)
+            key = query_key.unflatten(0, (2, self.num_heads, -1))[1]  # (H, d, C + 1)
+            query = half_products.unflatten(1, (2, self.num_heads, -1))[:, 0]  # (B, H, d, C + 1)
             cosines = query @ key.mT / (query_norm[..., :, None] * key_norm[..., None, :])  # (B, H, d, d)
+            cosines = cosines.clamp(-1, 1)  # where cancellation leaves little of a norm but rounding
             attention = self.attn_drop((cosines * self.temperature.to(moment.dtype)).softmax(dim=-1))
             # (B, H, d, d) @ (H, d, C + 1) -> (B, C, C + 1)
             mixed = (attention @ value.unflatten(0, (self.num_heads, -1))).flatten(1, 2)
             affine = (self.proj.weight.to(moment.dtype) @ mixed).mT  # (B, C + 1, C)
             weight, bias = affine.split((affine.shape[-1], 1), dim=1)
             return weight, bias + self.proj.bias
-
-
-def second_moment(x: Tensor) -> Tensor:
-    """Sum over the tokens of x' x'^T, where x' is a token with a 1 appended.
-
-    It adds up: the moment of an image is the sum of the moments of its parts.
-
-    Args:
-        x: (B, N, C).
-
-    Returns:
-        (B, C + 1, C + 1), in float32, or float64 where x is: in half precision, large sums overflow and
-        the differences that attention consists of are rounded away.
-    """
-    with torch.autocast(x.device.type, enabled=False):
-        products, total = _Moments.apply(x.to(torch.promote_types(x.dtype, torch.float32)))
-        count = total.new_full((len(x), 1, 1), x.shape[1])
-        upper = torch.cat((products, total.mT), dim=2)  # (B, C, C + 1)
-        lower = torch.cat((total, count), dim=2)  # (B, 1, C + 1)
-        return torch.cat((upper, lower), dim=1)
-
-
-class _Moments(torch.autograd.Function):
-    """x^T x and the sum of x over the tokens: (B, N, C) -> (B, C, C), (B, 1, C).
-
-    The symmetry of x^T x makes one product of the two that its backward pass would take, and the
-    gradient of the sum adds up in it.
-    """
-
-    @staticmethod
-    def forward(ctx, x: Tensor) -> tuple[Tensor, Tensor]:
-        ctx.save_for_backward(x)
-        half = x.shape[-1] // 2
-        left, right = x[..., :half], x[..., half:]
-        upper = left.mT @ x  # a quarter of the products need not be computed twice
-        lower = torch.cat((upper[..., half:].mT, right.mT @ right), dim=2)
-        return torch.cat((upper, lower), dim=1), x.sum(dim=1, keepdim=True)
-
-    @staticmethod
-    def backward(ctx, grad_products: Tensor, grad_total: Tensor) -> Tensor:
-        x, = ctx.saved_tensors
-        with torch.autocast(x.device.type, enabled=False):
-            return torch.baddbmm(grad_total, x, grad_products + grad_products.mT)

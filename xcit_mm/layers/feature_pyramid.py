@@ -1,9 +1,12 @@
 """From maps at the patch stride to the strides that dense heads expect, by one rule."""
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
 from torch import Tensor, nn
+
+from .inference import is_plain_inference
 
 PYRAMID_STRIDES = (4, 8, 16, 32)  # pixels, finest first
 
@@ -41,15 +44,19 @@ class Upsample2x(nn.ConvTranspose2d):
 
     def forward(self, x: Tensor) -> Tensor:
         tokens = x.permute(0, 2, 3, 1)  # (B, H, W, C)
-        batch, height, width, channels = tokens.shape
         # One row of pixels becomes two; each is a map of (W, C) to (W, column, C).
-        weights = self.weight.permute(2, 0, 3, 1).flatten(2)  # (C, C, row, column) -> (row, C, column C)
-        for row, weight in enumerate(weights):
-            pixels = F.linear(tokens, weight.mT, self.bias.repeat(2))
-            if row == 0:  # now the dtype is known, which autocast may choose
-                out = pixels.new_empty(batch, height, 2, width, 2 * channels)
-            out[:, :, row] = pixels
-        return out.view(batch, 2 * height, 2 * width, channels).permute(0, 3, 1, 2)
+        weights = self.weight.permute(2, 3, 1, 0).flatten(1, 2)  # (C, C, row, column) -> (row, column C, C)
+        bias = self.bias.repeat(2)
+        rows = (F.linear(tokens, weight, bias) for weight in weights.unbind())  # (B, H, W, column C) each
+        if not is_plain_inference():
+            x = torch.stack(list(rows), dim=2)
+        else:  # one after the other: the second row takes the place of the first in memory
+            row = next(rows)
+            x = row.new_empty(*row.shape[:2], 2, *row.shape[2:])
+            x[:, :, 0] = row
+            del row
+            x[:, :, 1] = next(rows)
+        return x.unflatten(-1, (2, -1)).flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)  # (B, C, 2 H, 2 W)
 
 
 def build_resampler(channels: int, in_stride: int, out_stride: int, norm_cfg: dict) -> nn.Module:

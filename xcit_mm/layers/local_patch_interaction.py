@@ -26,7 +26,8 @@ class LocalPatchInteraction(nn.Module):
         self.conv2 = nn.Conv2d(embed_dim, embed_dim, 3, padding=1, groups=embed_dim)
 
         for conv in (self.conv1, self.conv2):
-            # The layout of its gradient on channels-last maps; it says the same, as one of the sides is 1.
+            # The layout that its gradient has on channels-last maps, or DDP would copy the gradient (and warn).
+            # It says the same, for the second side is 1.
             conv.weight = nn.Parameter(conv.weight.detach().as_strided((embed_dim, 1, 3, 3), (9, 1, 3, 1)))
 
     def forward(self, x: Tensor, height: int, width: int) -> Tensor:

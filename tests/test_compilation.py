@@ -1,0 +1,53 @@
+"""torch.compile, torch.export and tracing see the whole backbone."""
+import pytest
+import torch
+
+from xcit_mm import XCiT
+
+TINY = dict(embed_dim=16, depth=2, num_heads=2, patch_size=8)
+
+
+@pytest.mark.parametrize('attention', ['gram', 'direct'])
+def test_compiles_as_one_graph_for_any_size(attention):
+    model = XCiT(TINY, attention=attention, pyramid=False).eval()
+    with torch.no_grad():
+        compiled = torch.compile(model, fullgraph=True, dynamic=True, backend='eager')
+        for size in ((64, 64), (72, 96), (50, 71)):
+            image = torch.randn(2, 3, *size)
+            for actual, expected in zip(compiled(image), model(image)):
+                torch.testing.assert_close(actual, expected)
+
+
+@pytest.mark.parametrize('with_cp', [False, True])
+def test_compiles_for_training(with_cp):
+    plain, twin = XCiT(TINY, attention='gram'), XCiT(TINY, attention='gram', with_cp=with_cp)
+    twin.load_state_dict(plain.state_dict())
+    image = torch.randn(2, 3, 64, 64)
+    for model in (plain, torch.compile(twin, fullgraph=True, backend='aot_eager')):
+        sum(level.square().mean() for level in model(image)).backward()
+    scale = max(parameter.grad.norm() for parameter in plain.parameters())
+    for expected, actual in zip(plain.parameters(), twin.parameters()):
+        assert (actual.grad - expected.grad).norm() < 1e-4 * max(expected.grad.norm(), 0.01 * scale)
+    for (name, expected), actual in zip(plain.named_buffers(), twin.buffers()):
+        torch.testing.assert_close(actual, expected, msg=name)
+
+
+@pytest.mark.parametrize('attention', ['gram', 'direct'])
+def test_exports_with_any_batch_and_size(attention):
+    model = XCiT(TINY, attention=attention).eval()
+    batch, height, width = torch.export.Dim('batch'), torch.export.Dim('height'), torch.export.Dim('width')
+    shapes = ({0: batch, 2: 16 * height, 3: 16 * width}, )
+    program = torch.export.export(model, (torch.randn(2, 3, 64, 96), ), dynamic_shapes=shapes)
+    image = torch.randn(3, 3, 96, 80)
+    for actual, expected in zip(program.module()(image), model(image)):
+        torch.testing.assert_close(actual, expected)
+
+
+@pytest.mark.filterwarnings('ignore::torch.jit.TracerWarning')  # a trace keeps the smallest pooling window
+def test_traces_under_no_grad():
+    model = XCiT(TINY, attention='gram').eval()  # a trace would keep the form that 'auto' took
+    with torch.no_grad():
+        traced = torch.jit.trace(model, torch.randn(1, 3, 64, 64), check_trace=False)
+        image = torch.randn(1, 3, 64, 64)
+        for actual, expected in zip(traced(image), model(image)):
+            torch.testing.assert_close(actual, expected)

@@ -1,0 +1,22 @@
+"""What inference does in place and in pieces changes no result."""
+import pytest
+import torch
+
+from xcit_mm import XCiT
+from xcit_mm.layers.block import CHUNK_TOKENS
+
+TINY = dict(embed_dim=16, depth=2, num_heads=2, patch_size=8)
+
+
+@pytest.mark.parametrize('dtype, tolerance', [(torch.float32, 1e-6), (torch.bfloat16, 1e-2)])
+@pytest.mark.parametrize('norm', ['BN', 'IN'])  # instance norms put tokens in another memory layout
+def test_inference_by_chunks_changes_nothing(dtype, tolerance, norm):
+    model = XCiT(TINY, norm_cfg=dict(type=norm)).eval()
+    image = torch.randn(2, 3, 400, 408)
+    assert 50 * 51 > CHUNK_TOKENS
+    with torch.autocast('cpu', dtype, enabled=dtype != torch.float32):
+        with torch.no_grad():
+            levels = model(image)
+        for actual, expected in zip(levels, model(image)):
+            assert actual.dtype == expected.dtype
+            assert (actual - expected).norm() < tolerance * expected.norm()

@@ -1,0 +1,37 @@
+"""Recomputing a block in the backward pass in place of storing what happens in it."""
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+
+def run_recomputed(block: nn.Module, x: Tensor, *args) -> Tensor:
+    """``block(x, *args)`` that stores only its input for the backward pass."""
+    if torch.compiler.is_compiling():  # a compiled graph updates running statistics once in any case
+        return checkpoint(block, x, *args, use_reentrant=False)
+    return checkpoint(block, x, *args, use_reentrant=False,
+                      context_fn=lambda: (nullcontext(), _KeptRunningStatistics(block)))
+
+
+class _KeptRunningStatistics:
+    """Without this, recomputing a block would count its batch twice in the running statistics.
+
+    Torch enters it once for every backward pass through the block.
+    """
+
+    def __init__(self, block: nn.Module) -> None:
+        self.norms = [norm for norm in block.modules() if isinstance(norm, _BatchNorm) and norm.track_running_stats]
+
+    def __enter__(self) -> None:
+        self.before = [(norm.momentum, norm.num_batches_tracked.clone()) for norm in self.norms]
+        for norm in self.norms:
+            norm.momentum = 0.0
+
+    def __exit__(self, *exception) -> None:
+        for norm, (momentum, num_batches_tracked) in zip(self.norms, self.before):
+            norm.momentum = momentum
+            norm.num_batches_tracked.copy_(num_batches_tracked)
