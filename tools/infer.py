@@ -13,7 +13,7 @@ from xcit_mm.predictions import write_segmentation
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint of a training, or a state dict')
+    parser.add_argument('checkpoint', help='file or URL: checkpoint of a training, or a state dict')
     parser.add_argument('inputs', nargs='+', metavar='IMAGE_OR_FOLDER')
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder for the results')
     parser.add_argument('--device', default='cpu', help='e.g. cuda:0 (default: cpu)')

@@ -9,7 +9,7 @@ from xcit_mm.runner import StrictRunner
 
 def main() -> None:
     parser = runner_parser(__doc__)
-    parser.add_argument('checkpoint', help='checkpoint of a training, or a state dict')
+    parser.add_argument('checkpoint', help='file or URL: checkpoint of a training, or a state dict')
     args = parser.parse_args()
     config = runner_config(args)
     require_data(config, ('test', ))

@@ -15,8 +15,12 @@ class StrictRunner(Runner):
     MMEngine's own loading skips keys that do not match, and may run code of a file that torch refuses.
     """
 
-    def load_checkpoint(self, filename: str, *args, **kwargs) -> dict:
+    def load_checkpoint(self, filename: str, map_location: object = None) -> dict:
         """Load a checkpoint into the model; hooks see it first, as with MMEngine's runner.
+
+        Args:
+            filename: file or URL.
+            map_location: ignored; weights are read onto the CPU and copied to where the model is.
 
         Raises:
             InputError: as ``checkpoints.read`` and ``checkpoints.load``.
