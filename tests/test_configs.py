@@ -1,12 +1,14 @@
 """Every config says what the code does: built, run, and compared with what the backbone emits."""
 from pathlib import Path
 
+import mmseg
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from mmseg.registry import DATASETS
 
+from xcit_mm import XCiT
 from xcit_mm.datasets import digits
 from xcit_mm.variants import ARCHITECTURES
 
@@ -134,3 +136,18 @@ def test_ade20k_recipe_is_the_published_one():
     assert config.sync_bn == 'torch' and config.model.test_cfg.mode == 'whole'
     scales = [step.scale for step in config.test_dataloader.dataset.pipeline if step.type == 'Resize']
     assert scales == [(2048, 512)]
+
+
+@pytest.mark.parametrize('base', ['upernet_swin', 'upernet_r50', 'upernet_convnext'])
+def test_the_snippet_of_the_readme_fits_the_bases_of_mmseg(base, tmp_path):
+    snippet = (CONFIGS.parent / 'README.md').read_text().split('```python\n')[1].split('```')[0]
+    path = Path(mmseg.__file__).parent / f'.mim/configs/_base_/models/{base}.py'
+    (tmp_path / 'child.py').write_text(f'_base_ = {str(path)!r}\n{snippet}')
+    config = Config.fromfile(tmp_path / 'child.py')
+    init_default_scope('mmseg')
+    model = MODELS.build(config.model | dict(data_preprocessor=None)).eval()
+    assert type(model.backbone) is XCiT and model.backbone.init_cfg['type'] == 'Pretrained'
+    with torch.no_grad():
+        levels = model.backbone(torch.zeros(1, 3, 64, 64))
+        assert model.decode_head(levels).shape[2:] == levels[0].shape[2:]
+        assert model.auxiliary_head(levels).shape[2:] == levels[model.auxiliary_head.in_index].shape[2:]

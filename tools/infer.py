@@ -2,6 +2,7 @@
 import argparse
 from pathlib import Path
 
+import torch
 from rich.progress import track
 
 from xcit_mm.apis import inference_segmentor, init_model
@@ -16,7 +17,8 @@ def main() -> None:
     parser.add_argument('checkpoint', help='file or URL: checkpoint of a training, or a state dict')
     parser.add_argument('inputs', nargs='+', metavar='IMAGE_OR_FOLDER')
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder for the results')
-    parser.add_argument('--device', default='cpu', help='e.g. cuda:0 (default: cpu)')
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu',
+                        help='e.g. cuda:1 (default: %(default)s)')
     args = parser.parse_args()
     images = find_images(args.inputs)
     model = init_model(args.config, args.checkpoint, args.device)

@@ -1,12 +1,14 @@
 """Inference from Python."""
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose
+from mmengine.logging import print_log
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 from mmengine.structures import BaseDataElement
 from torch import nn
@@ -39,7 +41,9 @@ def init_model(config: str | Path | Config, checkpoint: str | Path | None = None
     init_default_scope(config.get('default_scope', 'mmseg'))
     model = MODELS.build(config.model)
     meta = _dataset_meta(config)
-    if checkpoint is not None:
+    if checkpoint is None:
+        print_log('no checkpoint was given: the weights are random', 'current', logging.WARNING)
+    else:
         content = checkpoints.read(checkpoint)
         checkpoints.load(model, content, str(checkpoint))
         meta |= (content.get('meta') or {}).get('dataset_meta') or {}
