@@ -4,7 +4,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import InputError
@@ -25,7 +25,8 @@ def complete_file(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise InputError(f'cannot write {path}: {error.strerror or error}') from None
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # most often it has become the file
+            partial.unlink()
 
 
 @contextmanager
