@@ -11,7 +11,7 @@ from .local_patch_interaction import LocalPatchInteraction
 
 MLP_RATIO = 4
 # The MLP's hidden layer, N x 4 C, is the largest tensor of all. In pieces of so many tokens it is not written
-# to memory and back: the MLP of small_12 at 1024 px takes a sixth less time.
+# to memory and back.
 CHUNK_TOKENS = 2048
 LAYER_NORM_EPS = 1e-6
 

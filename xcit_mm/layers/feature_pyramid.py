@@ -32,8 +32,8 @@ class MaxPool(nn.Module):
 class Upsample2x(nn.ConvTranspose2d):
     """A 2x2 transposed convolution with stride 2, as two matrix products.
 
-    Its windows do not overlap: a pixel becomes 2 x 2 pixels by one linear map. On a CPU this takes half the
-    time of torch's transposed convolution, and the result stays in channels-last memory.
+    Its windows do not overlap: a pixel becomes 2 x 2 pixels by one linear map. On a CPU this is
+    faster than torch's transposed convolution, and the result stays in channels-last memory.
 
     Shape:
         (B, C, H, W) -> (B, C, 2 H, 2 W)

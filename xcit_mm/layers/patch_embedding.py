@@ -12,8 +12,7 @@ from .inference import is_plain_inference
 class ConvNorm(nn.Sequential):
     """A convolution without bias, and its norm.
 
-    In inference a batch norm becomes part of the convolution: one pass less over the largest maps of all,
-    a fifth of the stem's time.
+    In inference a batch norm becomes part of the convolution: one pass less over the largest maps of all.
     """
 
     def forward(self, x: Tensor) -> Tensor:
