@@ -47,15 +47,13 @@ class Upsample2x(nn.ConvTranspose2d):
         # One row of pixels becomes two; each is a map of (W, C) to (W, column, C).
         weights = self.weight.permute(2, 3, 1, 0).flatten(1, 2)  # (C, C, row, column) -> (row, column C, C)
         bias = self.bias.repeat(2)
-        rows = (F.linear(tokens, weight, bias) for weight in weights.unbind())  # (B, H, W, column C) each
-        if not is_plain_inference():
-            x = torch.stack(list(rows), dim=2)
-        else:  # one after the other: the second row takes the place of the first in memory
-            row = next(rows)
-            x = row.new_empty(*row.shape[:2], 2, *row.shape[2:])
-            x[:, :, 0] = row
-            del row
-            x[:, :, 1] = next(rows)
+        if not is_plain_inference() or torch.is_autocast_enabled(x.device.type):
+            x = torch.stack([F.linear(tokens, weight, bias) for weight in weights.unbind()], dim=2)
+        else:  # the products go straight to where they belong, which autocast does not know
+            x = tokens.new_empty(*tokens.shape[:2], 2, tokens.shape[2], len(bias))  # (B, H, row, W, column C)
+            for row, weight in zip(x.flatten(0, 1).unbind(1), weights.mT):
+                batch = tokens.flatten(0, 1)  # (B H, W, C)
+                torch.baddbmm(bias.expand_as(row), batch, weight.expand(len(batch), -1, -1), out=row)
         return x.unflatten(-1, (2, -1)).flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)  # (B, C, 2 H, 2 W)
 
 
