@@ -1,10 +1,9 @@
-# UPerNet with XCiT-S12/16 on ADE20K, 8 GPUs x 2 images; published: 45.9 mIoU (single scale).
+# UPerNet with XCiT-S12/16 on ADE20K, 8 GPUs x 2 images.
 _base_ = [
     '_base_/models/upernet_xcit.py', '_base_/datasets/ade20k.py', '_base_/schedules/adamw_160k.py',
-    '_base_/default_runtime.py'
+    '_base_/segmentation_runtime.py'
 ]
 model = dict(
     backbone=dict(
         init_cfg=dict(
-            type='Pretrained',
-            checkpoint='https://dl.fbaipublicfiles.com/xcit/xcit_small_12_p16_384_dist.pth')))
+            type='Pretrained', checkpoint='https://dl.fbaipublicfiles.com/xcit/xcit_small_12_p16_384_dist.pth')))

@@ -1,7 +1,7 @@
 # A first run: trains from scratch in minutes on two CPU cores.
 _base_ = [
     '_base_/models/upernet_xcit.py', '_base_/datasets/digits.py', '_base_/schedules/adamw_1k.py',
-    '_base_/default_runtime.py'
+    '_base_/segmentation_runtime.py'
 ]
 # Digits cover a tenth of a scene: without weights, all background is a comfortable first answer.
 loss_decode = dict(class_weight=[0.2] + [1.0] * 10)

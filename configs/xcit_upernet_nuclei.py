@@ -1,7 +1,7 @@
 # Nucleus against background in microscopy, from scratch on two CPU cores.
 _base_ = [
     '_base_/models/upernet_xcit.py', '_base_/datasets/nuclei.py', '_base_/schedules/adamw_1k.py',
-    '_base_/default_runtime.py'
+    '_base_/segmentation_runtime.py'
 ]
 model = dict(
     data_preprocessor=dict(size=(256, 256)),

@@ -1,12 +1,15 @@
 """Every config says what the code does: built, run, and compared with what the backbone emits."""
+import ast
+import re
 from pathlib import Path
 
 import mmseg
 import pytest
 import torch
+from detection import needs_mmdet
 from mmengine.config import Config
-from mmengine.registry import MODELS, init_default_scope
-from mmseg.registry import DATASETS
+from mmengine.registry import DATASETS, MODELS, init_default_scope
+from torch._subclasses import FakeTensorMode
 
 from xcit_mm import XCiT
 from xcit_mm.datasets import digits
@@ -15,19 +18,35 @@ from xcit_mm.variants import ARCHITECTURES
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 ALL = sorted(CONFIGS.rglob('*.py'))
 LEAVES = [path for path in ALL if '_base_' not in path.parts]
+RECIPES = {'upernet': 'ade20k', 'sem_fpn': 'ade20k', 'mask_rcnn': 'coco'}  # head: data
 
 
 def read(path):
     """What a config file itself says, and the files of its bases."""
-    said = {}
-    exec(path.read_text(), said)
-    bases = said.pop('_base_', [])
+    lines = ast.parse(path.read_text()).body
+    base_line = next((line for line in lines if ast.unparse(line).startswith('_base_ =')), None)
+    bases = eval(ast.unparse(base_line.value)) if base_line else []
     bases = [path.parent / base for base in ([bases] if isinstance(bases, str) else bases)]
-    return {key: value for key, value in said.items() if not key.startswith('__')}, bases
+    said = dict(_base_=merge(bases))
+    exec(ast.unparse([line for line in lines if line is not base_line]), said)
+    return {key: value for key, value in said.items() if not key.startswith('_')}, bases
+
+
+def merge(paths):
+    merged = Config()
+    for path in paths:
+        merged.merge_from_dict(Config.fromfile(path).to_dict())
+    return merged
 
 
 def name(path):
     return str(path.relative_to(CONFIGS))
+
+
+def of_mmdet(paths):
+    """Parameters of a test, those that need mmdet skipped where it is not."""
+    return [pytest.param(path, id=name(path), marks=[needs_mmdet] if re.search('mask_rcnn|coco', name(path)) else [])
+            for path in paths]
 
 
 @pytest.fixture(autouse=True)
@@ -35,60 +54,103 @@ def no_environment(monkeypatch):
     monkeypatch.delenv('XCIT_MM_NUCLEI_ROOT', raising=False)
 
 
-@pytest.fixture(params=LEAVES, ids=name)
+@pytest.fixture(params=of_mmdet(LEAVES))
 def config(request):
     return Config.fromfile(request.param)
 
 
-def test_there_are_configs():
-    assert CONFIGS / 'xcit_upernet_ade20k.py' in LEAVES
+def test_every_architecture_has_each_recipe():
+    stems = {path.stem for path in LEAVES}
+    assert {f'xcit_{head}_{arch}_{data}' for head, data in RECIPES.items() for arch in ARCHITECTURES} <= stems
+    assert {f'xcit_{head}_{data}' for head, data in RECIPES.items()} <= stems
 
 
 def test_builds_runs_and_fits(config):
     init_default_scope(config.default_scope)
-    model = MODELS.build(config.model).eval()
-    backbone, heads = model.backbone, [model.decode_head, model.auxiliary_head]
-    assert list(heads[0].in_channels) == list(backbone.out_channels)
-    assert heads[1].in_channels == backbone.out_channels[heads[1].in_index]
-    assert {head.num_classes for head in heads} == {len(classes_of(config))}
-    with torch.no_grad():
-        levels = backbone(torch.zeros(1, 3, 64, 64))
-        assert tuple(64 // level.shape[-1] for level in levels) == backbone.out_strides
-        assert tuple(getattr(heads[0], 'feature_strides', backbone.out_strides)) == backbone.out_strides
-        assert heads[0](levels).shape == (1, heads[0].num_classes, *levels[0].shape[2:])
+    with torch.device('meta'):
+        model = MODELS.build(config.model).eval()
+    with FakeTensorMode(allow_non_fake_inputs=True):  # shapes without numbers: the largest models in no time
+        model.to_empty(device='cpu')
+        levels = model.backbone(torch.zeros(2, 3, 64, 64))
+        assert tuple(64 // level.shape[-1] for level in levels) == model.backbone.out_strides
+        assert tuple(level.shape[1] for level in levels) == model.backbone.out_channels
+        if model.with_neck:
+            assert tuple(model.neck.in_channels) == model.backbone.out_channels
+            levels = model.neck(levels)
+        fits = check_detector if config.default_scope == 'mmdet' else check_segmentor
+        fits(model, levels)
+    assert num_classes(model) == {len(classes_of(config))}
+
+
+def check_segmentor(model, levels):
+    head, num_levels = model.decode_head, len(model.decode_head.in_channels)
+    assert list(head.in_channels) == [level.shape[1] for level in levels]
+    assert tuple(getattr(head, 'feature_strides', model.backbone.out_strides)) == model.backbone.out_strides
+    assert num_levels == 4 and head(levels).shape == (2, head.num_classes, *levels[0].shape[2:])
+    if model.with_auxiliary_head:
+        head = model.auxiliary_head
+        assert head(levels).shape == (2, head.num_classes, *levels[head.in_index].shape[2:])
+
+
+def check_detector(model, levels):
+    strides = model.backbone.out_strides
+    generator = model.rpn_head.prior_generator
+    assert [stride for stride, _ in generator.strides] == [*strides, 2 * strides[-1]] and len(levels) == 5
+    scores, boxes = model.rpn_head(levels)
+    assert [score.shape[1] for score in scores] == generator.num_base_priors
+    for part in ('bbox', 'mask'):
+        extractor = getattr(model.roi_head, f'{part}_roi_extractor')
+        assert tuple(extractor.featmap_strides) == strides and extractor.out_channels == levels[0].shape[1]
+    regions = torch.zeros(3, levels[0].shape[1], 7, 7)
+    assert model.roi_head.bbox_head(regions)[0].shape == (3, model.roi_head.bbox_head.num_classes + 1)
+    masks = model.roi_head.mask_head(torch.zeros(3, levels[0].shape[1], 14, 14))
+    assert masks.shape == (3, model.roi_head.mask_head.num_classes, 28, 28)
+
+
+def num_classes(model):
+    return {module.num_classes for name, module in model.named_modules()
+            if name in ('decode_head', 'auxiliary_head', 'roi_head.bbox_head', 'roi_head.mask_head')}
 
 
 def classes_of(config):
     data = config.train_dataloader.dataset
-    meta = {**DATASETS.get(data.type).METAINFO, **data.get('metainfo', {})}
+    with DATASETS.switch_scope_and_registry(config.default_scope) as registry:
+        meta = {**registry.get(data.type).METAINFO, **data.get('metainfo', {})}
     assert len(meta['palette']) == len(meta['classes'])
     return meta['classes']
 
 
 def test_name_tells_head_data_and_arch(config):
     path = Path(config.filename)
-    assert config.model.decode_head.type.lower().removesuffix('head') in path.stem.replace('upernet', 'uper')
-    assert set(datasets_of(path)) == {path.stem.split('_')[-1]}
+    decode_head = config.model.get('decode_head', {}).get('type')
+    head = {'UPerHead': 'upernet', 'FPNHead': 'sem_fpn', None: 'mask_rcnn'}[decode_head]
+    assert path.stem.startswith(f'xcit_{head}_') and path.parent.name in (head, 'configs')
+    assert datasets_of(path) == {path.stem.split('_')[-1]}
     arch = config.model.backbone.arch
-    assert [named for named in ARCHITECTURES if named in path.stem] in ([], [arch])
+    assert [named for named in ARCHITECTURES if f'_{named}_' in path.stem] in ([], [arch])
+    weights = config.model.backbone.get('init_cfg', {}).get('checkpoint')
+    assert weights in (None, f'https://dl.fbaipublicfiles.com/xcit/xcit_{arch}_384_dist.pth')
 
 
 def datasets_of(path):
+    names = set()
     for base in read(path)[1]:
-        if base.parent.name == 'datasets':
-            yield base.stem
-        else:
-            yield from datasets_of(base)
+        names |= {base.stem.split('_')[0]} if base.parent.name == 'datasets' else datasets_of(base)
+    return names
 
 
 def test_training_images_have_the_size_of_a_batch(config):
+    if config.default_scope == 'mmdet':  # pads each batch to its largest image
+        return
     crops = [step.crop_size for step in config.train_dataloader.dataset.pipeline if step.type == 'RandomCrop']
     size, = crops or [(digits.SCENE_SIZE, digits.SCENE_SIZE)]
     assert tuple(config.model.data_preprocessor.size) == tuple(size)
 
 
 def test_schedule_ends_with_the_training(config):
-    assert max(scheduler.end for scheduler in config.param_scheduler) == config.train_cfg.max_iters
+    by_epoch = config.train_cfg.type == 'EpochBasedTrainLoop'
+    end = max(scheduler.end for scheduler in config.param_scheduler if scheduler.by_epoch == by_epoch)
+    assert end == config.train_cfg['max_epochs' if by_epoch else 'max_iters']
 
 
 def test_a_checkpoint_remains_while_the_next_one_is_written(config):
@@ -96,12 +158,10 @@ def test_a_checkpoint_remains_while_the_next_one_is_written(config):
     assert config.default_hooks.checkpoint.get('max_keep_ckpts', -1) != 1
 
 
-@pytest.mark.parametrize('path', [path for path in ALL if read(path)[1]], ids=name)
+@pytest.mark.parametrize('path', of_mmdet(ALL))
 def test_states_nothing_that_its_bases_say(path):
     said, bases = read(path)
-    merged = Config()
-    for base in bases:
-        merged.merge_from_dict(Config.fromfile(base).to_dict())
+    merged = merge(bases)
 
     def repeated(child, base, path):
         for key, value in child.items():
@@ -136,6 +196,46 @@ def test_ade20k_recipe_is_the_published_one():
     assert config.sync_bn == 'torch' and config.model.test_cfg.mode == 'whole'
     scales = [step.scale for step in config.test_dataloader.dataset.pipeline if step.type == 'Resize']
     assert scales == [(2048, 512)]
+
+
+@pytest.mark.parametrize('head, arch, drop_path_rate', [
+    ('upernet', 'medium_24_p16', 0.15), ('sem_fpn', 'medium_24_p8', 0.2), ('mask_rcnn', 'medium_24_p16', 0.15),
+    ('upernet', 'small_24_p8', 0.1), ('sem_fpn', 'tiny_12_p16', 0.0), ('mask_rcnn', 'small_12_p8', 0.05)])
+def test_drop_path_is_the_published_one(head, arch, drop_path_rate):
+    if head == 'mask_rcnn':
+        pytest.importorskip('mmdet', reason='no mmdet: make setup-det')
+    config = Config.fromfile(CONFIGS / head / f'xcit_{head}_{arch}_{RECIPES[head]}.py')
+    assert config.model.backbone.drop_path_rate == drop_path_rate and config.model.backbone.arch == arch
+
+
+def test_semantic_fpn_recipe_is_the_published_one():
+    config = Config.fromfile(CONFIGS / 'xcit_sem_fpn_ade20k.py')
+    neck, head = config.model.neck, config.model.decode_head
+    assert (neck.type, neck.out_channels, neck.num_outs) == ('FPN', 384, 4)
+    assert (head.type, head.channels, head.feature_strides) == ('FPNHead', 128, [4, 8, 16, 32])
+    assert config.optim_wrapper == Config.fromfile(CONFIGS / 'xcit_upernet_ade20k.py').optim_wrapper
+    assert config.train_cfg.max_iters == 80000 and config.train_dataloader.batch_size == 2
+
+
+@needs_mmdet
+def test_mask_rcnn_recipe_is_the_published_one():
+    config = Config.fromfile(CONFIGS / 'xcit_mask_rcnn_coco.py')
+    assert config.optim_wrapper.optimizer == dict(type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=0.05)
+    warm_up, steps = config.param_scheduler
+    assert (warm_up.start_factor, warm_up.end, warm_up.by_epoch) == (1e-3, 500, False)
+    assert (steps.milestones, steps.gamma, steps.by_epoch) == ([27, 33], 0.1, True)
+    assert config.train_cfg.max_epochs == 36 and config.train_dataloader.batch_size == 2
+    assert (config.model.neck.out_channels, config.model.neck.num_outs) == (256, 5)
+    assert config.model.rpn_head.anchor_generator.scales == [8]
+    _, _, flip, choice, _ = config.train_dataloader.dataset.pipeline
+    scales = [(short, 1333) for short in range(480, 801, 32)]
+    resized, cropped = choice.transforms
+    assert flip.prob == 0.5 and resized == [dict(type='RandomChoiceResize', scales=scales, keep_ratio=True)]
+    assert [scale[0] for scale in cropped[0].scales] == [400, 500, 600] and cropped[2].scales == scales
+    assert (cropped[1].crop_type, cropped[1].crop_size) == ('absolute_range', (384, 600))
+    assert config.model.data_preprocessor.pad_size_divisor == 32
+    scale, = [step.scale for step in config.test_dataloader.dataset.pipeline if step.type == 'Resize']
+    assert scale == (1333, 800)
 
 
 @pytest.mark.parametrize('base', ['upernet_swin', 'upernet_r50', 'upernet_convnext'])

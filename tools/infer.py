@@ -1,14 +1,16 @@
-"""Segment images: a PNG of class indices and an overlay with a legend for each."""
+"""Segment images or find objects in them: overlays, beside PNGs of class indices or JSONs of objects."""
 import argparse
 from pathlib import Path
 
 import torch
+from mmengine.config import DictAction
 from rich.progress import track
 
-from xcit_mm.apis import inference_segmentor, init_model
+from xcit_mm.apis import inference_detector, inference_segmentor, init_model
 from xcit_mm.command_line import run
+from xcit_mm.config import load_config
 from xcit_mm.images import find_images, read_image
-from xcit_mm.predictions import write_segmentation
+from xcit_mm.predictions import write_detection, write_segmentation
 
 
 def main() -> None:
@@ -19,12 +21,22 @@ def main() -> None:
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder for the results')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu',
                         help='e.g. cuda:1 (default: %(default)s)')
+    parser.add_argument('--min-score', type=float, default=0.3, metavar='SCORE',
+                        help='leave out objects below this score, 0 … 1 (default: %(default)s)')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+                        help='override settings of the config')
     args = parser.parse_args()
     images = find_images(args.inputs)
-    model = init_model(args.config, args.checkpoint, args.device)
-    for path in track(images, description='segmenting'):
-        labels = inference_segmentor(model, path).pred_sem_seg.data[0].cpu().numpy()
-        write_segmentation(args.out, path.stem, read_image(path), labels, model.dataset_meta)
+    model = init_model(load_config(args.config, args.cfg_options), args.checkpoint, args.device)
+    detects = model.cfg.get('default_scope') == 'mmdet'
+    for path in track(images, description='detecting' if detects else 'segmenting'):
+        if detects:
+            instances = inference_detector(model, path).pred_instances.cpu()
+            instances = instances[instances.scores >= args.min_score]
+            write_detection(args.out, path.stem, read_image(path), instances, model.dataset_meta)
+        else:
+            labels = inference_segmentor(model, path).pred_sem_seg.data[0].cpu().numpy()
+            write_segmentation(args.out, path.stem, read_image(path), labels, model.dataset_meta)
     print(f'{len(images)} image(s): results in {args.out}')
 
 

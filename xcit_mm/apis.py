@@ -45,7 +45,7 @@ def init_model(config: str | Path | Config, checkpoint: str | Path | None = None
         print_log('no checkpoint was given: the weights are random', 'current', logging.WARNING)
     else:
         content = checkpoints.read(checkpoint)
-        checkpoints.load(model, content, str(checkpoint))
+        checkpoints.load(model, content, name=str(checkpoint))
         meta |= (content.get('meta') or {}).get('dataset_meta') or {}
     model.cfg, model.dataset_meta = config, _complete_meta(meta, getattr(model, 'num_classes', 0))
     try:
@@ -73,15 +73,38 @@ def inference_segmentor(model: nn.Module, image: Image | Sequence[Image]
         InputError: an empty list, a file that is not there or no image, or an array of another
             shape or dtype.
     """
+    return _infer(model, image, 'mmseg.LoadImageFromNDArray')
+
+
+@torch.no_grad()
+def inference_detector(model: nn.Module, image: Image | Sequence[Image]) -> BaseDataElement | list[BaseDataElement]:
+    """Find the objects in an image or in each of a list of images, through the config's test pipeline.
+
+    Args:
+        model: from ``init_model``.
+        image: as for ``inference_segmentor``.
+
+    Returns:
+        An mmdet ``DetDataSample``, or a list where a list was given: ``pred_instances`` holds, best score
+        first, ``bboxes`` (n, 4) float32 (left, top, right, bottom in pixels of the image), ``labels`` (n,)
+        class indices, ``scores`` (n,) in 0 … 1, and ``masks`` (n, H, W) bool of the image's own size.
+
+    Raises:
+        InputError: as ``inference_segmentor``.
+    """
+    return _infer(model, image, 'mmdet.LoadImageFromNDArray')
+
+
+def _infer(model: nn.Module, image: Image | Sequence[Image], loading: str) -> BaseDataElement | list[BaseDataElement]:
     if isinstance(image, (list, tuple)):
         if not image:
-            raise InputError('no image to segment: the list is empty')
-        return [inference_segmentor(model, one) for one in image]
+            raise InputError('no image to look at: the list is empty')
+        return [_infer(model, one, loading) for one in image]
     init_default_scope(model.cfg.get('default_scope', 'mmseg'))
     steps = _test_dataset(model.cfg).pipeline
     loader = next((step for step in steps if _name(step) == 'LoadImageFromFile'), {})
     steps = [step for step in steps if _name(step) not in ('LoadImageFromFile', 'LoadAnnotations')]
-    from_array = dict(type='mmseg.LoadImageFromNDArray', to_float32=loader.get('to_float32', False))
+    from_array = dict(type=loading, to_float32=loader.get('to_float32', False))
     decoding = {key: loader[key] for key in ('color_type', 'imdecode_backend') if key in loader}
     data = Compose([from_array, *steps])(dict(img=read_image(image, **decoding)))
     return model.test_step(dict(inputs=[data['inputs']], data_samples=[data['data_samples']]))[0]
@@ -105,7 +128,8 @@ def _test_dataset(config: Config) -> ConfigDict:
 def _dataset_meta(config: Config) -> dict:
     """What the config's test data say of classes and palette; weights alone do not tell them."""
     dataset = _test_dataset(config)
-    kind = dataset.type if isinstance(dataset.type, type) else DATASETS.get(dataset.type)
+    with DATASETS.switch_scope_and_registry(config.get('default_scope', 'mmseg')) as registry:
+        kind = dataset.type if isinstance(dataset.type, type) else registry.get(dataset.type)
     return dict(getattr(kind, 'METAINFO', {})) | dict(dataset.get('metainfo') or {})
 
 

@@ -38,7 +38,7 @@ class XCiT(BaseModule):
             the same result; ``'auto'`` takes the cheaper one at the shape at hand.
         attn_drop_rate: dropout of the attention maps.
         init_cfg: MMEngine initialisation config. ``dict(type='Pretrained', checkpoint=...)`` takes
-            the authors' dense backbones and classifiers as they are, and refuses what does not fit.
+            any published weights as they are (see ``xcit_mm.checkpoints``), and refuses what does not fit.
             Default: truncated normal (std 0.02) linear layers.
 
     Attributes:
@@ -66,9 +66,9 @@ class XCiT(BaseModule):
                  attn_drop_rate: float = 0.0,
                  init_cfg: dict | list | None = None) -> None:
         super().__init__(init_cfg)
-        variant = get_variant(arch)
+        self.variant = variant = get_variant(arch)
         self.out_indices = variant.out_indices if out_indices is None else tuple(out_indices)
-        self.depth, self.pyramid = variant.depth, pyramid
+        self.pyramid = pyramid
         self.frozen_stages, self.with_cp, self.norm_eval = frozen_stages, with_cp, norm_eval
         if not self.out_indices or not all(0 <= i < variant.depth for i in self.out_indices):
             raise ValueError(f'out_indices must name blocks 0 … {variant.depth - 1}, but is {self.out_indices}')
@@ -123,7 +123,7 @@ class XCiT(BaseModule):
         if not any(config['type'] in ('Pretrained', 'PretrainedInit', PretrainedInit) for config in configs):
             super().init_weights()
         elif len(configs) == 1 and set(configs[0]) == {'type', 'checkpoint'}:
-            checkpoints.load_backbone(self, configs[0]['checkpoint'])
+            checkpoints.load(self, configs[0]['checkpoint'])
         else:
             raise InputError(f"pretrained weights of XCiT are dict(type='Pretrained', checkpoint=...) and nothing "
                              f'else, but init_cfg is {self.init_cfg}')
@@ -131,8 +131,8 @@ class XCiT(BaseModule):
     def unbuilt_keys(self) -> dict[str, str]:
         """Patterns of the published keys that these arguments leave no place for, and why."""
         patterns = {}
-        if len(self.blocks) < self.depth:
-            behind = '|'.join(map(str, range(len(self.blocks), self.depth)))
+        if len(self.blocks) < self.variant.depth:
+            behind = '|'.join(map(str, range(len(self.blocks), self.variant.depth)))
             patterns[rf'blocks\.({behind})\.'] = 'blocks behind the last tap'
         if not self.pyramid:
             patterns[r'fpn\d+\.'] = 'no pyramid'

@@ -1,11 +1,13 @@
-"""Finding and reading configs, and finding out early that their data are missing."""
+"""Finding and reading configs, and finding out early that what they need is missing."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 from mmengine.config import Config
 
+from . import compiled_ops
 from .errors import InputError
 
 
@@ -19,7 +21,8 @@ def load_config(path: str | Path, options: dict | None = None, work_dir: str | N
         work_dir: default: the config's own, else ``work_dirs/<config name>``.
 
     Raises:
-        InputError: there is no such file, it is no config, or an option does not fit it.
+        InputError: there is no such file, it is no config, an option does not fit it, or it is for a
+            detector and mmdet cannot run here.
     """
     if not Path(path).is_file():
         raise InputError(f'no config file {path}')
@@ -30,31 +33,54 @@ def load_config(path: str | Path, options: dict | None = None, work_dir: str | N
         if old_root and new_root:
             config.merge_from_dict(_relocate(config.to_dict(), old_root, new_root))
         config.merge_from_dict(options)  # an explicit path wins
+    except InputError:
+        raise
     except Exception as error:  # a config is a program: it can raise anything
         reason = next(iter(str(error).splitlines()), '')
         raise InputError(f'cannot read the config {path}: {type(error).__name__}: {reason}') from error
+    if config.get('default_scope') == 'mmdet':
+        compiled_ops.require()
     config.work_dir = work_dir or config.get('work_dir') or str(Path('work_dirs') / Path(path).stem)
     return config
 
 
-def config_path(name: str) -> str:
-    """The path of a config of this package, from a checkout as from a wheel, for a project to inherit.
+def config_path(name: str, package: str = 'xcit_mm') -> str:
+    """The path of a config of this package or of another one of the family, for a config to inherit.
 
-    MMEngine evaluates ``_base_`` before the rest of a config, and knows the packages of OpenMMLab only,
-    so a config says ``_base_ = __import__('xcit_mm').config_path('xcit_upernet_ade20k.py')``.
+    It is found in a checkout as in a wheel. MMEngine evaluates ``_base_`` before the rest of a config, and
+    resolves ``package::name`` for the packages of OpenMMLab only, so a config says
+    ``_base_ = __import__('xcit_mm').config_path('xcit_upernet_ade20k.py')``.
 
     Args:
-        name: relative to ``configs/``.
+        name: relative to the package's ``configs/``.
+        package: which package's, as it is imported.
 
     Raises:
-        InputError: there is no such config.
+        InputError: there is no such package, or it has no such config.
     """
-    package = Path(__file__).parent
-    installed = package / '.mim/configs'
-    path = (installed if installed.is_dir() else package.parent / 'configs') / name
+    spec = find_spec(package)  # imports nothing: mmdet cannot be imported where compiled ops are missing
+    if spec is None or not spec.origin:
+        hint = f'; {compiled_ops.WAY_OUT}' if package == 'mmdet' else ''
+        raise InputError(f'no package {package}, to which the config {name} belongs{hint}')
+    root = Path(spec.origin).parent
+    installed = root / '.mim/configs'
+    path = (installed if installed.is_dir() else root.parent / 'configs') / name
     if not path.is_file():
-        raise InputError(f'xcit_mm has no config {name} in {path.parent}')
+        raise InputError(f'{package} has no config {name} in {path.parent}')
     return str(path)
+
+
+def config_dict(name: str, package: str = 'xcit_mm') -> dict:
+    """A config that ``config_path`` finds, merged with its bases, for a pure-Python config to inherit.
+
+    Such a config says ``globals().update(__import__('xcit_mm').config_dict('xcit_upernet_ade20k.py'))``,
+    after which ``model`` and the others are plain variables: MMEngine's ``read_base`` cannot read configs
+    of the other style.
+
+    Raises:
+        InputError: as ``config_path``.
+    """
+    return Config.fromfile(config_path(name, package)).to_dict()
 
 
 def require_data(config: Config, splits: tuple[str, ...]) -> None:

@@ -1,14 +1,16 @@
-"""Writing what a segmentor says of an image."""
+"""Writing what a model says of an image."""
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
 import numpy as np
+from mmengine.structures import InstanceData
 from PIL import Image
 
 from .files import complete_file
-from .visualization import draw_overlay
+from .visualization import draw_instances, draw_overlay
 
 
 def write_segmentation(out_dir: Path, name: str, image: np.ndarray, labels: np.ndarray, meta: dict) -> None:
@@ -30,3 +32,33 @@ def write_segmentation(out_dir: Path, name: str, image: np.ndarray, labels: np.n
     for kind, picture in pictures.items():
         with complete_file(out_dir / f'{name}_{kind}.png') as file:
             picture.save(file, format='PNG')
+
+
+def write_detection(out_dir: Path, name: str, image: np.ndarray, instances: InstanceData, meta: dict) -> None:
+    """Write ``<name>_instances.json`` and ``<name>_overlay.png``; each appears complete.
+
+    The JSON is a list with an object for each instance: ``category`` (a name), ``score``, ``bbox`` (x, y, width,
+    height in pixels), and ``segmentation``, a mask in COCO's run-length encoding.
+
+    Args:
+        out_dir: folder, made if needed.
+        name: stem of both files.
+        image: (H, W, 3) uint8, BGR.
+        instances: ``pred_instances`` of ``inference_detector``, on the CPU.
+        meta: ``classes`` and ``palette`` (RGB).
+
+    Raises:
+        InputError: the folder cannot be written to.
+    """
+    from mmdet.structures.mask import encode_mask_results  # mmdet is there only where it detects
+
+    rows = [dict(category=meta['classes'][label], score=score, bbox=[left, top, right - left, bottom - top])
+            for label, score, (left, top, right, bottom) in zip(
+                instances.labels.tolist(), instances.scores.tolist(), instances.bboxes.tolist())]
+    if 'masks' in instances:
+        for row, mask in zip(rows, encode_mask_results(instances.masks.numpy())):
+            row['segmentation'] = dict(size=mask['size'], counts=mask['counts'].decode())
+    with complete_file(out_dir / f'{name}_instances.json') as file:
+        file.write_text(json.dumps(rows))
+    with complete_file(out_dir / f'{name}_overlay.png') as file:
+        draw_instances(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), instances, meta).save(file, format='PNG')

@@ -30,6 +30,6 @@ class StrictRunner(Runner):
             checkpoint = dict(state_dict=checkpoints.get_state_dict(checkpoint))
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         model = self.model.module if is_model_wrapper(self.model) else self.model
-        checkpoints.load(model, checkpoint, filename)
+        checkpoints.load(model, checkpoint, name=filename)
         self._has_loaded = True
         return checkpoint

@@ -51,6 +51,14 @@ class Variant:
                 f'embed_dim ({self.embed_dim}) must be a multiple of {self.patch_size // 2}: '
                 f'the stem of a {self.patch_size} px patch doubles its width up to it')
 
+    def __str__(self) -> str:
+        size = (self.embed_dim, self.depth, self.num_heads)
+        name = next((name for name, published in SIZES.items() if published == size), None)
+        if name:
+            return f'{name}_p{self.patch_size}'
+        return (f'XCiT of embed_dim {self.embed_dim}, depth {self.depth}, {self.num_heads} heads and '
+                f'{self.patch_size} px patches')
+
     @property
     def layer_scale_init(self) -> float:
         """Initial layer scale: 1 for the 12-block models, 1e-5 for the deeper ones, as published."""

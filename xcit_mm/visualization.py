@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from mmengine.structures import InstanceData
 from PIL import Image, ImageDraw, ImageFont
 
 OPACITY = 0.5
@@ -33,6 +34,27 @@ def draw_overlay(image: np.ndarray, labels: np.ndarray, classes: Sequence[str],
     present = np.flatnonzero((np.bincount(labels.ravel(), minlength=len(colors)) > 0) & visible)
     entries = [(classes[index], tuple(colors[index].tolist())) for index in present]
     return _add_legend(Image.fromarray(blended), entries)
+
+
+def draw_instances(image: np.ndarray, instances: InstanceData, meta: dict) -> Image.Image:
+    """Draw boxes, masks, classes and scores over an image, as mmdet does.
+
+    Args:
+        image: (H, W, 3) uint8, RGB.
+        instances: ``pred_instances`` of ``inference_detector``, on the CPU.
+        meta: ``classes`` and ``palette`` (RGB).
+
+    Returns:
+        RGB picture of the image's size.
+    """
+    from mmdet.structures import DetDataSample
+    from mmdet.visualization import DetLocalVisualizer
+
+    visualizer = DetLocalVisualizer()
+    visualizer.dataset_meta = meta
+    visualizer.add_datasample('instances', image, DetDataSample(pred_instances=instances), draw_gt=False,
+                              pred_score_thr=0.0)
+    return Image.fromarray(visualizer.get_image())
 
 
 def _add_legend(picture: Image.Image, entries: list[tuple[str, tuple[int, ...]]]) -> Image.Image:

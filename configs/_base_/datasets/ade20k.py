@@ -1,43 +1,6 @@
-# ADE20K, 150 classes, 512 px crops; the validation images are resized to (2048, 512).
-data_root = 'data/ade/ADEChallengeData2016'
+# ADE20K as mmseg has it: 150 classes, 512 px crops; the validation images are resized to (2048, 512).
+_base_ = __import__('xcit_mm').config_path('_base_/datasets/ade20k.py', 'mmseg')
 data_preparation = (
     'curl -L -O http://data.csail.mit.edu/places/ADEchallenge/ADEChallengeData2016.zip '
     '&& unzip -q ADEChallengeData2016.zip && mkdir -p {data_root} && mv ADEChallengeData2016/* {data_root}')
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', reduce_zero_label=True),
-    dict(type='RandomResize', scale=(2048, 512), ratio_range=(0.5, 2.0), keep_ratio=True),
-    dict(type='RandomCrop', crop_size=(512, 512), cat_max_ratio=0.75),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PhotoMetricDistortion'),
-    dict(type='PackSegInputs'),
-]
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(2048, 512), keep_ratio=True),
-    dict(type='LoadAnnotations', reduce_zero_label=True),  # at its own size: not resized
-    dict(type='PackSegInputs'),
-]
-train_dataloader = dict(
-    batch_size=2,  # on each of 8 GPUs
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
-    dataset=dict(
-        type='ADE20KDataset',
-        data_root=data_root,
-        data_prefix=dict(img_path='images/training', seg_map_path='annotations/training'),
-        pipeline=train_pipeline))
-val_dataloader = dict(
-    batch_size=1,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='ADE20KDataset',
-        data_root=data_root,
-        data_prefix=dict(img_path='images/validation', seg_map_path='annotations/validation'),
-        pipeline=test_pipeline))
-test_dataloader = val_dataloader
-val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
-test_evaluator = val_evaluator
+train_dataloader = dict(batch_size=2)  # on each of 8 GPUs

@@ -1,12 +1,8 @@
-# Composed scenes of handwritten digits, 128 px: see xcit_mm/datasets/digits.py. Colour, scale and place
-# vary from scene to scene already, and a mirrored digit is no digit: nothing is augmented.
-_base_ = 'masked_images.py'
-data_root = 'data/digits'
-data_preparation = 'python tools/prepare_dataset.py digits --root {data_root}'
+_base_ = ['digits_folder.py', 'masked_images.py']
 metainfo = dict(
     classes=('background', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9'),
     palette=[[0, 0, 0], [230, 25, 75], [60, 180, 75], [255, 225, 25], [0, 130, 200], [245, 130, 48],
              [145, 30, 180], [70, 240, 240], [240, 50, 230], [170, 110, 40], [128, 128, 255]])
-train_dataloader = dict(dataset=dict(data_root=data_root, metainfo=metainfo))
-val_dataloader = dict(dataset=dict(data_root=data_root, metainfo=metainfo))
+train_dataloader = dict(dataset=dict(data_root=_base_.data_root, metainfo=metainfo))
+val_dataloader = dict(dataset=dict(data_root=_base_.data_root, metainfo=metainfo))
 test_dataloader = val_dataloader

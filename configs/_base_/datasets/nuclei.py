@@ -1,7 +1,5 @@
-# Nuclei of the 2018 Data Science Bowl (BBBC038, CC0), in images of 256 … 360 px; masks hold 0 and 1.
-_base_ = 'masked_images.py'
-data_root = '{{$XCIT_MM_NUCLEI_ROOT:data/dsb2018_nuclei}}'
-data_preparation = 'export XCIT_MM_NUCLEI_ROOT=/folder/with/images/and/masks'
+# Masks hold 0 and 1.
+_base_ = ['nuclei_folder.py', 'masked_images.py']
 metainfo = dict(classes=('background', 'nucleus'), palette=[[0, 0, 0], [255, 225, 25]])
 train_pipeline = [
     dict(type='LoadImageFromFile'),
@@ -14,6 +12,6 @@ train_pipeline = [
     dict(type='PackSegInputs'),
 ]
 train_dataloader = dict(
-    batch_size=4, dataset=dict(data_root=data_root, metainfo=metainfo, pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(data_root=data_root, metainfo=metainfo))
+    batch_size=4, dataset=dict(data_root=_base_.data_root, metainfo=metainfo, pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(data_root=_base_.data_root, metainfo=metainfo))
 test_dataloader = val_dataloader

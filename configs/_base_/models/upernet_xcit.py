@@ -1,16 +1,7 @@
-# small_12_p16 with the heads of the authors' UPerNet. A sibling changes arch, head widths, drop path.
+# The heads of the authors' UPerNet.
+_base_ = 'segmentor_xcit.py'
 norm_cfg = dict(type='BN', requires_grad=True)
 model = dict(
-    type='EncoderDecoder',
-    data_preprocessor=dict(
-        type='SegDataPreProcessor',
-        mean=[123.675, 116.28, 103.53],  # RGB, 0 … 255
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-        size=(512, 512),
-        pad_val=0,
-        seg_pad_val=255),
-    backbone=dict(type='XCiT', arch='small_12_p16', drop_path_rate=0.05),
     decode_head=dict(
         type='UPerHead',
         in_channels=[384, 384, 384, 384],
@@ -33,5 +24,4 @@ model = dict(
         num_classes=150,
         norm_cfg=norm_cfg,
         align_corners=False,
-        loss_decode=dict(type='CrossEntropyLoss', loss_weight=0.4)),
-    test_cfg=dict(mode='whole'))
+        loss_decode=dict(type='CrossEntropyLoss', loss_weight=0.4)))

@@ -1,30 +1,22 @@
-"""Reading and loading checkpoints: no code of a file is executed, and nothing is skipped silently."""
+"""Reading checkpoint files: no code of a file is executed."""
 from __future__ import annotations
 
 import argparse
-import logging
 import pickle
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from mmengine.logging import HistoryBuffer, print_log
-from torch import Tensor, nn
+from mmengine.logging import HistoryBuffer
+from torch import Tensor
 
-from .errors import InputError
+from ..errors import InputError
 
-if TYPE_CHECKING:
-    from .backbone import XCiT
-
-WRAPPERS = ('state_dict', 'model')  # MMEngine's and the authors' key around the weights
-# Keys of a classifier that dense prediction has no use for, and why.
-DROPPED = {r'cls_token$|cls_attn_blocks\.|norm\.|head\.': 'class attention and classifier'}
-# Keys that a classifier does not have: these parts of a backbone start from scratch.
-FRESH = r'fpn\d+\.'
+# Keys around the weights, best first: MMEngine's and timm's, the authors', DINO's, and averages of timm.
+WRAPPERS = ('state_dict', 'model', 'teacher', 'student', 'state_dict_ema', 'model_ema')
 
 
 def require(source: str | Path) -> None:
@@ -37,14 +29,15 @@ def require(source: str | Path) -> None:
         raise InputError(f'no checkpoint file {source}')
 
 
-def read(source: str | Path) -> dict:
+def read(source: str | Path, trust: bool = False) -> dict:
     """Read a checkpoint file, or download and read one, onto the CPU.
 
     Args:
         source: path, or ``http(s)://`` URL (kept in torch's hub cache).
+        trust: run what code the file may hold, as pickles of unknown classes do.
 
     Returns:
-        What the file holds: a state dict, bare or under ``'state_dict'`` or ``'model'``.
+        What the file holds: a state dict, bare or under one of ``WRAPPERS``.
 
     Raises:
         InputError: no such file, no checkpoint, or one with objects other than weights and the
@@ -55,14 +48,15 @@ def read(source: str | Path) -> dict:
         with torch.serialization.safe_globals(_allowed_classes()):
             if _is_url(source):
                 checkpoint = torch.hub.load_state_dict_from_url(
-                    str(source), map_location='cpu', weights_only=True)
+                    str(source), map_location='cpu', weights_only=not trust)
             else:
-                checkpoint = torch.load(source, map_location='cpu', weights_only=True)
+                checkpoint = torch.load(source, map_location='cpu', weights_only=not trust)
     except OSError as error:
         raise InputError(f'cannot read the checkpoint {source}: {error}') from None
     except pickle.UnpicklingError as error:
         refused = re.search(r'GLOBAL (\S+)', str(error))
-        reason = (f'it holds objects of {refused[1]}, which could run code' if refused
+        reason = (f'it holds objects of {refused[1]}, which could run code; if you trust its author, take out the '
+                  f'weights with tools/convert_checkpoint.py {source} WEIGHTS.pth --trust' if refused
                   else 'it is no checkpoint of PyTorch, or damaged')
         raise InputError(f'refused to load {source}: {reason}') from None
     except (RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError, AssertionError) as error:
@@ -77,65 +71,19 @@ def get_state_dict(checkpoint: Mapping) -> dict[str, Tensor]:
     """The weights in a checkpoint, without wrappers and without the ``module.`` of DDP.
 
     Raises:
-        InputError: something else than tensors is among them.
+        InputError: something else than tensors is among them, or there are none.
     """
-    for wrapper in WRAPPERS:
-        if isinstance(checkpoint.get(wrapper), Mapping):
-            checkpoint = checkpoint[wrapper]
+    while wrapper := next((key for key in WRAPPERS if isinstance(checkpoint.get(key), Mapping)), None):
+        checkpoint = checkpoint[wrapper]
     odd = [key for key, value in checkpoint.items() if not (isinstance(key, str) and isinstance(value, Tensor))]
     if odd:
         raise InputError(f'no state dict: the value of {odd[0]!r} is {type(checkpoint[odd[0]]).__name__}, '
                          'where a name with a tensor should be')
+    if not checkpoint:
+        raise InputError('no state dict: it is empty')
     weights = OrderedDict((key.removeprefix('module.'), value) for key, value in checkpoint.items())
     weights._metadata = getattr(checkpoint, '_metadata', OrderedDict())  # versions of modules, which torch reads
     return weights
-
-
-def load(module: nn.Module, checkpoint: Mapping, name: str = 'the checkpoint', fresh: str | None = None) -> None:
-    """Load weights into a module; every key must find its place.
-
-    Args:
-        module: a backbone, segmentor or detector.
-        checkpoint: as ``read`` returns it.
-        name: how errors and the log call it.
-        fresh: regular expression of keys that may be missing; they are logged.
-
-    Raises:
-        InputError: keys are missing or unexpected, or shapes differ. The module is unchanged.
-    """
-    given, own = get_state_dict(checkpoint), module.state_dict()
-    missing = [key for key in own if key not in given and not (fresh and re.match(fresh, key))]
-    unexpected = [key for key in given if key not in own]
-    conflicts = [f'{key} is {tuple(given[key].shape)} but must be {tuple(own[key].shape)}'
-                 for key in own if key in given and given[key].shape != own[key].shape]
-    problems = [f'{len(keys)} {kind}, e.g. {keys[0]}' for kind, keys in (
-        ('missing', missing), ('unexpected', unexpected), ('of another shape', conflicts)) if keys]
-    if problems:
-        raise InputError(f'{name} does not fit {type(module).__name__}: {"; ".join(problems)} '
-                         f'({len(own)} keys wanted, {len(given)} given)')
-    kept = {key: value for key, value in own.items() if key not in given}
-    num_given = len(given)
-    given.update(kept)
-    module.load_state_dict(given)
-    started = sorted({key.split('.')[0] for key in kept})
-    note = f'; not in it, so from scratch: {", ".join(started)}' if started else ''
-    print_log(f'{name}: loaded {num_given} of {len(own)} keys{note}', 'current')
-
-
-def load_backbone(backbone: XCiT, source: str | Path) -> None:
-    """Load a dense backbone's or a classifier's weights, as the authors publish them.
-
-    Raises:
-        InputError: as ``read`` and ``load``.
-    """
-    state_dict = get_state_dict(read(source))
-    for pattern, reason in {**DROPPED, **backbone.unbuilt_keys()}.items():
-        dropped = [key for key in state_dict if re.match(pattern, key)]
-        for key in dropped:
-            del state_dict[key]
-        if dropped:
-            print_log(f'{source}: dropped {len(dropped)} keys ({reason})', 'current', logging.INFO)
-    load(backbone, state_dict, str(source), fresh=FRESH)
 
 
 def _allowed_classes() -> list:

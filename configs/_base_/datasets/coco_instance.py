@@ -1,0 +1,26 @@
+# COCO as mmdet has it, 80 classes, with the authors' augmentation: resized, or cropped between two resizings.
+_base_ = __import__('xcit_mm').config_path('_base_/datasets/coco_instance.py', 'mmdet')
+data_preparation = (
+    'mkdir -p {data_root} && cd {data_root} && for part in zips/train2017 zips/val2017 '
+    'annotations/annotations_trainval2017; do curl -L -o part.zip http://images.cocodataset.org/$part.zip '
+    '&& unzip -q part.zip && rm part.zip; done')
+scales = [(480, 1333), (512, 1333), (544, 1333), (576, 1333), (608, 1333), (640, 1333), (672, 1333), (704, 1333),
+          (736, 1333), (768, 1333), (800, 1333)]
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
+    dict(type='RandomFlip', prob=0.5),
+    dict(
+        type='RandomChoice',
+        transforms=[
+            [dict(type='RandomChoiceResize', scales=scales, keep_ratio=True)],
+            [
+                # The long side is not limited before the crop.
+                dict(type='RandomChoiceResize', scales=[(400, 4200), (500, 4200), (600, 4200)], keep_ratio=True),
+                dict(type='RandomCrop', crop_type='absolute_range', crop_size=(384, 600), allow_negative_crop=True),
+                dict(type='RandomChoiceResize', scales=scales, keep_ratio=True),
+            ],
+        ]),
+    dict(type='PackDetInputs'),
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

@@ -1,0 +1,33 @@
+# Images with COCO annotations: images/<split>/NAME.png and annotations/instances_<split>.json, for small runs
+# on one machine. A data set adds data_root and metainfo.
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
+    dict(type='PackDetInputs'),
+]
+test_pipeline = train_pipeline
+train_dataloader = dict(
+    batch_size=8,
+    num_workers=1,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(
+        type='CocoDataset',
+        ann_file='annotations/instances_train.json',
+        data_prefix=dict(img='images/train'),
+        filter_cfg=dict(filter_empty_gt=True),
+        pipeline=train_pipeline))
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=1,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='CocoDataset',
+        ann_file='annotations/instances_val.json',
+        data_prefix=dict(img='images/val'),
+        test_mode=True,
+        pipeline=test_pipeline))
+test_dataloader = val_dataloader
+val_evaluator = dict(type='CocoMetric', metric=['bbox', 'segm'])
+test_evaluator = val_evaluator

@@ -1,0 +1,13 @@
+# small_12_p16 in a segmentor without heads. A sibling changes arch, drop path and the widths of its heads.
+model = dict(
+    type='EncoderDecoder',
+    data_preprocessor=dict(
+        type='SegDataPreProcessor',
+        mean=[123.675, 116.28, 103.53],  # RGB, 0 … 255
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
+        size=(512, 512),
+        pad_val=0,
+        seg_pad_val=255),
+    backbone=dict(type='XCiT', arch='small_12_p16', drop_path_rate=0.05),
+    test_cfg=dict(mode='whole'))

@@ -1,0 +1,5 @@
+_base_ = 'xcit_mask_rcnn_medium_24_p16_coco.py'
+model = dict(
+    backbone=dict(
+        arch='medium_24_p8',
+        init_cfg=dict(checkpoint='https://dl.fbaipublicfiles.com/xcit/xcit_medium_24_p8_384_dist.pth')))

@@ -1,0 +1,1 @@
+_base_ = '../xcit_mask_rcnn_coco.py'

@@ -1,0 +1,7 @@
+# No dense recipe of this size was published; drop path is ours.
+_base_ = '../xcit_mask_rcnn_coco.py'
+model = dict(
+    backbone=dict(
+        arch='tiny_24_p16',
+        init_cfg=dict(checkpoint='https://dl.fbaipublicfiles.com/xcit/xcit_tiny_24_p16_384_dist.pth')),
+    neck=dict(in_channels=[192, 192, 192, 192]))

@@ -1,0 +1,8 @@
+_base_ = '../xcit_sem_fpn_ade20k.py'
+model = dict(
+    backbone=dict(
+        arch='medium_24_p16',
+        drop_path_rate=0.2,
+        init_cfg=dict(checkpoint='https://dl.fbaipublicfiles.com/xcit/xcit_medium_24_p16_384_dist.pth')),
+    neck=dict(in_channels=[512, 512, 512, 512], out_channels=512),
+    decode_head=dict(in_channels=[512, 512, 512, 512]))

@@ -1,0 +1,9 @@
+# No dense recipe of this size was published; drop path is ours.
+_base_ = '../xcit_sem_fpn_ade20k.py'
+model = dict(
+    backbone=dict(
+        arch='nano_12_p16',
+        drop_path_rate=0.0,
+        init_cfg=dict(checkpoint='https://dl.fbaipublicfiles.com/xcit/xcit_nano_12_p16_384_dist.pth')),
+    neck=dict(in_channels=[128, 128, 128, 128], out_channels=128),
+    decode_head=dict(in_channels=[128, 128, 128, 128]))

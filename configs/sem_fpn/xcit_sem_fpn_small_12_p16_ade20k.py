@@ -1,0 +1,1 @@
+_base_ = '../xcit_sem_fpn_ade20k.py'

@@ -1,0 +1,9 @@
+# No dense recipe of this size was published; drop path is ours.
+_base_ = '../xcit_upernet_ade20k.py'
+model = dict(
+    backbone=dict(
+        arch='large_24_p16',
+        drop_path_rate=0.2,
+        init_cfg=dict(checkpoint='https://dl.fbaipublicfiles.com/xcit/xcit_large_24_p16_384_dist.pth')),
+    decode_head=dict(in_channels=[768, 768, 768, 768]),
+    auxiliary_head=dict(in_channels=768))

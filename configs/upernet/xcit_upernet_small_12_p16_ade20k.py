@@ -1,0 +1,1 @@
+_base_ = '../xcit_upernet_ade20k.py'

@@ -1,0 +1,169 @@
+"""Loading into backbones, segmentors and detectors: every key finds its place, or the load is refused in words."""
+from pathlib import Path
+
+import golden
+import pytest
+import torch
+from detection import needs_mmdet
+from mmengine.config import Config
+from mmengine.model import PretrainedInit
+from mmengine.registry import MODELS, init_default_scope
+from reference_keys import FORMATS, weights_of
+
+from xcit_mm import XCiT, checkpoints
+from xcit_mm.errors import InputError
+from xcit_mm.variants import ARCHITECTURES
+
+CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
+TINY = dict(embed_dim=16, depth=2, num_heads=2, patch_size=8)
+NO_NUMBERS = pytest.mark.filterwarnings('ignore:.*copying from a non-meta parameter.*')
+
+
+def save(path, content):
+    torch.save(content, path)
+    return path
+
+
+def build(name):
+    config = Config.fromfile(CONFIGS / name)
+    init_default_scope(config.default_scope)
+    with torch.device('meta'):
+        return MODELS.build(config.model)
+
+
+@NO_NUMBERS
+@pytest.mark.parametrize('arch', ARCHITECTURES)
+@pytest.mark.parametrize('format', FORMATS)
+def test_every_published_format_of_every_architecture_loads(format, arch):
+    with torch.device('meta'):
+        model = XCiT(arch)
+    report = checkpoints.load(model, weights_of(format, arch))
+    assert report.problems == [] and report.arch == arch
+    pyramid = {key for key in model.state_dict() if key.startswith('fpn')}
+    assert set(report.fresh) == (set() if format == 'facebook_dense_backbone' else pyramid)
+    assert report.matched == report.wanted - len(report.fresh)
+
+
+@pytest.mark.parametrize('format', FORMATS)
+def test_weights_arrive_and_round_trip(format, tmp_path):
+    model, source = XCiT('nano_12_p8'), weights_of(format, 'nano_12_p8')
+    checkpoints.load(model, source)
+    values = sorted(value.flatten()[0].item() for key, value in model.state_dict().items() if not key.startswith('fpn'))
+    dropped = [key for keys in checkpoints.translate(source).dropped.values() for key in keys]
+    assert values == sorted(value.flatten()[0].item() for key, value in source.items()
+                            if key not in dropped and not key.startswith('fpn'))
+    again = XCiT('nano_12_p8')
+    checkpoints.load(again, save(tmp_path / 'ours.pth', model.state_dict()))
+    assert all(torch.equal(value, again.state_dict()[key]) for key, value in model.state_dict().items())
+
+
+@NO_NUMBERS
+@pytest.mark.parametrize('name', [
+    'xcit_upernet_ade20k.py', 'xcit_sem_fpn_ade20k.py', pytest.param('xcit_mask_rcnn_coco.py', marks=needs_mmdet)])
+def test_whole_models_of_the_authors_load(name):
+    model = build(name)
+    heads = {key: value for key, value in model.state_dict().items() if not key.startswith('backbone.')}
+    backbone = weights_of('facebook_dense_backbone', 'small_12_p16')
+    content = dict(meta=dict(), state_dict={f'backbone.{key}': value for key, value in backbone.items()} | heads)
+    report = checkpoints.load(model, content)
+    assert (report.problems, report.fresh, report.dropped) == ([], [], {})
+    assert report.format == "the authors' dense model" and report.arch == 'small_12_p16'
+
+
+def test_a_backbone_starts_from_a_whole_model():
+    weights = XCiT(TINY).state_dict()
+    content = {f'backbone.{key}': value for key, value in weights.items()} | {'decode_head.conv.bias': torch.ones(1)}
+    model = XCiT(TINY)
+    report = checkpoints.load(model, content)
+    assert report.dropped == {'parts beside the backbone': ['decode_head.conv.bias']}
+    assert torch.equal(model.blocks[0].gamma1, weights['blocks.0.gamma1'])
+
+
+@pytest.mark.parametrize('source, words', [
+    (lambda: weights_of('facebook_classifier', 'small_12_p8'),
+     r'it holds small_12_p8, but the model has small_12_p16 \(a stem for patches of 8 px, not 16 px\)'),
+    (lambda: weights_of('timm_1.0.31_classifier', 'tiny_12_p16'),
+     'it holds tiny_12_p16, but the model has small_12_p16'),
+    (lambda: weights_of('mmpretrain_1.3.6_classifier', 'small_12_p16'), 'a backbone without heads; .*init_cfg'),
+    (lambda: {'conv1.weight': torch.ones(1), 'layer1.0.bn1.bias': torch.ones(1)},
+     'no weights of XCiT: their keys begin with conv1, layer1'),
+])
+def test_what_does_not_fit_a_segmentor_is_said_in_words(source, words):
+    with pytest.raises(InputError, match=f'the checkpoint does not fit EncoderDecoder: .*{words}'):
+        checkpoints.load(build('xcit_upernet_ade20k.py'), source())
+
+
+def test_what_is_not_strict_says_what_it_leaves_out(caplog):
+    weights = XCiT(TINY).state_dict()
+    weights['blocks.0.gamma1'] = torch.full((16, ), 7.0)
+    weights['blocks.1.gamma1'] = torch.ones(3)
+    weights['extra'] = torch.ones(1)
+    del weights['blocks.1.gamma2']
+    model = XCiT(TINY)
+    with pytest.raises(InputError, match='1 missing, .*1 unexpected, .*1 of another shape'):
+        checkpoints.load(model, weights)
+    report = checkpoints.load(model, weights, strict=False)
+    assert (report.missing, report.unexpected) == (['blocks.1.gamma2'], ['extra'])
+    assert report.conflicts == ['blocks.1.gamma1 is (3,) but must be (16,)']
+    assert model.blocks[0].gamma1[0] == 7 and report.matched == report.wanted - 2
+    assert 'missing, e.g. blocks.1.gamma2' in str(report)
+
+
+def test_a_module_without_xcit_takes_its_own_keys():
+    model = torch.nn.Linear(2, 2)
+    report = checkpoints.load(model, {'weight': torch.ones(2, 2), 'bias': torch.ones(2)})
+    assert report.matched == 2 and model.weight.sum() == 4
+
+
+def test_a_classifier_of_the_authors_initialises_a_backbone(tmp_path):
+    arch, weights, *_ = golden.load_case('nano_12_p16-1x3x64x96-seed11')
+    dense = {key: value for key, value in weights.items() if not key.startswith('fpn')}
+    classifier = dense | {'cls_token': torch.ones(1, 1, 128), 'cls_attn_blocks.0.gamma1': torch.ones(128),
+                          'norm.weight': torch.ones(128), 'head.bias': torch.ones(1000)}
+    path = save(tmp_path / 'classifier.pth', dict(model=classifier))
+    model = XCiT(arch, init_cfg=dict(type='Pretrained', checkpoint=str(path)))
+    model.init_weights()
+    loaded = model.state_dict()
+    assert all(torch.equal(loaded[key], value) for key, value in dense.items())
+
+
+def test_another_architecture_is_refused_and_changes_nothing(tmp_path):
+    path = save(tmp_path / 'small.pth', XCiT(TINY).state_dict())
+    model = XCiT(TINY | dict(embed_dim=32), init_cfg=dict(type='Pretrained', checkpoint=str(path)))
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    with pytest.raises(InputError, match='does not fit XCiT: it holds .* embed_dim 16, .* has .* embed_dim 32'):
+        model.init_weights()
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize('arguments', [dict(pyramid=False), dict(out_indices=(0, 0, 0, 0))])
+def test_parts_that_are_not_built_are_dropped(tmp_path, arguments):
+    published = XCiT(TINY)
+    path = save(tmp_path / 'dense.pth', dict(model=published.state_dict()))
+    model = XCiT(TINY, init_cfg=dict(type='Pretrained', checkpoint=str(path)), **arguments)
+    model.init_weights()
+    assert torch.equal(model.blocks[0].gamma1, published.blocks[0].gamma1)
+    with pytest.raises(InputError, match='depth 3, .*, but the model has .* depth 2'):
+        checkpoints.load(model, save(tmp_path / 'deeper.pth', XCiT(TINY | dict(depth=3)).state_dict()))
+
+
+@pytest.mark.parametrize('init_cfg', [
+    [dict(type='Pretrained', checkpoint='none.pth')],
+    dict(type=PretrainedInit, checkpoint='none.pth'),
+    dict(type='Pretrained', checkpoint='none.pth', prefix='backbone.'),
+    [dict(type='Pretrained', checkpoint='none.pth'), dict(type='Normal', layer='Linear')],
+])
+def test_no_spelling_of_pretrained_is_skipped(init_cfg):
+    with pytest.raises(InputError, match='none.pth'):
+        XCiT(TINY, init_cfg=init_cfg).init_weights()
+
+
+@pytest.mark.parametrize('change, words', [
+    (lambda weights: weights.pop('blocks.1.gamma1'), '1 missing, e.g. blocks.1.gamma1'),
+    (lambda weights: weights.update(extra=torch.ones(1)), '1 unexpected, e.g. extra'),
+])
+def test_every_key_must_find_its_place(change, words):
+    weights = XCiT(TINY).state_dict()
+    change(weights)
+    with pytest.raises(InputError, match=words):
+        checkpoints.load(XCiT(TINY), weights)

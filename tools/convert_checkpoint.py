@@ -1,0 +1,31 @@
+"""Write the weights of any published format under the authors' names, which are ours: nothing but tensors."""
+import argparse
+from pathlib import Path
+
+import torch
+
+from xcit_mm import checkpoints
+from xcit_mm.command_line import run
+from xcit_mm.errors import InputError
+from xcit_mm.files import complete_file
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('source', metavar='SRC', help='file or URL: checkpoint of a backbone or of a whole model')
+    parser.add_argument('destination', type=Path, metavar='DST', help='file to write')
+    parser.add_argument('--trust', action='store_true', help='run code that the file may hold; you know its author')
+    args = parser.parse_args()
+    if args.destination.exists():
+        raise InputError(f'{args.destination} exists already; remove it or choose another name')
+    translation = checkpoints.translate(checkpoints.get_state_dict(checkpoints.read(args.source, args.trust)))
+    with complete_file(args.destination) as file:
+        torch.save(dict(state_dict=translation.state_dict()), file)
+    print(f'{args.source}: {translation.format} of {translation.variant or "unknown sizes"}')
+    for reason, keys in translation.dropped.items():
+        print(f'dropped {len(keys)} keys ({reason})')
+    print(f'wrote {len(translation.state_dict())} keys to {args.destination}')
+
+
+if __name__ == '__main__':
+    run(main)

@@ -1,0 +1,108 @@
+"""mmcv's compiled ops, which mmdet needs and no wheel on PyPI holds: looking for them, and building them."""
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+from .errors import InputError
+
+WAY_OUT = 'in a checkout, make setup-det installs it; elsewhere, tools/install_ops.py and then mmdet with pip'
+DISTRIBUTIONS = ('onedl-mmcv', 'mmcv')  # of the two MM families
+BUILD_TOOLS = ('setuptools<81', 'wheel', 'ninja', 'psutil')  # what mmcv's setup.py wants, newer setuptools not
+NINJA_STEP = re.compile(r'\[(\d+)/(\d+)\] ')
+
+
+def require() -> None:
+    """Check that mmdet and the compiled ops of mmcv can be imported.
+
+    Raises:
+        InputError: they cannot; the message names the command that installs them.
+    """
+    for module, what in (('mmcv._ext', "mmcv's compiled ops"), ('mmdet', 'mmdet')):
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise InputError(f'detection needs {what}, but {str(error).splitlines()[0]}: {WAY_OUT}') from None
+
+
+def install(report: Callable[[int, int], None]) -> Path:
+    """Replace the installed mmcv by the same version with compiled ops, built here unless a wheel of them is cached.
+
+    The cache is ``$XDG_CACHE_HOME/xcit_mm/wheels`` (default: ``~/.cache``), one folder for each version of mmcv,
+    torch and Python.
+
+    Args:
+        report: called with the steps that are done, and all of them.
+
+    Returns:
+        The wheel.
+
+    Raises:
+        InputError: mmcv is not installed, or the build failed; the last lines of the compiler are in the message.
+    """
+    distribution, mmcv_version = _installed_mmcv()
+    python = f'cp{sys.version_info.major}{sys.version_info.minor}'
+    cache = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'xcit_mm/wheels'
+    folder = cache / f'mmcv-{mmcv_version}-torch-{torch.__version__}-{python}'
+    wheel = next(folder.glob('*.whl'), None)
+    if wheel is None:
+        _pip('install', '--quiet', *BUILD_TOOLS)
+        with tempfile.TemporaryDirectory() as partial:
+            _build(f'{distribution}=={mmcv_version}', partial, report)
+            built = next(Path(partial).glob('*.whl'))
+            folder.mkdir(parents=True, exist_ok=True)
+            wheel = folder / built.name
+            # Only whole wheels have this name; the cache may be on another disk than the temporary folder.
+            copy = wheel.with_suffix('.partial')
+            copy.write_bytes(built.read_bytes())
+            copy.replace(wheel)
+    _pip('install', '--quiet', '--no-deps', '--force-reinstall', str(wheel))
+    check = subprocess.run([sys.executable, '-c', 'import mmcv.ops'], capture_output=True, text=True)
+    if check.returncode:
+        raise InputError(f'the ops of {wheel} cannot be imported: {_last_line(check.stderr)}; '
+                         'remove the wheel and try again')
+    return wheel
+
+
+def _installed_mmcv() -> tuple[str, str]:
+    for distribution in DISTRIBUTIONS:
+        try:
+            return distribution, version(distribution)
+        except PackageNotFoundError:
+            pass
+    raise InputError("mmcv is not installed: pip install 'xcit_mm[onedl]' first")
+
+
+def _build(requirement: str, out_dir: str, report: Callable[[int, int], None]) -> None:
+    # pip would take a wheel without ops from its cache, which has the same name and version.
+    name = requirement.partition('==')[0]
+    command = [sys.executable, '-m', 'pip', 'wheel', '--verbose', '--no-deps', '--no-cache-dir',
+               '--no-build-isolation', '--no-binary', name, '--wheel-dir', out_dir, requirement]
+    process = subprocess.Popen(command, env={**os.environ, 'MMCV_WITH_OPS': '1'}, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    lines: list[str] = []
+    for line in process.stdout:
+        lines = [*lines[-19:], line.rstrip()]
+        if step := NINJA_STEP.search(line):
+            report(int(step[1]), int(step[2]))
+    if process.wait():
+        raise InputError(f'building the ops of {requirement} failed:\n' + '\n'.join(lines))
+
+
+def _pip(*arguments: str) -> None:
+    result = subprocess.run([sys.executable, '-m', 'pip', *arguments], capture_output=True, text=True)
+    if result.returncode:
+        raise InputError(f'pip {" ".join(arguments)} failed: {_last_line(result.stderr)}')
+
+
+def _last_line(text: str) -> str:
+    return next(reversed(text.strip().splitlines()), 'no message')
