@@ -15,9 +15,11 @@ class BuildWithMim(build_py):
     def run(self) -> None:
         super().run()
         if not self.editable_mode:
+            mim = Path(self.build_lib, 'xcit_mm', '.mim')
             for folder in ('configs', 'tools'):
-                shutil.copytree(HERE / folder, Path(self.build_lib, 'xcit_mm', '.mim', folder),
+                shutil.copytree(HERE / folder, mim / folder,
                                 dirs_exist_ok=True, ignore=shutil.ignore_patterns('__pycache__'))
+            shutil.copy(HERE / 'model-index.yml', mim)
 
 
 VERSION = re.search(r"__version__ = '(.+)'", (HERE / 'xcit_mm/__init__.py').read_text())[1]

@@ -1,7 +1,7 @@
 # Nuclei one by one, from scratch on two CPU cores.
 _base_ = [
     '_base_/models/mask_rcnn_xcit_narrow.py', '_base_/datasets/nuclei_instances.py',
-    '_base_/schedules/adamw_12e.py', '_base_/detection_runtime.py'
+    '_base_/schedules/adamw_1k_detection.py', '_base_/detection_runtime.py'
 ]
 model = dict(
     backbone=dict(arch='nano_12_p8'),

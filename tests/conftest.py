@@ -1,9 +1,12 @@
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from xcit_mm.datasets import digits
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -18,3 +21,26 @@ def run_tool(tmp_path):
             env={**os.environ, **env}, capture_output=True, text=True, timeout=900)
 
     return run
+
+
+@pytest.fixture
+def run_here(monkeypatch):
+    """Run ``tools/NAME.py`` in this process; returns what it says when it exits early, else None."""
+
+    def run(name, *args):
+        path = ROOT / 'tools' / f'{name}.py'
+        monkeypatch.setattr(sys, 'argv', [str(path), *map(str, args)])
+        try:
+            runpy.run_path(str(path), run_name='__main__')
+        except SystemExit as end:
+            return end.code
+
+    return run
+
+
+@pytest.fixture(scope='session')
+def scenes(tmp_path_factory):
+    """A small data set ``digits``."""
+    root = tmp_path_factory.mktemp('data') / 'digits'
+    digits.prepare(root, dict(train=8, val=2))
+    return root

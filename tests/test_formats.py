@@ -62,7 +62,8 @@ def test_other_models_are_refused(other):
 @pytest.mark.parametrize('project', ['timm', 'mmpretrain'])
 def test_translated_weights_compute_what_the_other_project_does(project, arch):
     pytest.importorskip(project, reason=f'no {project} here', exc_type=ImportError)
-    trunk = {name.split()[0]: module for name, module in build_peers(arch).items() if 'XCiT' in name}[project].eval()
+    trunk = {name.split()[0]: module for name, module in build_peers(arch).items() if 'XCiT' in name}[project]
+    trunk.eval()  # mmpretrain's returns nothing
     generator = torch.Generator().manual_seed(0)
     for name, tensor in trunk.state_dict().items():
         if tensor.is_floating_point():
@@ -70,7 +71,7 @@ def test_translated_weights_compute_what_the_other_project_does(project, arch):
                          + (1.0 if 'running_var' in name or 'gamma' in name or 'temperature' in name else 0.0))
     source = trunk.model if project == 'timm' else trunk
     ours = XCiT(arch, pyramid=False).eval()
-    assert checkpoints.load(ours, source.state_dict()).format == f'{project} backbone'
+    assert checkpoints.load(ours, source.state_dict()).format.startswith(project)
     image = torch.randn(2, 3, 80, 112, generator=generator)
     with torch.no_grad():
         theirs, taps = trunk(image), ours(image)

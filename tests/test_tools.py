@@ -1,4 +1,5 @@
 """The command-line tools, run as a user runs them."""
+import json
 import os
 import signal
 import subprocess
@@ -9,25 +10,20 @@ import golden
 import numpy as np
 import pytest
 import torch
+from detection import needs_mmdet
 from PIL import Image
 
 from xcit_mm import XCiT
-from xcit_mm.datasets import digits
 
 ROOT = golden.FIXTURES.parents[1]
+COCO = ROOT.parent / 'shared/data/coco128_panoptic'
 ADE20K, DIGITS = 'configs/xcit_upernet_ade20k.py', 'configs/xcit_upernet_digits.py'
+DETECTOR = 'configs/xcit_mask_rcnn_digits.py'
 
 
 def one_line_error(result, *words):
     lines = result.stderr.strip().splitlines()
     return result.returncode == 1 and len(lines) == 1 and all(word in lines[0] for word in words)
-
-
-@pytest.fixture(scope='module')
-def scenes(tmp_path_factory):
-    root = tmp_path_factory.mktemp('data') / 'digits'
-    digits.prepare(root, dict(train=8, val=2))
-    return root
 
 
 @pytest.fixture
@@ -118,3 +114,48 @@ def test_a_killed_training_resumes(run_tool, scenes, tmp_path):
     assert 'resumed epoch: 0, iter: ' in log
     content = torch.load(run / f'iter_{total}.pth', weights_only=False)
     assert content['meta']['iter'] == total
+
+
+@needs_mmdet
+@pytest.mark.slow
+def test_detection_from_training_to_pictures(run_tool, scenes, tmp_path):
+    run, options = tmp_path / 'run', ['--cfg-options', f'data_root={scenes}']
+    result = run_tool('train', DETECTOR, '--work-dir', run, *options, 'train_cfg.max_iters=4',
+                      'train_cfg.val_interval=4', 'train_dataloader.batch_size=2',
+                      'default_hooks.checkpoint.interval=4', 'default_hooks.logger.interval=1')
+    assert result.returncode == 0, result.stderr
+    assert 'loss_mask' in result.stdout + result.stderr
+    result = run_tool('test', DETECTOR, run / 'iter_4.pth', '--work-dir', run, *options)
+    assert result.returncode == 0 and 'coco/segm_mAP:' in result.stdout, result.stderr
+    result = run_tool('infer', DETECTOR, run / 'iter_4.pth', scenes / 'images/val', '--out', tmp_path / 'pictures',
+                      '--min-score', '0.0', '--cfg-options', 'model.test_cfg.rcnn.score_thr=0.0')
+    assert result.returncode == 0, result.stderr
+    objects = json.loads((tmp_path / 'pictures/00000_instances.json').read_text())
+    assert objects and set(objects[0]) == {'category', 'score', 'bbox', 'segmentation'}
+    from pycocotools import mask
+    assert mask.decode(objects[0]['segmentation']).shape == (128, 128)
+    assert Image.open(tmp_path / 'pictures/00001_overlay.png').size == (128, 128)
+
+
+@needs_mmdet
+@pytest.mark.slow
+@pytest.mark.skipif(not COCO.is_dir(), reason=f'no {COCO}')
+def test_coco_recipe_from_end_to_end(run_tool, tmp_path):
+    for kind in ('train', 'val'):  # three photographs of each split
+        content = json.loads((COCO / f'annotations/instances_{kind}2017.json').read_text())
+        content['images'] = content['images'][:3]
+        kept = {image['id'] for image in content['images']}
+        content['annotations'] = [row for row in content['annotations'] if row['image_id'] in kept]
+        (tmp_path / 'coco/annotations').mkdir(parents=True, exist_ok=True)
+        (tmp_path / f'coco/annotations/instances_{kind}2017.json').write_text(json.dumps(content))
+        (tmp_path / f'coco/{kind}2017').symlink_to(COCO / f'images/{kind}2017')
+    torch.save(dict(model=XCiT('tiny_12_p16').state_dict()), tmp_path / 'pretrained.pth')
+    config = 'configs/mask_rcnn/xcit_mask_rcnn_tiny_12_p16_coco.py'
+    options = ['--work-dir', tmp_path / 'run', '--cfg-options', f'data_root={tmp_path}/coco']
+    result = run_tool('train', config, *options, f'model.backbone.init_cfg.checkpoint={tmp_path}/pretrained.pth',
+                      'train_cfg.max_epochs=1', 'train_dataloader.batch_size=1', 'default_hooks.logger.interval=1')
+    assert result.returncode == 0, result.stderr
+    log = result.stdout + result.stderr
+    assert "the authors' backbone of tiny_12_p16" in log and 'segm_mAP' in log
+    result = run_tool('test', config, tmp_path / 'run/epoch_1.pth', *options)
+    assert result.returncode == 0 and 'coco/bbox_mAP:' in result.stdout, result.stderr

@@ -51,7 +51,7 @@ def draw_instances(image: np.ndarray, instances: InstanceData, meta: dict) -> Im
     from mmdet.visualization import DetLocalVisualizer
 
     visualizer = DetLocalVisualizer()
-    visualizer.dataset_meta = meta
+    visualizer.dataset_meta = meta | dict(palette=[tuple(color) for color in meta['palette']])  # tuples are asked for
     visualizer.add_datasample('instances', image, DetDataSample(pred_instances=instances), draw_gt=False,
                               pred_score_thr=0.0)
     return Image.fromarray(visualizer.get_image())

@@ -2,4 +2,3 @@ _base_ = 'default_runtime.py'
 default_scope = 'mmdet'
 visualizer = dict(
     type='DetLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer')
-log_processor = dict(by_epoch=True)

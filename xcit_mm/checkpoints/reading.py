@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import pickle
 import re
 from collections import OrderedDict
@@ -52,7 +53,9 @@ def read(source: str | Path, trust: bool = False) -> dict:
             else:
                 checkpoint = torch.load(source, map_location='cpu', weights_only=not trust)
     except OSError as error:
-        raise InputError(f'cannot read the checkpoint {source}: {error}') from None
+        # What seeking in a file that was cut off gives
+        reason = 'it is damaged' if error.errno == errno.EINVAL else error
+        raise InputError(f'cannot read the checkpoint {source}: {reason}') from None
     except pickle.UnpicklingError as error:
         refused = re.search(r'GLOBAL (\S+)', str(error))
         reason = (f'it holds objects of {refused[1]}, which could run code; if you trust its author, take out the '

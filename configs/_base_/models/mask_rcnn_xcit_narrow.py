@@ -1,8 +1,9 @@
-# For small runs: 64 channels behind the backbone, fewer proposals, and anchors from 16 px.
+# For small runs from scratch: 64 channels behind the backbone, fewer proposals, and anchors from 16 px. The neck
+# normalises, for XCiT's maps, which have no norm behind them, are too large for fresh heads.
 _base_ = 'mask_rcnn_xcit.py'
 model = dict(
     backbone=dict(drop_path_rate=0.0),
-    neck=dict(out_channels=64),
+    neck=dict(out_channels=64, norm_cfg=dict(type='BN', requires_grad=True)),
     rpn_head=dict(in_channels=64, feat_channels=64, anchor_generator=dict(scales=[4])),
     roi_head=dict(
         bbox_roi_extractor=dict(out_channels=64),

@@ -1,0 +1,60 @@
+"""``tools/convert_checkpoint.py``: any format in, the authors' dense one out; nothing of a bad file is run or left."""
+import re
+
+import pytest
+import torch
+from malice import Malicious
+from reference_keys import weights_of
+
+from xcit_mm import XCiT, checkpoints
+
+TINY = dict(embed_dim=16, depth=2, num_heads=2, patch_size=8)
+
+
+def test_a_classifier_becomes_a_dense_backbone(run_here, tmp_path, capsys):
+    source = weights_of('mmpretrain_1.3.6_classifier', 'nano_12_p8')
+    torch.save(dict(state_dict=source, meta=dict()), tmp_path / 'in.pth')
+    assert run_here('convert_checkpoint', tmp_path / 'in.pth', tmp_path / 'out.pth') is None
+    assert 'mmpretrain classifier of nano_12_p8' in capsys.readouterr().out
+    model = XCiT('nano_12_p8')
+    assert checkpoints.load(model, tmp_path / 'out.pth').format == "the authors' backbone"
+    assert torch.equal(model.blocks[3].mlp.fc2.bias, source['xca_layers.3.ffn.layers.1.bias'])
+
+
+def test_weights_are_taken_from_a_trusted_file_alone(run_here, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save(dict(state_dict=XCiT(TINY).state_dict(), hook=Malicious()), 'in.pth')
+    assert 'could run code' in run_here('convert_checkpoint', 'in.pth', 'out.pth')
+    assert not (tmp_path / 'executed').exists() and not (tmp_path / 'out.pth').exists()
+    assert run_here('convert_checkpoint', 'in.pth', 'out.pth', '--trust') is None
+    assert (tmp_path / 'executed').exists()
+    checkpoints.load(XCiT(TINY), 'out.pth')
+
+
+def write_truncated(path):
+    torch.save(XCiT(TINY).state_dict(), path)
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+@pytest.mark.parametrize('write, words', [
+    (lambda path: torch.save(Malicious(), path), 'refused to load .*could run code'),
+    (write_truncated, 'cannot read the checkpoint .*damaged'),
+    (lambda path: path.write_text('not a checkpoint'), 'no checkpoint of PyTorch'),
+    (lambda path: torch.save({}, path), 'no weights in'),
+    (lambda path: torch.save({'conv1.weight': torch.ones(1)}, path), 'no weights of XCiT.*conv1'),
+    (lambda path: None, 'no checkpoint file'),
+])
+def test_what_is_no_checkpoint_of_xcit_is_one_line(run_here, tmp_path, monkeypatch, write, words):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / 'bad.pth')
+    message = run_here('convert_checkpoint', 'bad.pth', 'out.pth')
+    assert message.startswith('error: ') and '\n' not in message
+    assert re.search(words, message), message
+    assert not (tmp_path / 'executed').exists() and not (tmp_path / 'out.pth').exists()
+
+
+def test_nothing_is_overwritten(run_here, tmp_path):
+    torch.save(XCiT(TINY).state_dict(), tmp_path / 'in.pth')
+    (tmp_path / 'out.pth').write_text('precious')
+    assert 'exists already' in run_here('convert_checkpoint', tmp_path / 'in.pth', tmp_path / 'out.pth')
+    assert (tmp_path / 'out.pth').read_text() == 'precious'
