@@ -6,7 +6,7 @@ import torch
 from mmengine.config import DictAction
 from rich.progress import track
 
-from xcit_mm.apis import inference_detector, inference_segmentor, init_model
+from xcit_mm.apis import MODES, inference_detector, inference_segmentor, init_model
 from xcit_mm.command_line import run
 from xcit_mm.config import load_config
 from xcit_mm.images import find_images, read_image
@@ -21,6 +21,8 @@ def main() -> None:
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder for the results')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu',
                         help='e.g. cuda:1 (default: %(default)s)')
+    parser.add_argument('--mode', default='config', choices=MODES,
+                        help='banded: a whole image of any size in bounded memory (default: as the config says)')
     parser.add_argument('--min-score', type=float, default=0.3, metavar='SCORE',
                         help='leave out objects below this score, 0 … 1 (default: %(default)s)')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
@@ -35,7 +37,7 @@ def main() -> None:
             instances = instances[instances.scores >= args.min_score]
             write_detection(args.out, path.stem, read_image(path), instances, model.dataset_meta)
         else:
-            labels = inference_segmentor(model, path).pred_sem_seg.data[0].cpu().numpy()
+            labels = inference_segmentor(model, path, args.mode).pred_sem_seg.data[0].cpu().numpy()
             write_segmentation(args.out, path.stem, read_image(path), labels, model.dataset_meta)
     print(f'{len(images)} image(s): results in {args.out}')
 

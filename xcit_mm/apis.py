@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -10,13 +10,15 @@ from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose
 from mmengine.logging import print_log
 from mmengine.registry import DATASETS, MODELS, init_default_scope
-from mmengine.structures import BaseDataElement
+from mmengine.structures import BaseDataElement, PixelData
 from torch import nn
 
 from . import checkpoints
 from .config import load_config
 from .errors import InputError
 from .images import Image, read_image
+
+MODES = ('config', 'banded')  # of inference_segmentor
 
 
 def init_model(config: str | Path | Config, checkpoint: str | Path | None = None,
@@ -55,7 +57,7 @@ def init_model(config: str | Path | Config, checkpoint: str | Path | None = None
 
 
 @torch.no_grad()
-def inference_segmentor(model: nn.Module, image: Image | Sequence[Image]
+def inference_segmentor(model: nn.Module, image: Image | Sequence[Image], mode: str = 'config'
                         ) -> BaseDataElement | list[BaseDataElement]:
     """Segment an image or a list of images through the config's test pipeline.
 
@@ -63,17 +65,22 @@ def inference_segmentor(model: nn.Module, image: Image | Sequence[Image]
         model: from ``init_model``.
         image: path or array, or a list of them. Arrays are (H, W, 3) BGR or (H, W) grey, uint8;
             files are decoded as the pipeline's ``LoadImageFromFile`` says.
+        mode: ``'config'`` does what the config's ``test_cfg`` says, the whole image at once or sliding
+            windows. ``'banded'`` computes what the whole image at once gives, band by band of rows, in
+            bounded memory: for XCiT with UPerHead or Semantic FPN.
 
     Returns:
         An mmseg ``SegDataSample``, or a list where a list was given: ``pred_sem_seg.data`` is a
-        (1, H, W) int64 map of class indices and ``seg_logits.data`` (classes, H, W) float32, both
-        of the image's own size.
+        (1, H, W) int64 map of class indices and, but for ``'banded'``, ``seg_logits.data`` (classes, H, W)
+        float32, both of the image's own size.
 
     Raises:
-        InputError: an empty list, a file that is not there or no image, or an array of another
-            shape or dtype.
+        InputError: an unknown mode, a model without bands, an empty list, a file that is not there or no
+            image, or an array of another shape or dtype.
     """
-    return _infer(model, image, 'mmseg.LoadImageFromNDArray')
+    if mode not in MODES:
+        raise InputError(f'mode must be one of {", ".join(MODES)}, but is {mode!r}')
+    return _infer(model, image, 'mmseg.LoadImageFromNDArray', _run_banded if mode == 'banded' else _run)
 
 
 @torch.no_grad()
@@ -92,22 +99,35 @@ def inference_detector(model: nn.Module, image: Image | Sequence[Image]) -> Base
     Raises:
         InputError: as ``inference_segmentor``.
     """
-    return _infer(model, image, 'mmdet.LoadImageFromNDArray')
+    return _infer(model, image, 'mmdet.LoadImageFromNDArray', _run)
 
 
-def _infer(model: nn.Module, image: Image | Sequence[Image], loading: str) -> BaseDataElement | list[BaseDataElement]:
+def _infer(model: nn.Module, image: Image | Sequence[Image], loading: str,
+           run: Callable[[nn.Module, dict], BaseDataElement]) -> BaseDataElement | list[BaseDataElement]:
     if isinstance(image, (list, tuple)):
         if not image:
             raise InputError('no image to look at: the list is empty')
-        return [_infer(model, one, loading) for one in image]
+        return [_infer(model, one, loading, run) for one in image]
     init_default_scope(model.cfg.get('default_scope', 'mmseg'))
     steps = _test_dataset(model.cfg).pipeline
     loader = next((step for step in steps if _name(step) == 'LoadImageFromFile'), {})
     steps = [step for step in steps if _name(step) not in ('LoadImageFromFile', 'LoadAnnotations')]
     from_array = dict(type=loading, to_float32=loader.get('to_float32', False))
     decoding = {key: loader[key] for key in ('color_type', 'imdecode_backend') if key in loader}
-    data = Compose([from_array, *steps])(dict(img=read_image(image, **decoding)))
+    return run(model, Compose([from_array, *steps])(dict(img=read_image(image, **decoding))))
+
+
+def _run(model: nn.Module, data: dict) -> BaseDataElement:
     return model.test_step(dict(inputs=[data['inputs']], data_samples=[data['data_samples']]))[0]
+
+
+def _run_banded(model: nn.Module, data: dict) -> BaseDataElement:
+    from .streaming import segment_by_bands  # which imports mmseg, and a detector needs none
+
+    sample = data['data_samples']
+    labels = segment_by_bands(model, data['inputs'].permute(1, 2, 0), sample.ori_shape)
+    sample.set_data(dict(pred_sem_seg=PixelData(data=labels[None])))
+    return sample
 
 
 def _name(step: Mapping) -> str:

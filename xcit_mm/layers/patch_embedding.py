@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
 from torch import Tensor, nn
 
+from .folding import fold_batch_norm
 from .inference import is_plain_inference
 
 
@@ -17,13 +18,10 @@ class ConvNorm(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         conv, norm = self
-        fixed = isinstance(norm, nn.BatchNorm2d) and norm.affine and norm.track_running_stats and not norm.training
-        if not (fixed and is_plain_inference()):
+        folded = fold_batch_norm(conv, norm) if is_plain_inference() else None
+        if folded is None:
             return super().forward(x)
-        dtype = conv.weight.dtype  # a norm may stay in float32 beside half-precision convolutions
-        scale = norm.weight * (norm.running_var + norm.eps).rsqrt()  # (out_channels,)
-        weight, bias = conv.weight * scale.to(dtype)[:, None, None, None], norm.bias - norm.running_mean * scale
-        return F.conv2d(x, weight, bias.to(dtype), conv.stride, conv.padding)
+        return F.conv2d(x, *folded, conv.stride, conv.padding)
 
 
 class PatchEmbedding(nn.Module):

@@ -1,0 +1,136 @@
+"""Bands of rows give what the whole image at once gives, whatever the band, the size and the architecture."""
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
+
+from xcit_mm.apis import inference_segmentor, init_model
+from xcit_mm.errors import InputError
+from xcit_mm.streaming import backbone as streaming_backbone
+from xcit_mm.streaming import compute_bands, segment_by_bands
+from xcit_mm.streaming import segmentor as streaming_segmentor
+from xcit_mm.streaming.rows import Convolution, Pointwise, Rows, Stored
+from xcit_mm.variants import ARCHITECTURES, get_variant
+
+CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
+TINY = dict(embed_dim=16, depth=4, num_heads=2, patch_size=8)
+LARGE = [arch for arch in ARCHITECTURES if '24' in arch]
+
+
+def build(head, arch=TINY, **changes):
+    """A segmentor with narrow heads, and weights that a wrong order or scale would show in."""
+    config = Config.fromfile(CONFIGS / f'xcit_{head}_ade20k.py')
+    channels = get_variant(arch).embed_dim
+    config.model.backbone.arch, config.model.backbone.init_cfg = arch, None
+    config.merge_from_dict({f'model.{key}': value for key, value in changes.items()})
+    config.model.decode_head.update(in_channels=[channels] * 4, channels=16, num_classes=7)
+    config.model.pop('auxiliary_head', None)
+    if head == 'sem_fpn':
+        config.model.neck.update(in_channels=[channels] * 4, out_channels=channels)
+    torch.manual_seed(0)
+    init_default_scope('mmseg')
+    model = MODELS.build(config.model).eval()
+    for name, tensor in model.state_dict().items():
+        leaf = name.rsplit('.', 1)[-1]
+        if leaf in ('running_var', 'gamma1', 'gamma2', 'gamma3'):
+            tensor.uniform_(0.5, 1.5)
+        elif leaf in ('running_mean', 'bias'):
+            tensor.normal_(std=0.1)
+    return model
+
+
+def compare(model, height, width, size=None):
+    """The logits of the whole image, and the greatest difference of those of the bands, relative to the greatest."""
+    image = torch.randint(0, 256, (height, width, 3), dtype=torch.uint8)
+    size = size or (height, width)
+    with torch.inference_mode():
+        inputs = model.data_preprocessor(dict(inputs=[image.permute(2, 0, 1)], data_samples=None))['inputs']
+        whole = model.encode_decode(inputs, [dict(img_shape=(height, width))])
+        whole = torch.nn.functional.interpolate(whole, size, mode='bilinear')[0].permute(1, 2, 0)
+        bands = torch.cat([band for _, band in compute_bands(model, image, size)])
+        labels = segment_by_bands(model, image, size)
+    error = ((bands - whole).abs().max() / whole.abs().max()).item()
+    best = whole.topk(2).values
+    clear = best[..., 0] - best[..., 1] > 1e-4 * whole.abs().max()
+    assert clear.float().mean() > 0.9 and torch.equal(labels[clear], whole.argmax(-1)[clear])
+    return error
+
+
+@pytest.mark.parametrize('tokens, rows', [(1, 1), (10, 7), (33, 32), (100000, 1000)])
+@pytest.mark.parametrize('head', ['upernet', 'sem_fpn'])
+def test_any_band_and_any_size(monkeypatch, head, tokens, rows):
+    monkeypatch.setattr(streaming_backbone, 'BAND_TOKENS', tokens)
+    monkeypatch.setattr(streaming_segmentor, 'BAND_ROWS', rows)
+    model = build(head)
+    for size in [(64, 96), (131, 77), (40, 33), (33, 300)]:
+        assert compare(model, *size) < 1e-5
+
+
+@pytest.mark.parametrize('changes', [
+    {'decode_head.align_corners': True}, {'decode_head.type': 'EfficientUPerHead'}, {'decode_head.norm_cfg': None},
+    {'backbone.out_indices': (0, 0, 1, 2)}, {'backbone.attention': 'direct'}], ids=str)
+def test_what_a_config_may_change(changes):
+    if 'decode_head.type' in changes:
+        import xcit_mm.heads  # noqa: F401, which registers it
+    assert compare(build('upernet', **changes), 75, 90) < 1e-5
+
+
+def test_logits_of_another_size_than_the_networks():
+    assert compare(build('upernet'), 64, 80, size=(150, 171)) < 1e-5
+
+
+@pytest.mark.parametrize('arch', [
+    pytest.param(arch, marks=[pytest.mark.slow] if arch in LARGE else []) for arch in ARCHITECTURES])
+def test_every_architecture(arch):
+    assert compare(build('upernet', arch), 72, 104) < 1e-4
+
+
+def test_no_row_is_computed_twice():
+    class Source(Rows):
+        asked = []
+
+        def compute(self, start, stop):
+            self.asked += range(start, stop)
+            return torch.arange(start, stop, dtype=torch.float)[:, None, None].expand(-1, self.width, 1)
+
+    source = Source(40, 3)
+    weight = torch.zeros(1, 1, 3, 3)
+    weight[..., 1] = 1
+    wide = Convolution(Convolution(source, weight, None, lambda y: y), weight, None, lambda y: y).reader()
+    plain = Pointwise(source, lambda x: x).reader()
+    for start in range(0, 40, 7):
+        stop = min(start + 7, 40)
+        assert plain.read(start, stop)[:, 0, 0].tolist() == list(range(start, stop))
+        assert len(wide.read(start, stop)) == stop - start
+        assert source._kept is None or len(source._kept) <= 7 + 4
+    assert source.asked == list(range(40))
+
+
+def test_a_stored_map_is_read_anywhere():
+    assert torch.equal(Stored(torch.arange(12.).view(4, 3, 1)).reader().read(1, 3), torch.arange(3., 9).view(2, 3, 1))
+
+
+def test_the_api_gives_the_same_labels(tmp_path):
+    model = init_model(CONFIGS / 'xcit_upernet_digits.py')
+    image = torch.randint(0, 256, (90, 141, 3), dtype=torch.uint8).numpy()
+    whole, banded = (inference_segmentor(model, image, mode) for mode in ('config', 'banded'))
+    assert torch.equal(whole.pred_sem_seg.data, banded.pred_sem_seg.data)
+    with pytest.raises(InputError, match='mode must be one of config, banded'):
+        inference_segmentor(model, image, 'bands')
+
+
+def test_what_has_no_bands_is_named():
+    image = torch.zeros(32, 32, 3, dtype=torch.uint8)
+    model = build('upernet')
+    model.data_preprocessor.test_cfg = dict(size_divisor=32)
+    with pytest.raises(InputError, match='pads test images'):
+        segment_by_bands(model, image, (32, 32))
+    model = build('upernet')
+    model.decode_head = torch.nn.Identity()
+    model.decode_head.in_index = [0]
+    with pytest.raises(InputError, match='head Identity'):
+        segment_by_bands(model, image, (32, 32))
+    with pytest.raises(InputError, match='batch norms in eval mode'):
+        segment_by_bands(build('upernet').train(), image, (32, 32))

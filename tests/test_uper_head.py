@@ -1,0 +1,51 @@
+"""The efficient head is the function that mmsegmentation's is: outputs, gradients, keys, in training and inference."""
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+from mmseg.models.decode_heads import UPerHead
+
+from xcit_mm.heads import EfficientUPerHead
+
+ARGUMENTS = dict(in_channels=[8, 12, 16, 10], in_index=[0, 1, 2, 3], channels=6, num_classes=5, dropout_ratio=0.0,
+                 pool_scales=(1, 2, 3))
+
+
+@pytest.fixture(params=[
+    dict(norm_cfg=dict(type='BN'), align_corners=False), dict(norm_cfg=dict(type='BN'), align_corners=True),
+    dict(norm_cfg=None, align_corners=False), dict(norm_cfg=dict(type='GN', num_groups=2), align_corners=False)],
+    ids=str)
+def heads(request):
+    init_default_scope('mmseg')
+    theirs, ours = (kind(**ARGUMENTS, **request.param).double() for kind in (UPerHead, EfficientUPerHead))
+    for tensor in theirs.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.copy_(0.5 + torch.rand_like(tensor))
+    theirs.fpn_bottleneck.conv.weight.data.normal_()
+    ours.load_state_dict(theirs.state_dict(), strict=True)
+    return theirs, ours
+
+
+def levels(batch=2):
+    torch.manual_seed(1)
+    return [torch.randn(batch, channels, height, width, dtype=torch.double, requires_grad=True)
+            for channels, (height, width) in zip(ARGUMENTS['in_channels'], [(24, 36), (12, 18), (6, 9), (3, 4)])]
+
+
+@pytest.mark.parametrize('training', [True, False])
+def test_outputs_and_gradients(heads, training):
+    theirs, ours = (head.train(training) for head in heads)
+    results = []
+    for head in (theirs, ours):
+        inputs = levels()
+        output = head(inputs)
+        output.square().sum().backward()
+        results.append([output, *(x.grad for x in inputs), *(parameter.grad for parameter in head.parameters()),
+                        *head.buffers()])
+    for one, other in zip(*results):
+        torch.testing.assert_close(one, other)
+
+
+def test_inference_without_a_graph(heads):
+    theirs, ours = (head.eval() for head in heads)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(levels()), theirs(levels()))

@@ -1,0 +1,73 @@
+"""A whole image through a segmentor, a band of rows at a time."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import InputError
+from .backbone import Progress, compute_levels
+from .heads import compute_logits
+from .rows import Reader, Resized, Rows
+
+BAND_ROWS = 32  # rows of the image whose logits are in memory at once
+
+
+class Normalised(Rows):
+    """An image as the network wants it: RGB, normalised, (rows, W, 3) float32.
+
+    Args:
+        image: (H, W, 3) uint8, BGR.
+        preprocessor: of the model.
+    """
+
+    def __init__(self, image: Tensor, preprocessor: nn.Module) -> None:
+        super().__init__(*image.shape[:2])
+        self.image, self.preprocessor = image, preprocessor
+
+    def compute(self, start: int, stop: int) -> Tensor:
+        rows = self.image[start:stop].permute(2, 0, 1)
+        return self.preprocessor(dict(inputs=[rows], data_samples=None))['inputs'][0].permute(1, 2, 0)
+
+
+def compute_bands(model: nn.Module, image: Tensor, size: tuple[int, int], progress: Progress = lambda share: None
+                  ) -> Iterator[tuple[int, Tensor]]:
+    """The logits of an image, band by band from top to bottom, equal to those of the model's own forward pass.
+
+    Args:
+        model: an ``EncoderDecoder`` over an XCiT, in eval mode.
+        image: (H, W, 3) uint8, BGR, as the test pipeline resizes it.
+        size: height and width at which logits are wanted.
+        progress: called with the share of the work that is done, 0 … 1.
+
+    Yields:
+        The first row of a band, and its logits (rows, W, classes).
+
+    Raises:
+        InputError: a model or a preprocessing for which there are no bands.
+    """
+    if getattr(model.data_preprocessor, 'test_cfg', None):
+        raise InputError('no bands of rows where the preprocessing pads test images: take mode whole')
+    share = 0.25  # of the backbone in the time; the rest is the head's
+    rows = Normalised(image, model.data_preprocessor)
+    levels = compute_levels(model.backbone, rows, lambda done: progress(share * done))
+    logits = compute_logits(model.neck if model.with_neck else None, model.decode_head, levels)
+    for target in (tuple(image.shape[:2]), size):
+        if target != (logits.height, logits.width):
+            logits = Resized(logits, target, align_corners=model.decode_head.align_corners)
+    reader: Reader = logits.reader()
+    for start in range(0, logits.height, BAND_ROWS):
+        stop = min(start + BAND_ROWS, logits.height)
+        yield start, reader.read(start, stop)
+        progress(share + (1 - share) * stop / logits.height)
+
+
+@torch.inference_mode()
+def segment_by_bands(model: nn.Module, image: Tensor, size: tuple[int, int], progress: Progress = lambda share: None
+                     ) -> Tensor:
+    """The label map of an image: (H, W) int64 of the given size. Arguments as of ``compute_bands``."""
+    labels = torch.empty(size, dtype=torch.int64)
+    for start, logits in compute_bands(model, image, size, progress):
+        labels[start:start + len(logits)] = logits.argmax(dim=-1)
+    return labels
