@@ -5,6 +5,7 @@ import golden
 import numpy as np
 import pytest
 import torch
+from detection import needs_mmdet
 from mmengine.registry import MODELS
 
 from xcit_mm import XCiT
@@ -160,3 +161,21 @@ def test_raw_taps_feed_a_neck_of_mmseg():
     model = XCiT(TINY | dict(patch_size=16), pyramid=False).eval()
     levels = Feature2Pyramid(embed_dim=16, norm_cfg=dict(type='BN')).eval()(model(torch.randn(1, 3, 64, 96)))
     assert [level.shape[-2:] for level in levels] == [(16, 24), (8, 12), (4, 6), (2, 3)]
+
+
+@pytest.mark.parametrize('arch', [TINY, TINY | dict(patch_size=16)], ids=['p8', 'p16'])
+@pytest.mark.parametrize('training', [True, False])
+def test_maps_are_contiguous_unless_channels_last_is_asked_for(arch, training):
+    image = torch.randn(2, 3, 64, 96)
+    for channels_last in (False, True):
+        model = XCiT(arch, channels_last=channels_last).train(training)
+        layout = torch.channels_last if channels_last else torch.contiguous_format
+        assert all(level.is_contiguous(memory_format=layout) for level in model(image))
+
+
+@needs_mmdet
+def test_compiled_ops_read_the_maps_rightly():
+    from mmcv.ops import RoIAlign
+    level = XCiT(TINY).eval()(torch.randn(1, 3, 64, 64))[0]
+    align, regions = RoIAlign(7, 0.25, 0), torch.tensor([[0, 4.0, 4, 40, 60]])
+    assert torch.equal(align(level, regions), align(level.clone(memory_format=torch.contiguous_format), regions))

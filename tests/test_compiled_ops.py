@@ -22,6 +22,8 @@ def test_a_detection_config_names_the_command_that_is_missing(run_here, monkeypa
 
 
 def test_a_failed_build_shows_the_end_of_what_the_compiler_said(tmp_path, monkeypatch):
+    monkeypatch.setenv('PIP_NO_INDEX', '1')
+    monkeypatch.setattr(compiled_ops, '_import_error', lambda: 'none')
     monkeypatch.setattr(compiled_ops, '_installed_mmcv', lambda: ('xcit_mm_no_such_package', '0.0'))
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
     monkeypatch.setattr(compiled_ops, 'BUILD_TOOLS', ('pip', ))

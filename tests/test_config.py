@@ -26,6 +26,14 @@ def test_data_root_option_moves_annotation_files_too(tmp_path):
     assert config.val_evaluator == dict(ann_file='/c/annotations/val.json', other='data/cocoa/x')
 
 
+@pytest.mark.parametrize('text', ["train_dataloader = dict(dataset=dict(data_root='/a'))\n",
+                                  "data_root = '/b'\ntrain_dataloader = dict(dataset=dict(data_root='/a'))\n"])
+def test_a_data_root_that_moves_nothing_is_named(tmp_path, text):
+    (tmp_path / 'mine.py').write_text(text)
+    with pytest.raises(InputError, match='data_root=/c moves nothing: no path of .*mine.py begins with'):
+        load_config(tmp_path / 'mine.py', dict(data_root='/c'))
+
+
 def test_an_explicit_path_wins_over_a_moved_data_root():
     config = load_config(CONFIGS / 'xcit_upernet_digits.py', {
         'data_root': '/elsewhere', 'train_dataloader.dataset.data_root': 'data/digits'})

@@ -231,7 +231,7 @@ def test_mask_rcnn_recipe_is_the_published_one():
     scales = [(short, 1333) for short in range(480, 801, 32)]
     resized, cropped = choice.transforms
     assert flip.prob == 0.5 and resized == [dict(type='RandomChoiceResize', scales=scales, keep_ratio=True)]
-    assert [scale[0] for scale in cropped[0].scales] == [400, 500, 600] and cropped[2].scales == scales
+    assert cropped[0].scales == [(400, 1333), (500, 1333), (600, 1333)] and cropped[2].scales == scales
     assert (cropped[1].crop_type, cropped[1].crop_size) == ('absolute_range', (384, 600))
     assert config.model.data_preprocessor.pad_size_divisor == 32
     scale, = [step.scale for step in config.test_dataloader.dataset.pipeline if step.type == 'Resize']

@@ -36,12 +36,19 @@ def write_truncated(path):
     path.write_bytes(path.read_bytes()[:5000])
 
 
+def write_truncated_legacy(path):
+    torch.save(XCiT(TINY).state_dict(), path, _use_new_zipfile_serialization=False)
+    path.write_bytes(path.read_bytes()[:-3001])
+
+
 @pytest.mark.parametrize('write, words', [
     (lambda path: torch.save(Malicious(), path), 'refused to load .*could run code'),
     (write_truncated, 'cannot read the checkpoint .*damaged'),
     (lambda path: path.write_text('not a checkpoint'), 'no checkpoint of PyTorch'),
     (lambda path: torch.save({}, path), 'no weights in'),
-    (lambda path: torch.save({'conv1.weight': torch.ones(1)}, path), 'no weights of XCiT.*conv1'),
+    (lambda path: torch.save({'conv1.weight': torch.ones(1)}, path), 'bad.pth: these are no weights of XCiT.*conv1'),
+    (lambda path: torch.save(dict(epoch=1), path), "bad.pth: no state dict: the value of 'epoch' is int"),
+    (write_truncated_legacy, 'cannot read the checkpoint .*damaged'),
     (lambda path: None, 'no checkpoint file'),
 ])
 def test_what_is_no_checkpoint_of_xcit_is_one_line(run_here, tmp_path, monkeypatch, write, words):
@@ -51,6 +58,12 @@ def test_what_is_no_checkpoint_of_xcit_is_one_line(run_here, tmp_path, monkeypat
     assert message.startswith('error: ') and '\n' not in message
     assert re.search(words, message), message
     assert not (tmp_path / 'executed').exists() and not (tmp_path / 'out.pth').exists()
+
+
+def test_what_cannot_be_written_is_one_line(run_here, tmp_path):
+    torch.save(XCiT(TINY).state_dict(), tmp_path / 'in.pth')
+    (tmp_path / 'file').write_text('no folder')
+    assert 'cannot write' in run_here('convert_checkpoint', tmp_path / 'in.pth', tmp_path / 'file/out.pth')
 
 
 def test_nothing_is_overwritten(run_here, tmp_path):

@@ -16,6 +16,19 @@ from xcit_mm.variants import ARCHITECTURES
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 TINY = dict(embed_dim=16, depth=2, num_heads=2, patch_size=8)
+PUBLISHED_HEAD_KEYS = {  # names that the authors' files have as well, for they trained with mmseg and mmdet
+    'xcit_upernet_ade20k.py': {
+        'decode_head.psp_modules.3.1.conv.weight', 'decode_head.bottleneck.bn.running_var',
+        'decode_head.lateral_convs.2.conv.weight', 'decode_head.fpn_bottleneck.conv.weight',
+        'decode_head.conv_seg.bias', 'auxiliary_head.convs.0.conv.weight', 'auxiliary_head.conv_seg.weight'},
+    'xcit_sem_fpn_ade20k.py': {
+        'neck.lateral_convs.3.conv.bias', 'neck.fpn_convs.0.conv.weight',
+        'decode_head.scale_heads.3.4.conv.weight', 'decode_head.conv_seg.weight'},
+    'xcit_mask_rcnn_coco.py': {
+        'neck.fpn_convs.3.conv.weight', 'rpn_head.rpn_conv.weight', 'rpn_head.rpn_cls.bias', 'rpn_head.rpn_reg.weight',
+        'roi_head.bbox_head.shared_fcs.1.weight', 'roi_head.bbox_head.fc_cls.bias',
+        'roi_head.mask_head.convs.3.conv.weight', 'roi_head.mask_head.upsample.weight',
+        'roi_head.mask_head.conv_logits.weight'}}
 NO_NUMBERS = pytest.mark.filterwarnings('ignore:.*copying from a non-meta parameter.*')
 
 
@@ -49,7 +62,7 @@ def test_weights_arrive_and_round_trip(format, tmp_path):
     model, source = XCiT('nano_12_p8'), weights_of(format, 'nano_12_p8')
     checkpoints.load(model, source)
     values = sorted(value.flatten()[0].item() for key, value in model.state_dict().items() if not key.startswith('fpn'))
-    dropped = [key for keys in checkpoints.translate(source).dropped.values() for key in keys]
+    dropped = checkpoints.translate(source).dropped
     assert values == sorted(value.flatten()[0].item() for key, value in source.items()
                             if key not in dropped and not key.startswith('fpn'))
     again = XCiT('nano_12_p8')
@@ -63,11 +76,46 @@ def test_weights_arrive_and_round_trip(format, tmp_path):
 def test_whole_models_of_the_authors_load(name):
     model = build(name)
     heads = {key: value for key, value in model.state_dict().items() if not key.startswith('backbone.')}
+    assert PUBLISHED_HEAD_KEYS[name] <= set(heads)
     backbone = weights_of('facebook_dense_backbone', 'small_12_p16')
     content = dict(meta=dict(), state_dict={f'backbone.{key}': value for key, value in backbone.items()} | heads)
     report = checkpoints.load(model, content)
     assert (report.problems, report.fresh, report.dropped) == ([], [], {})
     assert report.format == "the authors' dense model" and report.arch == 'small_12_p16'
+
+
+class Classifier(torch.nn.Module):
+    """Of a project that calls its head what classifiers call theirs."""
+
+    def __init__(self):
+        super().__init__()
+        self.backbone, self.head = XCiT(TINY), torch.nn.Linear(16, 2)
+
+
+def test_a_model_takes_its_own_weights_whatever_it_calls_its_head():
+    model = Classifier()
+    report = checkpoints.load(Classifier(), model.state_dict())
+    assert report.matched == report.wanted and not report.dropped
+
+
+def test_heads_of_a_classifier_are_dropped_beside_a_backbone():
+    weights = {f'backbone.{key}': value for key, value in XCiT(TINY).state_dict().items()}
+    source = weights | {'head.fc.weight': torch.ones(1), 'neck.weight': torch.ones(1)}
+    report = checkpoints.load(XCiT(TINY), source)
+    assert report.dropped == {'parts beside the backbone': ['head.fc.weight', 'neck.weight']}
+    model = Classifier()
+    model.head, model.neck = torch.nn.Identity(), torch.nn.Conv1d(1, 1, 1, bias=False)
+    source['neck.weight'] = torch.ones(1, 1, 1)
+    assert checkpoints.load(model, source).dropped == {'classifier or projection head': ['head.fc.weight']}
+
+
+@pytest.mark.parametrize('num_classes', [2, 3])
+def test_other_classes_are_said_with_the_ways_out(num_classes):
+    source = Classifier().state_dict() | {'head.weight': torch.ones(num_classes, 16)}
+    if num_classes == 2:
+        return checkpoints.load(Classifier(), source)
+    with pytest.raises(InputError, match='heads or classes are others; .*init_cfg.*load_from_strict = False'):
+        checkpoints.load(Classifier(), source)
 
 
 def test_a_backbone_starts_from_a_whole_model():

@@ -55,6 +55,13 @@ def test_a_rate_is_needed(rate):
         build(Model(), layer_decay_rate=rate)
 
 
+def test_a_rate_is_needed_where_nothing_is_said():
+    for config in (dict(), dict(paramwise_cfg=dict())):
+        with pytest.raises(ValueError, match='layer_decay_rate'):
+            build_optim_wrapper(Model(), dict(
+                constructor='XCiTLayerDecayConstructor', optimizer=dict(type='SGD', lr=1.0), **config))
+
+
 def test_a_model_without_xcit_is_named():
     with pytest.raises(ValueError, match='Linear has none'):
         build(torch.nn.Linear(2, 2), layer_decay_rate=RATE)

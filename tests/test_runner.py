@@ -42,10 +42,26 @@ def test_no_code_of_a_checkpoint_is_run(tmp_path, monkeypatch):
     assert not (tmp_path / 'executed').exists()
 
 
+def test_weights_alone_are_nothing_to_resume_from(tmp_path):
+    path = save(tmp_path, dict(state_dict=Toy().state_dict()))
+    with pytest.raises(InputError, match='cannot resume from .*weights only; give it as load_from'):
+        make_runner(tmp_path, load_from=path, resume=True).load_or_resume()
+
+
+def test_only_a_config_that_says_so_loads_what_fits(tmp_path):
+    path = save(tmp_path, dict(state_dict={'linear.weight': torch.full((2, 2), 3.0), 'linear.bias': torch.ones(5)}))
+    with pytest.raises(InputError, match='1 of another shape'):
+        make_runner(tmp_path, load_from=path).load_or_resume()
+    runner = make_runner(tmp_path, load_from=path, cfg=dict(load_from_strict=False))
+    runner.load_or_resume()
+    assert (runner.model.linear.weight == 3).all()
+
+
 def test_a_bare_state_dict_reaches_hooks_that_want_weights(tmp_path):
     weights = Toy().state_dict()
+    prefixed = {f'module.{key}': value for key, value in weights.items()}
     loader = dict(dataset=[dict(inputs=torch.ones(2))], batch_size=1, sampler=dict(type='DefaultSampler'))
-    runner = make_runner(tmp_path, load_from=save(tmp_path, weights), custom_hooks=[dict(type='EMAHook')],
+    runner = make_runner(tmp_path, load_from=save(tmp_path, prefixed), custom_hooks=[dict(type='EMAHook')],
                          test_dataloader=loader, test_cfg=dict(), test_evaluator=[])
     runner.test()
     assert torch.equal(runner.model.linear.weight, weights['linear.weight'])

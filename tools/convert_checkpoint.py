@@ -18,12 +18,16 @@ def main() -> None:
     args = parser.parse_args()
     if args.destination.exists():
         raise InputError(f'{args.destination} exists already; remove it or choose another name')
-    translation = checkpoints.translate(checkpoints.get_state_dict(checkpoints.read(args.source, args.trust)))
-    with complete_file(args.destination) as file:
-        torch.save(dict(state_dict=translation.state_dict()), file)
+    content = checkpoints.read(args.source, args.trust)
+    try:
+        translation = checkpoints.translate(checkpoints.get_state_dict(content))
+    except InputError as error:
+        raise InputError(f'cannot convert {args.source}: {error}') from None
+    with complete_file(args.destination) as file, file.open('wb') as stream:
+        torch.save(dict(state_dict=translation.state_dict()), stream)
     print(f'{args.source}: {translation.format} of {translation.variant or "unknown sizes"}')
-    for reason, keys in translation.dropped.items():
-        print(f'dropped {len(keys)} keys ({reason})')
+    if translation.dropped:
+        print(f'dropped {len(translation.dropped)} keys (class attention and classifier)')
     print(f'wrote {len(translation.state_dict())} keys to {args.destination}')
 
 

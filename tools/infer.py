@@ -9,6 +9,7 @@ from rich.progress import track
 from xcit_mm.apis import MODES, inference_detector, inference_segmentor, init_model
 from xcit_mm.command_line import run
 from xcit_mm.config import load_config
+from xcit_mm.errors import InputError
 from xcit_mm.images import find_images, read_image
 from xcit_mm.predictions import write_detection, write_segmentation
 
@@ -31,6 +32,8 @@ def main() -> None:
     images = find_images(args.inputs)
     model = init_model(load_config(args.config, args.cfg_options), args.checkpoint, args.device)
     detects = model.cfg.get('default_scope') == 'mmdet'
+    if detects and args.mode != 'config':
+        raise InputError(f'--mode {args.mode} is for segmentors, and {args.config} is a detector')
     for path in track(images, description='detecting' if detects else 'segmenting'):
         if detects:
             instances = inference_detector(model, path).pred_instances.cpu()

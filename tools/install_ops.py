@@ -12,7 +12,7 @@ def main() -> None:
     with Progress(*Progress.get_default_columns(), TimeElapsedColumn()) as progress:
         task = progress.add_task("compiling mmcv's ops", total=None)
         wheel = compiled_ops.install(lambda done, total: progress.update(task, completed=done, total=total))
-    print(f'installed {wheel}')
+    print(f'installed {wheel}' if wheel else "mmcv's ops are there already")
 
 
 if __name__ == '__main__':

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose
@@ -49,7 +50,7 @@ def init_model(config: str | Path | Config, checkpoint: str | Path | None = None
         content = checkpoints.read(checkpoint)
         checkpoints.load(model, content, name=str(checkpoint))
         meta |= (content.get('meta') or {}).get('dataset_meta') or {}
-    model.cfg, model.dataset_meta = config, _complete_meta(meta, getattr(model, 'num_classes', 0))
+    model.cfg, model.dataset_meta = config, _complete_meta(meta, _num_classes(model))
     try:
         return model.to(device).eval()
     except (AssertionError, RuntimeError) as error:  # AssertionError: a torch built without CUDA
@@ -153,10 +154,19 @@ def _dataset_meta(config: Config) -> dict:
     return dict(getattr(kind, 'METAINFO', {})) | dict(dataset.get('metainfo') or {})
 
 
+def _num_classes(model: nn.Module) -> int:
+    """Of a segmentor, or of a detector with one or two stages."""
+    second_stage = getattr(model, 'roi_head', model)
+    for part in (model, getattr(second_stage, 'bbox_head', None)):
+        if hasattr(part, 'num_classes'):
+            return part.num_classes
+    return 0
+
+
 def _complete_meta(meta: dict, num_classes: int) -> dict:
-    """Number a segmentor's classes where they have no names; let mmseg choose colours where there are none."""
-    classes = meta.get('classes') or tuple(map(str, range(num_classes)))
-    if not num_classes or len(meta.get('palette') or ()) == len(classes):
-        return meta | dict(classes=classes)
-    chosen = DATASETS.build(dict(type='mmseg.BaseSegDataset', metainfo=dict(classes=classes), lazy_init=True))
-    return meta | dict(classes=classes, palette=chosen.metainfo['palette'])
+    """Number classes that have no names; choose colours where there is not one for each."""
+    classes = tuple(meta.get('classes') or map(str, range(num_classes)))
+    palette = meta.get('palette') or ()
+    if len(palette) != len(classes):
+        palette = np.random.default_rng(42).integers(0, 256, (len(classes), 3)).tolist()
+    return meta | dict(classes=classes, palette=palette)

@@ -37,6 +37,9 @@ class XCiT(BaseModule):
         attention: ``'gram'`` computes XCA from C x C matrices, ``'direct'`` as the paper writes it, with
             the same result; ``'auto'`` takes the cheaper one at the shape at hand.
         attn_drop_rate: dropout of the attention maps.
+        channels_last: return maps in channels-last memory, as they are computed: faster where convolutions
+            follow. The default copies them, for RoIAlign and other compiled ops of mmcv take any map for a
+            contiguous one, and return nonsense.
         init_cfg: MMEngine initialisation config. ``dict(type='Pretrained', checkpoint=...)`` takes
             any published weights as they are (see ``xcit_mm.checkpoints``), and refuses what does not fit.
             Default: truncated normal (std 0.02) linear layers.
@@ -64,11 +67,12 @@ class XCiT(BaseModule):
                  pyramid: bool = True,
                  attention: str = 'auto',
                  attn_drop_rate: float = 0.0,
+                 channels_last: bool = False,
                  init_cfg: dict | list | None = None) -> None:
         super().__init__(init_cfg)
         self.variant = variant = get_variant(arch)
         self.out_indices = variant.out_indices if out_indices is None else tuple(out_indices)
-        self.pyramid = pyramid
+        self.pyramid, self.channels_last = pyramid, channels_last
         self.frozen_stages, self.with_cp, self.norm_eval = frozen_stages, with_cp, norm_eval
         if not self.out_indices or not all(0 <= i < variant.depth for i in self.out_indices):
             raise ValueError(f'out_indices must name blocks 0 … {variant.depth - 1}, but is {self.out_indices}')
@@ -109,9 +113,9 @@ class XCiT(BaseModule):
             if index in self.out_indices:
                 taps[index] = x.transpose(1, 2).unflatten(2, (height, width))  # (B, C, height, width)
 
-        return tuple(
-            self.get_submodule(f'fpn{level}')(taps[index])
-            for level, index in enumerate(self.out_indices, start=1))
+        levels = (self.get_submodule(f'fpn{level}')(taps[index])
+                  for level, index in enumerate(self.out_indices, start=1))
+        return tuple(level if self.channels_last else level.contiguous() for level in levels)
 
     def init_weights(self) -> None:
         """Initialise as ``init_cfg`` says; MMEngine's runner calls this before training.

@@ -34,25 +34,28 @@ def require() -> None:
             raise InputError(f'detection needs {what}, but {str(error).splitlines()[0]}: {WAY_OUT}') from None
 
 
-def install(report: Callable[[int, int], None]) -> Path:
+def install(report: Callable[[int, int], None]) -> Path | None:
     """Replace the installed mmcv by the same version with compiled ops, built here unless a wheel of them is cached.
 
     The cache is ``$XDG_CACHE_HOME/xcit_mm/wheels`` (default: ``~/.cache``), one folder for each version of mmcv,
-    torch and Python.
+    torch and Python, with and without a GPU.
 
     Args:
         report: called with the steps that are done, and all of them.
 
     Returns:
-        The wheel.
+        The wheel, or None where the ops were there already.
 
     Raises:
         InputError: mmcv is not installed, or the build failed; the last lines of the compiler are in the message.
     """
     distribution, mmcv_version = _installed_mmcv()
+    if _import_error() is None:
+        return None
     python = f'cp{sys.version_info.major}{sys.version_info.minor}'
     cache = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'xcit_mm/wheels'
-    folder = cache / f'mmcv-{mmcv_version}-torch-{torch.__version__}-{python}'
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'  # what mmcv compiles for
+    folder = cache / f'mmcv-{mmcv_version}-torch-{torch.__version__}-{python}-{device}'
     wheel = next(folder.glob('*.whl'), None)
     if wheel is None:
         _pip('install', '--quiet', *BUILD_TOOLS)
@@ -66,11 +69,16 @@ def install(report: Callable[[int, int], None]) -> Path:
             copy.write_bytes(built.read_bytes())
             copy.replace(wheel)
     _pip('install', '--quiet', '--no-deps', '--force-reinstall', str(wheel))
-    check = subprocess.run([sys.executable, '-c', 'import mmcv.ops'], capture_output=True, text=True)
-    if check.returncode:
-        raise InputError(f'the ops of {wheel} cannot be imported: {_last_line(check.stderr)}; '
-                         'remove the wheel and try again')
+    error = _import_error()
+    if error:
+        raise InputError(f'the ops of {wheel} cannot be imported: {error}; remove the wheel and try again')
     return wheel
+
+
+def _import_error() -> str | None:
+    """Why a new process cannot import the ops; None where it can."""
+    check = subprocess.run([sys.executable, '-c', 'import mmcv.ops'], capture_output=True, text=True)
+    return _last_line(check.stderr) if check.returncode else None
 
 
 def _installed_mmcv() -> tuple[str, str]:
@@ -99,7 +107,8 @@ def _build(requirement: str, out_dir: str, report: Callable[[int, int], None]) -
 
 
 def _pip(*arguments: str) -> None:
-    result = subprocess.run([sys.executable, '-m', 'pip', *arguments], capture_output=True, text=True)
+    result = subprocess.run([sys.executable, '-m', 'pip', '--disable-pip-version-check', *arguments],
+                            capture_output=True, text=True)
     if result.returncode:
         raise InputError(f'pip {" ".join(arguments)} failed: {_last_line(result.stderr)}')
 

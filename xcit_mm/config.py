@@ -30,8 +30,13 @@ def load_config(path: str | Path, options: dict | None = None, work_dir: str | N
     try:
         config = Config.fromfile(path)
         old_root, new_root = config.get('data_root'), options.get('data_root')
-        if old_root and new_root:
-            config.merge_from_dict(_relocate(config.to_dict(), old_root, new_root))
+        if new_root:
+            before = config.to_dict()
+            moved = _relocate(before, old_root, new_root) if old_root else before
+            if {**moved, 'data_root': None} == {**before, 'data_root': None} and new_root != old_root:
+                raise InputError(f'data_root={new_root} moves nothing: no path of {path} begins with its data_root '
+                                 f'({old_root}); set the data_root of each data set')
+            config.merge_from_dict(moved)
         config.merge_from_dict(options)  # an explicit path wins
     except InputError:
         raise

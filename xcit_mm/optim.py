@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import re
 
-from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from torch import nn
 
@@ -24,14 +24,17 @@ class XCiTLayerDecayConstructor(DefaultOptimWrapperConstructor):
         ValueError: no ``layer_decay_rate`` in (0, 1], or no XCiT in the model.
     """
 
+    def __call__(self, model: nn.Module) -> OptimWrapper:
+        rate = self.paramwise_cfg.get('layer_decay_rate')
+        if not isinstance(rate, (int, float)) or not 0 < rate <= 1:
+            raise ValueError(f'paramwise_cfg needs a layer_decay_rate in (0, 1], but has {rate}')
+        return super().__call__(model)
+
     def add_params(self, params: list[dict], module: nn.Module, prefix: str = '', **kwargs: object) -> None:
         super().add_params(params, module, prefix, **kwargs)  # which calls this for every child
         if prefix:
             return
-        rate = self.paramwise_cfg.get('layer_decay_rate')
-        if not isinstance(rate, (int, float)) or not 0 < rate <= 1:
-            raise ValueError(f'paramwise_cfg needs a layer_decay_rate in (0, 1], but has {rate}')
-        layers = _layers_behind(module)
+        rate, layers = self.paramwise_cfg['layer_decay_rate'], _layers_behind(module)
         for group in params:
             parameter, = group['params']
             group['lr'] = group.get('lr', self.base_lr) * rate ** layers.get(id(parameter), 0)

@@ -6,13 +6,15 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from . import checkpoints
+from .errors import InputError
 
 
 @RUNNERS.register_module()
 class StrictRunner(Runner):
     """A ``Runner`` whose ``load_from``, ``resume`` and tests refuse what does not fit the model.
 
-    MMEngine's own loading skips keys that do not match, and may run code of a file that torch refuses.
+    MMEngine's own loading skips keys that do not match, and may run code of a file that torch refuses. Where a
+    config says ``load_from_strict = False``, ``load_from`` takes what fits and warns of the rest.
     """
 
     def load_checkpoint(self, filename: str, map_location: object = None) -> dict:
@@ -25,11 +27,13 @@ class StrictRunner(Runner):
         Raises:
             InputError: as ``checkpoints.read`` and ``checkpoints.load``.
         """
-        checkpoint = checkpoints.read(filename)
-        if 'state_dict' not in checkpoint:  # where hooks look for the weights
-            checkpoint = dict(state_dict=checkpoints.get_state_dict(checkpoint))
-        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+        checkpoint = dict(checkpoints.read(filename))
+        if self._resume and 'optimizer' not in checkpoint:
+            raise InputError(f'cannot resume from {filename}: it holds weights only; give it as load_from')
         model = self.model.module if is_model_wrapper(self.model) else self.model
-        checkpoints.load(model, checkpoint, name=filename)
+        strict = self.cfg.get('load_from_strict', True) or self._resume
+        checkpoint['state_dict'] = checkpoints.get_state_dict(checkpoint)  # where hooks look for the weights
+        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+        checkpoints.load(model, checkpoint, strict, filename)
         self._has_loaded = True
         return checkpoint

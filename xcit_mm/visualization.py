@@ -1,4 +1,4 @@
-"""Pictures of a segmentation."""
+"""Pictures of what a model says of an image."""
 from __future__ import annotations
 
 from collections.abc import Sequence

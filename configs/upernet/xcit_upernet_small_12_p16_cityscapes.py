@@ -1,10 +1,10 @@
-# Street scenes, trained on crops of 768 px, tested on whole images of 2048 x 1024 px.
+# Street scenes, trained on crops of 1024 px, tested on whole images of 2048 x 1024 px.
 _base_ = [
     '../_base_/models/upernet_xcit.py', '../_base_/datasets/cityscapes.py', '../_base_/schedules/adamw_80k.py',
     '../_base_/segmentation_runtime.py'
 ]
 model = dict(
-    data_preprocessor=dict(size=(768, 768)),
+    data_preprocessor=dict(size=(1024, 1024)),
     backbone=dict(
         init_cfg=dict(
             type='Pretrained', checkpoint='https://dl.fbaipublicfiles.com/xcit/xcit_small_12_p16_384_dist.pth')),

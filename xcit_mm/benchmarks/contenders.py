@@ -28,8 +28,9 @@ def attention_layers(channels: int, num_heads: int) -> dict[str, nn.Module]:
 
 def backbones(arch: str, with_peers: bool) -> dict[str, nn.Module]:
     """Our backbone, choosing its form, with and without the pyramid that the peers lack, and its peers."""
-    ours = {'xcit_mm': XCiT(arch), 'xcit_mm, direct form': XCiT(arch, attention='direct'),
-            'xcit_mm, no pyramid': XCiT(arch, pyramid=False)}
+    ours = {'xcit_mm': XCiT(arch, channels_last=True),
+            'xcit_mm, direct form': XCiT(arch, channels_last=True, attention='direct'),
+            'xcit_mm, no pyramid': XCiT(arch, channels_last=True, pyramid=False)}
     return ours | (build_peers(arch) if with_peers else {})
 
 

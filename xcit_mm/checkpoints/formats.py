@@ -50,11 +50,8 @@ FORMATS = (
     Format("the authors'", 'pos_embeder', 'blocks'),
 )
 PYRAMID = r'fpn\d+\.'
-# What dense prediction has no use for. In a whole model, a classifier's head stands beside the backbone.
-DROPPED = {
-    r'cls_token$|cls_attn_blocks\.|ca_layers\.|norm\.': 'class attention',
-    r'head\.': 'classifier or projection head',
-}
+# Parts of a classifier that dense prediction has no use for.
+DROPPED = r'cls_token$|cls_attn_blocks\.|ca_layers\.|norm\.|head\.'
 
 
 @dataclass(frozen=True)
@@ -65,16 +62,16 @@ class Translation:
         format: whose names they had, and of what.
         variant: sizes of the XCiT that they are of; None where keys that tell are missing.
         backbone: weights of the XCiT.
-        others: weights beside a backbone, of necks and heads, as they are.
+        others: weights beside a backbone, of necks and heads, under their own names.
         prefix: what stood before the keys of the XCiT: ``'backbone.'`` in a whole model, or nothing.
-        dropped: keys without a place here, by reason.
+        dropped: keys of class attention and of a classifier's head.
     """
     format: str
     variant: Variant | None
     backbone: dict[str, Tensor]
     others: dict[str, Tensor]
     prefix: str
-    dropped: dict[str, list[str]]
+    dropped: list[str]
 
     @property
     def has_pyramid(self) -> bool:
@@ -96,22 +93,19 @@ def translate(state_dict: Mapping[str, Tensor]) -> Translation:
         InputError: there is no XCiT in it.
     """
     source, prefix = _recognise(state_dict)
-    backbone, others, dropped = {}, {}, {}
-    is_classifier = False
+    backbone, others, dropped = {}, {}, []
     for key, value in state_dict.items():
-        inside = key.startswith(prefix)
-        name = key[len(prefix):] if inside else key
-        reason = next((reason for pattern, reason in DROPPED.items() if re.match(pattern, name)), None)
-        if reason:
-            dropped.setdefault(reason, []).append(key)
-            is_classifier |= inside
-        elif inside:
-            for pattern, replacement in source.renames:
-                name = re.sub(pattern, replacement, name)
-            backbone[name] = value
-        else:
+        if not key.startswith(prefix):
             others[key] = value
-    kind = 'classifier' if is_classifier else 'dense model' if others else 'backbone'
+            continue
+        name = key[len(prefix):]
+        if re.match(DROPPED, name):
+            dropped.append(key)
+            continue
+        for pattern, replacement in source.renames:
+            name = re.sub(pattern, replacement, name)
+        backbone[name] = value
+    kind = 'classifier' if dropped else 'dense model' if others else 'backbone'
     return Translation(f'{source.name} {kind}', _read_variant(backbone), backbone, others, prefix, dropped)
 
 

@@ -76,18 +76,18 @@ def load(module: nn.Module, source: str | Path | Mapping, strict: bool = True, n
         InputError: as ``read``; the weights are no XCiT's; with ``strict``, keys are missing or
             unexpected, or shapes differ. The module is unchanged then.
     """
-    content = source if isinstance(source, Mapping) else read(source)
     name = name or ('the checkpoint' if isinstance(source, Mapping) else str(source))
-    state_dict, own = get_state_dict(content), module.state_dict()
+    content, own = source if isinstance(source, Mapping) else read(source), module.state_dict()
     prefix, backbone = _find_xcit(module)
-    translation, given, dropped = None, dict(state_dict), {}
-    if backbone is not None:
-        try:
+    translation, dropped = None, {}
+    try:
+        state_dict = given = get_state_dict(content)
+        if backbone is not None:
             translation = translate(state_dict)
-        except InputError as error:
-            raise InputError(f'{name} does not fit {type(module).__name__}: {error}') from None
-        given, dropped = _place(translation, prefix, backbone)
-    starts_fresh = translation and not prefix and not translation.others and not translation.has_pyramid
+            given, dropped = _place(translation, prefix, backbone, own)
+    except InputError as error:
+        raise InputError(f'{name} does not fit {type(module).__name__}: {error}') from None
+    starts_fresh = translation and not prefix and not translation.has_pyramid
     absent = [key for key in own if key not in given]
     fresh = [key for key in absent if starts_fresh and re.match(PYRAMID, key)]
     report = Report(
@@ -99,7 +99,7 @@ def load(module: nn.Module, source: str | Path | Mapping, strict: bool = True, n
         conflicts=[f'{key} is {tuple(value.shape)} but must be {tuple(own[key].shape)}'
                    for key, value in given.items() if key in own and value.shape != own[key].shape])
     if report.problems and strict:
-        reason = _mismatch(translation, prefix, backbone) or '; '.join(report.problems)
+        reason = _mismatch(translation, prefix, backbone, report) or '; '.join(report.problems)
         raise InputError(f'{name} does not fit {type(module).__name__}: {reason} '
                          f'({len(own)} keys wanted, {len(state_dict)} given)')
     fitting = {key: value for key, value in given.items() if key in own and value.shape == own[key].shape}
@@ -119,9 +119,10 @@ def _find_xcit(module: nn.Module) -> tuple[str, XCiT | None]:
     return '', None
 
 
-def _place(translation: Translation, prefix: str, backbone: XCiT) -> tuple[dict[str, Tensor], dict[str, list[str]]]:
-    """The weights under the keys of the module, and what has no place in it."""
-    dropped = {reason: list(keys) for reason, keys in translation.dropped.items()}
+def _place(translation: Translation, prefix: str, backbone: XCiT, own: Mapping[str, Tensor]
+           ) -> tuple[dict[str, Tensor], dict[str, list[str]]]:
+    """The weights under the keys of the module, and what has no place in it, by reason."""
+    dropped = {'class attention and classifier': list(translation.dropped)} if translation.dropped else {}
     given = {}
     for key, value in translation.backbone.items():
         reason = next((reason for pattern, reason in backbone.unbuilt_keys().items() if re.match(pattern, key)), None)
@@ -129,14 +130,17 @@ def _place(translation: Translation, prefix: str, backbone: XCiT) -> tuple[dict[
             dropped.setdefault(reason, []).append(key)
         else:
             given[prefix + key] = value
-    if prefix:
-        given |= translation.others
-    elif translation.others:
-        dropped['parts beside the backbone'] = list(translation.others)
+    for key, value in translation.others.items():
+        if not prefix:
+            dropped.setdefault('parts beside the backbone', []).append(key)
+        elif key.startswith('head.') and key not in own:  # as mmpretrain and DINO name it
+            dropped.setdefault('classifier or projection head', []).append(key)
+        else:
+            given[key] = value
     return given, dropped
 
 
-def _mismatch(translation: Translation | None, prefix: str, backbone: XCiT | None) -> str:
+def _mismatch(translation: Translation | None, prefix: str, backbone: XCiT | None, report: Report) -> str:
     """In words, why weights of an XCiT do not fit; '' where only the keys tell."""
     if translation is None or backbone is None:
         return ''
@@ -145,9 +149,13 @@ def _mismatch(translation: Translation | None, prefix: str, backbone: XCiT | Non
         stem = ('' if theirs.patch_size == ours.patch_size else
                 f' (a stem for patches of {theirs.patch_size} px, not {ours.patch_size} px)')
         return f'it holds {theirs}, but the model has {ours}{stem}'
+    way_out = "name it in model.backbone.init_cfg=dict(type='Pretrained', checkpoint=...)"
+    outside = [key for key in (*report.missing, *report.unexpected, *report.conflicts) if not key.startswith(prefix)]
     if prefix and not translation.others:
-        return ('it holds a backbone without heads; to start from it, name it in '
-                "model.backbone.init_cfg=dict(type='Pretrained', checkpoint=...)")
+        return f'it holds a backbone without heads; to start from it, {way_out}'
+    if prefix and len(outside) == len(report.missing + report.unexpected + report.conflicts):
+        return (f'{"; ".join(report.problems)}: its heads or classes are others; to start from its backbone, '
+                f'{way_out}; to take whatever fits, set load_from_strict = False')
     return ''
 
 

@@ -3,11 +3,15 @@ from __future__ import annotations
 
 import argparse
 import errno
+import hashlib
 import pickle
 import re
+import struct
 from collections import OrderedDict
 from collections.abc import Mapping
+from http.client import HTTPException
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import torch
@@ -49,7 +53,7 @@ def read(source: str | Path, trust: bool = False) -> dict:
         with torch.serialization.safe_globals(_allowed_classes()):
             if _is_url(source):
                 checkpoint = torch.hub.load_state_dict_from_url(
-                    str(source), map_location='cpu', weights_only=not trust)
+                    str(source), map_location='cpu', weights_only=not trust, file_name=_cached_name(str(source)))
             else:
                 checkpoint = torch.load(source, map_location='cpu', weights_only=not trust)
     except OSError as error:
@@ -62,7 +66,8 @@ def read(source: str | Path, trust: bool = False) -> dict:
                   f'weights with tools/convert_checkpoint.py {source} WEIGHTS.pth --trust' if refused
                   else 'it is no checkpoint of PyTorch, or damaged')
         raise InputError(f'refused to load {source}: {reason}') from None
-    except (RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError, AssertionError) as error:
+    except (RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError, AssertionError,
+            struct.error, HTTPException) as error:
         raise InputError(f'cannot read the checkpoint {source}: it is damaged or not a checkpoint '
                          f'({str(error).splitlines()[0] if str(error) else type(error).__name__})') from None
     if not isinstance(checkpoint, Mapping) or not checkpoint:
@@ -100,6 +105,11 @@ def _allowed_classes() -> list:
         HistoryBuffer, argparse.Namespace, np.ndarray, np.dtype, *dtypes, *arrays,
         (_get_statistic, 'builtins.getattr')
     ]
+
+
+def _cached_name(url: str) -> str:
+    """A file name for a URL; torch's own is its last part, which other URLs have, too."""
+    return f'{hashlib.sha256(url.encode()).hexdigest()[:8]}-{Path(urlsplit(url).path).name}'
 
 
 def _is_url(source: str | Path) -> bool:

@@ -1,4 +1,5 @@
 # small_12_p16 in a segmentor without heads. A sibling changes arch, drop path and the widths of its heads.
+# Heads with mmcv's compiled ops need channels_last=False.
 model = dict(
     type='EncoderDecoder',
     data_preprocessor=dict(
@@ -9,5 +10,5 @@ model = dict(
         size=(512, 512),
         pad_val=0,
         seg_pad_val=255),
-    backbone=dict(type='XCiT', arch='small_12_p16', drop_path_rate=0.05),
+    backbone=dict(type='XCiT', arch='small_12_p16', drop_path_rate=0.05, channels_last=True),
     test_cfg=dict(mode='whole'))
