@@ -5,13 +5,14 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
+from mmseg.models.decode_heads import FCNHead
 
 from xcit_mm.apis import inference_segmentor, init_model
 from xcit_mm.errors import InputError
 from xcit_mm.streaming import backbone as streaming_backbone
 from xcit_mm.streaming import compute_bands, segment_by_bands
 from xcit_mm.streaming import segmentor as streaming_segmentor
-from xcit_mm.streaming.rows import Convolution, Pointwise, Rows, Stored
+from xcit_mm.streaming.rows import Rows, Stored
 from xcit_mm.variants import ARCHITECTURES, get_variant
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
@@ -58,13 +59,14 @@ def compare(model, height, width, size=None):
     return error
 
 
-@pytest.mark.parametrize('tokens, rows', [(1, 1), (10, 7), (33, 32), (100000, 1000)])
+@pytest.mark.parametrize('tokens, rows, size', [(1, 1, 1), (10, 3, 5000), (33, 16, 10**9), (10**9, 10**9, 10**9)])
 @pytest.mark.parametrize('head', ['upernet', 'sem_fpn'])
-def test_any_band_and_any_size(monkeypatch, head, tokens, rows):
+def test_any_band_and_any_size(monkeypatch, head, tokens, rows, size):
     monkeypatch.setattr(streaming_backbone, 'BAND_TOKENS', tokens)
-    monkeypatch.setattr(streaming_segmentor, 'BAND_ROWS', rows)
+    monkeypatch.setattr(streaming_segmentor, 'LOGIT_ROWS', rows)
+    monkeypatch.setattr(streaming_segmentor, 'BAND_BYTES', size)
     model = build(head)
-    for size in [(64, 96), (131, 77), (40, 33), (33, 300)]:
+    for size in [(71, 53), (33, 90), (8, 1)]:
         assert compare(model, *size) < 1e-5
 
 
@@ -87,25 +89,25 @@ def test_every_architecture(arch):
     assert compare(build('upernet', arch), 72, 104) < 1e-4
 
 
-def test_no_row_is_computed_twice():
-    class Source(Rows):
-        asked = []
+@pytest.mark.parametrize('head', ['upernet', 'sem_fpn'])
+def test_each_row_is_computed_once_and_few_are_kept(monkeypatch, head):
+    monkeypatch.setattr(streaming_segmentor, 'LOGIT_ROWS', 2)
+    model, read, most_kept = build(head), Rows._read, []
+    for height in (256, 512):
+        computed = {}
 
-        def compute(self, start, stop):
-            self.asked += range(start, stop)
-            return torch.arange(start, stop, dtype=torch.float)[:, None, None].expand(-1, self.width, 1)
+        def spy(node, start, stop, computed=computed):
+            before, result = node._end, read(node, start, stop)
+            computed.setdefault(node, []).extend(range(before, node._end))
+            return result
 
-    source = Source(40, 3)
-    weight = torch.zeros(1, 1, 3, 3)
-    weight[..., 1] = 1
-    wide = Convolution(Convolution(source, weight, None, lambda y: y), weight, None, lambda y: y).reader()
-    plain = Pointwise(source, lambda x: x).reader()
-    for start in range(0, 40, 7):
-        stop = min(start + 7, 40)
-        assert plain.read(start, stop)[:, 0, 0].tolist() == list(range(start, stop))
-        assert len(wide.read(start, stop)) == stop - start
-        assert source._kept is None or len(source._kept) <= 7 + 4
-    assert source.asked == list(range(40))
+        monkeypatch.setattr(Rows, '_read', spy)
+        image = torch.zeros(height, 64, 3, dtype=torch.uint8)
+        kept = [sum(node._kept.numel() for node in computed if node._kept is not None)
+                for _ in compute_bands(model, image, (height, 64))]
+        assert len(computed) > 40 and all(rows == list(range(node.height)) for node, rows in computed.items())
+        most_kept.append(max(kept))
+    assert most_kept[0] == most_kept[1] > 0
 
 
 def test_a_stored_map_is_read_anywhere():
@@ -121,6 +123,15 @@ def test_the_api_gives_the_same_labels(tmp_path):
         inference_segmentor(model, image, 'bands')
 
 
+def test_one_class_is_compared_with_its_threshold():
+    model = build('upernet', **{'decode_head.out_channels': 1, 'decode_head.threshold': 0.4})
+    model.decode_head.num_classes = 2
+    image = torch.randint(0, 256, (64, 64, 3), dtype=torch.uint8)
+    logits = torch.cat([band for _, band in compute_bands(model, image, (64, 64))])
+    labels = segment_by_bands(model, image, (64, 64))
+    assert torch.equal(labels.bool(), logits[..., 0].sigmoid() > 0.4) and 0 < labels.float().mean() < 1
+
+
 def test_what_has_no_bands_is_named():
     image = torch.zeros(32, 32, 3, dtype=torch.uint8)
     model = build('upernet')
@@ -128,9 +139,14 @@ def test_what_has_no_bands_is_named():
     with pytest.raises(InputError, match='pads test images'):
         segment_by_bands(model, image, (32, 32))
     model = build('upernet')
-    model.decode_head = torch.nn.Identity()
-    model.decode_head.in_index = [0]
-    with pytest.raises(InputError, match='head Identity'):
+    model.decode_head = FCNHead(in_channels=16, in_index=0, channels=8, num_classes=2)
+    with pytest.raises(InputError, match='head FCNHead'):
         segment_by_bands(model, image, (32, 32))
-    with pytest.raises(InputError, match='batch norms in eval mode'):
+    with pytest.raises(InputError, match='ConvModule|ConvWS2d'):
+        segment_by_bands(build('upernet', **{'decode_head.conv_cfg': dict(type='ConvWS')}), image, (32, 32))
+    with pytest.raises(InputError, match='in eval mode'):
         segment_by_bands(build('upernet').train(), image, (32, 32))
+    model = build('upernet')
+    model.backbone = torch.nn.Identity()
+    with pytest.raises(InputError, match='backbone Identity'):
+        segment_by_bands(model, image, (32, 32))

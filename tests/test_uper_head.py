@@ -28,7 +28,7 @@ def heads(request):
 def levels(batch=2):
     torch.manual_seed(1)
     return [torch.randn(batch, channels, height, width, dtype=torch.double, requires_grad=True)
-            for channels, (height, width) in zip(ARGUMENTS['in_channels'], [(24, 36), (12, 18), (6, 9), (3, 4)])]
+            for channels, (height, width) in zip(ARGUMENTS['in_channels'], [(25, 37), (13, 19), (7, 10), (3, 4)])]
 
 
 @pytest.mark.parametrize('training', [True, False])
@@ -49,3 +49,16 @@ def test_inference_without_a_graph(heads):
     theirs, ours = (head.eval() for head in heads)
     with torch.no_grad():
         torch.testing.assert_close(ours(levels()), theirs(levels()))
+
+
+def test_inference_under_autocast(heads):
+    theirs, ours = (head.eval().float() for head in heads)
+    inputs = [level.detach().float() for level in levels()]
+    with torch.no_grad(), torch.autocast('cpu', torch.bfloat16):
+        torch.testing.assert_close(ours(inputs), theirs(inputs), rtol=0.05, atol=0.05 * theirs(inputs).abs().max())
+
+
+def test_other_than_plain_convolutions_are_refused():
+    init_default_scope('mmseg')
+    with pytest.raises(ValueError, match='plain convolutions, but conv_cfg is .*ConvWS'):
+        EfficientUPerHead(**ARGUMENTS, conv_cfg=dict(type='ConvWS'))

@@ -127,7 +127,7 @@ def _run_banded(model: nn.Module, data: dict) -> BaseDataElement:
 
     sample = data['data_samples']
     labels = segment_by_bands(model, data['inputs'].permute(1, 2, 0), sample.ori_shape)
-    sample.set_data(dict(pred_sem_seg=PixelData(data=labels[None])))
+    sample.set_data(dict(pred_sem_seg=PixelData(data=labels[None].long())))
     return sample
 
 

@@ -9,7 +9,7 @@ from mmcv.cnn import ConvModule
 from torch import Tensor
 
 from ..layers.folding import fold_batch_norm
-from .resized_convolution import convolve_resized
+from ..layers.resized_convolution import convolve_resized
 
 
 def fuse(module: ConvModule, levels: Sequence[Tensor], align_corners: bool) -> Tensor:

@@ -8,6 +8,7 @@ from mmseg.models.utils import resize
 from mmseg.registry import MODELS
 from torch import Tensor
 
+from ..layers.folding import is_plain
 from .fusion import fuse
 
 
@@ -18,7 +19,16 @@ class EfficientUPerHead(UPerHead):
     The last 3x3 convolution of a UPerHead takes all levels, resized to the finest and concatenated: three quarters
     of the head's multiply-adds. Here the channels of a coarser level are mixed at its own resolution, and what is
     resized is the sum; see ``convolve_resized``. The concatenation is never built.
+
+    Raises:
+        ValueError: a ``conv_cfg`` of other than plain convolutions.
     """
+
+    def __init__(self, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        for module in (self.bottleneck, self.fpn_bottleneck):
+            if not is_plain(module.conv):
+                raise ValueError(f'EfficientUPerHead needs plain convolutions, but conv_cfg is {self.conv_cfg}')
 
     def psp_forward(self, inputs: Sequence[Tensor]) -> Tensor:
         pooled = [pool(inputs[-1]) for pool in self.psp_modules]

@@ -68,6 +68,10 @@ class XCiTBlock(nn.Module):
         if self.training or x.device.type != 'cpu' or not is_plain_inference():
             return torch.addcmul(x, self.gamma2, self.drop_path(self.mlp(self.norm2(x))))
         x = x.contiguous()  # it is, unless a norm of the stem changed the layout
+        self.add_mlp_(x)
+        return x
+
+    def add_mlp_(self, x: Tensor) -> None:
+        """Add the MLP's branch to x (…, C), contiguous, in place and in pieces; in inference only."""
         for tokens in x.view(-1, x.shape[-1]).split(CHUNK_TOKENS):
             tokens.addcmul_(self.gamma2, self.mlp(self.norm2(tokens)))
-        return x

@@ -1,6 +1,7 @@
 """A convolution and the batch norm behind it as one convolution."""
 from __future__ import annotations
 
+from mmcv.cnn.bricks.wrappers import Conv2d as MMCVConv2d
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -25,4 +26,11 @@ def fold_batch_norm(conv: nn.Module, norm: nn.Module | None) -> tuple[Tensor, Te
     if bias is not None:
         shift = shift + bias * scale
     # A norm may stay in float32 beside half-precision convolutions.
-    return weight * scale.to(weight.dtype)[:, None, None, None], shift.to(weight.dtype)
+    return (weight * scale[:, None, None, None]).to(weight.dtype), shift.to(weight.dtype)
+
+
+def is_plain(conv: nn.Module) -> bool:
+    """Whether a convolution is its weight and bias alone: stride 1, one group, zeros around an odd kernel."""
+    return (type(conv) in (nn.Conv2d, MMCVConv2d) and conv.padding_mode == 'zeros'
+            and conv.groups == 1 and conv.stride == conv.dilation == (1, 1)
+            and conv.padding == tuple(side // 2 for side in conv.kernel_size))

@@ -31,16 +31,26 @@ def compute_levels(backbone: XCiT, image: Rows, progress: Progress) -> list[Rows
         progress: called with the share that is done, 0 … 1.
     """
     tokens = _embed(backbone, image)  # (height, width, C)
-    blocks, taps = list(backbone.blocks), {}
+    blocks, levels = list(backbone.blocks), {}
     moment = _moment(blocks[0], tokens)
     for index, block in enumerate(blocks):
         following = blocks[index + 1] if index + 1 < len(blocks) else None
         moment = _run_block(block, tokens, moment, following)
-        if index in backbone.out_indices:
-            taps[index] = tokens.clone() if following else tokens
+        for level, tap in enumerate(backbone.out_indices):
+            if tap == index:
+                levels[level] = _keep(backbone, level, tokens, is_last=following is None)
         progress((index + 1) / len(blocks))
-    return [Resampled(Stored(taps[index]), backbone.get_submodule(f'fpn{level}'), stride / backbone.variant.patch_size)
-            for level, (index, stride) in enumerate(zip(backbone.out_indices, backbone.out_strides), start=1)]
+    return [levels[level] for level in range(len(levels))]
+
+
+def _keep(backbone: XCiT, level: int, tokens: Tensor, is_last: bool) -> Rows:
+    """A level of the pyramid over tokens that the next blocks will change."""
+    factor = backbone.out_strides[level] / backbone.variant.patch_size
+    resampler = backbone.get_submodule(f'fpn{level + 1}')
+    if factor > 1:  # fewer pixels: they are what is kept
+        pooled = Resampled(Stored(tokens), resampler, factor)
+        return Stored(pooled.reader().read(0, pooled.height).clone())
+    return Resampled(Stored(tokens if is_last else tokens.clone()), resampler, factor)
 
 
 class Resampled(Rows):
@@ -91,7 +101,7 @@ def _run_block(block: XCiTBlock, tokens: Tensor, moment: Tensor, following: XCiT
     """Run a block in place, and sum up what the attention of the following one needs."""
     weight, bias = (part[0].to(tokens.dtype) for part in block.attn.affine_map(moment[None]))
     weight, bias = weight * block.gamma1, bias * block.gamma1
-    attended = _Attended(tokens, lambda x: block.norm1(x) @ weight + bias)
+    attended = _Attended(tokens, block.norm1, weight, bias)
     lpi = block.local_mp
     normed = Pointwise(attended, block.norm3)
     inner = Convolution(normed, lpi.conv1.weight, lpi.conv1.bias, lambda y: _per_pixel(lpi.bn, lpi.act(y)),
@@ -103,7 +113,7 @@ def _run_block(block: XCiTBlock, tokens: Tensor, moment: Tensor, following: XCiT
         local = outer.read(start, stop)  # which lets attention run two rows ahead, in place
         x = tokens[start:stop]
         x += local
-        x += block.mlp(block.norm2(x)).mul_(block.gamma2)
+        block.add_mlp_(x)
         if following:
             part = second_moment(following.norm1(x).flatten(0, 1)[None])[0].double()
             total = part if total is None else total + part
@@ -111,15 +121,16 @@ def _run_block(block: XCiTBlock, tokens: Tensor, moment: Tensor, following: XCiT
 
 
 class _Attended(Rows):
-    """Tokens to which attention is added in place, as they are read."""
+    """Tokens to which ``norm(tokens) @ weight + bias`` is added in place, as they are read."""
 
-    def __init__(self, tokens: Tensor, attention: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, tokens: Tensor, norm: nn.Module, weight: Tensor, bias: Tensor) -> None:
         super().__init__(*tokens.shape[:2])
-        self.tokens, self.attention = tokens, attention
+        self.tokens, self.norm, self.weight, self.bias = tokens, norm, weight, bias
 
     def compute(self, start: int, stop: int) -> Tensor:
         x = self.tokens[start:stop]
-        x += self.attention(x)
+        normed = self.norm(x).flatten(0, 1)  # before x changes
+        x.flatten(0, 1).add_(self.bias).addmm_(normed, self.weight)
         return x
 
 
@@ -138,7 +149,7 @@ def _stem_stage(source: Rows, conv: nn.Conv2d, norm: nn.Module) -> Rows:
     folded = fold_batch_norm(conv, norm)
     if folded is None:
         raise InputError(f'bands of rows need batch norms in eval mode, but the stem has {type(norm).__name__}')
-    return Convolution(source, *folded, function=lambda y: y, stride=2)
+    return Convolution(source, *folded, stride=2)
 
 
 def _per_pixel(norm: nn.Module, x: Tensor) -> Tensor:

@@ -12,29 +12,41 @@ from mmseg.models.utils import Upsample
 from torch import Tensor, nn
 
 from ..errors import InputError
-from ..heads.interpolation import source_range
-from ..heads.resized_convolution import convolve_resized
-from ..layers.folding import fold_batch_norm
+from ..heads import EfficientUPerHead
+from ..layers.folding import fold_batch_norm, is_plain
+from ..layers.interpolation import source_range
+from ..layers.resized_convolution import ColumnConvolution, apply_row_taps, row_taps
 from .rows import Convolution, Pointwise, Resized, Rows, Stored, Sum
 
 
+def check(model: nn.Module) -> None:
+    """Raise ``InputError`` unless there are bands of rows for the neck and the head of a model."""
+    neck, head = model.neck if model.with_neck else None, model.decode_head
+    if type(head) not in (UPerHead, EfficientUPerHead, FPNHead):
+        raise InputError(f'no bands of rows for the head {type(head).__name__}: take mode config')
+    levels = len(model.backbone.out_indices)
+    if neck is not None and not (
+            type(neck) is FPN and neck.start_level == 0 and len(neck.lateral_convs) == neck.num_outs == levels
+            and set(neck.upsample_cfg) == {'mode'} and neck.upsample_cfg['mode'] in ('nearest', 'bilinear')):
+        raise InputError(f'no bands of rows for this neck ({type(neck).__name__}): take mode config')
+    for part in filter(None, (neck, head)):
+        for module in part.modules():
+            if isinstance(module, nn.Conv2d) and not is_plain(module) or (
+                    isinstance(module, ConvModule) and module.order != ('conv', 'norm', 'act')):
+                raise InputError(f'no bands of rows for the {type(module).__name__} of a {type(part).__name__}: '
+                                 'take mode config')
+
+
 def compute_logits(neck: nn.Module | None, head: BaseDecodeHead, levels: Sequence[Rows]) -> Rows:
-    """What ``head(neck(levels))`` returns, as rows.
+    """What ``head(neck(levels))`` returns, as rows; for modules that ``check`` lets pass.
 
     Raises:
-        InputError: another head or neck than those of this package's configs.
+        InputError: norms that depend on their input.
     """
     if neck is not None:
-        if not isinstance(neck, FPN) or neck.num_outs != len(levels):
-            raise InputError(f'no bands of rows for the neck {type(neck).__name__}: take mode whole or slide')
         levels = _feature_pyramid(neck, levels)
     levels = [levels[index] for index in head.in_index]
-    if isinstance(head, UPerHead):
-        features = _uper_features(head, levels)
-    elif isinstance(head, FPNHead):
-        features = _fpn_features(head, levels)
-    else:
-        raise InputError(f'no bands of rows for the head {type(head).__name__}: take mode whole or slide')
+    features = _fpn_features(head, levels) if isinstance(head, FPNHead) else _uper_features(head, levels)
     return _convolve(features, head.conv_seg)
 
 
@@ -45,17 +57,23 @@ class Fused(Rows):
                  align_corners: bool) -> None:
         super().__init__(levels[0].height, levels[0].width)
         weight, bias = _folded(module.conv, module.norm if module.with_norm else None)
-        first, *self.weights = weight.split(list(channels), dim=1)
-        self.finest = Convolution(levels[0], first, bias, function=lambda y: y).reader()
-        self.levels = [(level.height, level.reader()) for level in levels[1:]]
+        first, *others = weight.split(list(channels), dim=1)
+        self.finest = Convolution(levels[0], first, bias)
+        self.columns = []
+        for level, part in zip(levels[1:], others):
+            columns = ColumnConvolution(part, level.width, self.width, align_corners, weight)
+            # Row taps stand where columns of other maps do: (rows, row tap, W, out)
+            mixed = Pointwise(level, lambda x, columns=columns: columns(x[None])[0])
+            self.columns.append((level.height, mixed.reader()))
         self.module, self.align_corners = module, align_corners
 
     def compute(self, start: int, stop: int) -> Tensor:
-        fused = self.finest.read(start, stop).clone()
-        for (height, level), weight in zip(self.levels, self.weights):
+        fused = self.finest.compute(start, stop)
+        for height, columns in self.columns:
             first, last = source_range(height, self.height, start - 1, stop + 1, self.align_corners)
-            fused += convolve_resized(level.read(first, last)[None], weight, (self.height, self.width),
-                                      self.align_corners, rows=(start, stop), in_rows=(first, height))[0]
+            following = source_range(height, self.height, stop - 1, stop, self.align_corners)[0]
+            taps = row_taps(height, self.height, start, stop, first, last, self.align_corners, fused)
+            fused += apply_row_taps(taps, columns.read(first, last, following)[None])[0]
         return self.module.activate(fused) if self.module.with_activation else fused
 
 

@@ -1,17 +1,19 @@
 """Maps that are computed a few rows at a time, when somebody asks for them.
 
 A map is a chain of ``Rows``: each knows its size, and computes rows from the rows of others. Whoever reads goes
-from top to bottom; rows that a later read will need again are kept, all others are gone. No row is computed twice.
+from top to bottom, and says where the next read will begin; rows from there on are kept, all others are gone.
+No row is computed twice.
 """
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..heads.interpolation import resizing_matrix, source_range
+from ..layers.interpolation import resizing_matrix, source_range
 
 
 class Rows:
@@ -19,10 +21,11 @@ class Rows:
 
     Attributes:
         height, width: pixels.
+        at_least: rows to compute at once, where there are so many left.
     """
 
     def __init__(self, height: int, width: int) -> None:
-        self.height, self.width = height, width
+        self.height, self.width, self.at_least = height, width, 1
         self._readers: list[Reader] = []
         self._first, self._end, self._kept = 0, 0, None  # rows [first, end) are kept
 
@@ -31,31 +34,38 @@ class Rows:
         raise NotImplementedError
 
     def reader(self) -> Reader:
-        """A way to read this map from top to bottom."""
+        """A way to read this map from top to bottom; all are made before the first row is read."""
+        assert self._end == 0, 'rows are gone that a new reader would need'
         self._readers.append(Reader(self))
         return self._readers[-1]
 
     def _read(self, start: int, stop: int) -> Tensor:
-        needed = min(reader.start for reader in self._readers)
-        kept = None if self._kept is None else self._kept[needed - self._first:]
-        end = self._end
+        kept, first, end = self._kept, self._first, self._end
         if stop > end:
-            fresh = self.compute(end, stop)
-            kept = torch.cat((kept, fresh)) if kept is not None and len(kept) else fresh
-            self._end = stop
-        self._kept, self._first = kept, min(needed, end)
-        return kept[start - self._first:stop - self._first]
+            self._end, self._kept = min(max(stop, end + self.at_least), self.height), None
+            fresh = self.compute(end, self._end)
+            kept, first = (fresh, end) if kept is None else (torch.cat((kept, fresh)), first)
+        needed = max(min(reader.following for reader in self._readers), first)
+        if needed >= self._end:
+            self._kept, self._first = None, self._end
+        else:  # a copy, so that the memory of the others is free
+            self._kept, self._first = (kept[needed - first:].clone() if needed > first else kept), needed
+        return kept[start - first:stop - first]
 
 
 class Reader:
-    """One of those who read a map; a read may begin no earlier than the one before it."""
+    """One of those who read a map."""
 
     def __init__(self, rows: Rows) -> None:
-        self.rows, self.start = rows, 0
+        self.rows, self.following = rows, 0
 
-    def read(self, start: int, stop: int) -> Tensor:
-        """Rows [start, stop): (stop - start, W, C), not to be written to."""
-        self.start = start
+    def read(self, start: int, stop: int, following: int | None = None) -> Tensor:
+        """Rows [start, stop): (stop - start, W, C), not to be written to.
+
+        Args:
+            following: no later read begins before this row. Default: ``stop``.
+        """
+        self.following = stop if following is None else following
         return self.rows._read(start, stop)
 
 
@@ -71,7 +81,7 @@ class Stored(Rows):
 
 
 class Pointwise(Rows):
-    """A function of each pixel of another map: (rows, W, C) -> (rows, W, C')."""
+    """A function of each row of another map: (rows, W, C) -> (rows, W, C')."""
 
     def __init__(self, source: Rows, function: Callable[[Tensor], Tensor]) -> None:
         super().__init__(source.height, source.width)
@@ -89,7 +99,7 @@ class Sum(Rows):
         self.sources = [source.reader() for source in sources]
 
     def compute(self, start: int, stop: int) -> Tensor:
-        return sum(source.read(start, stop) for source in self.sources)
+        return reduce(torch.add, (source.read(start, stop) for source in self.sources))
 
 
 class Convolution(Rows):
@@ -103,8 +113,8 @@ class Convolution(Rows):
         groups: as of ``conv2d``.
     """
 
-    def __init__(self, source: Rows, weight: Tensor, bias: Tensor | None, function: Callable[[Tensor], Tensor],
-                 stride: int = 1, groups: int = 1) -> None:
+    def __init__(self, source: Rows, weight: Tensor, bias: Tensor | None,
+                 function: Callable[[Tensor], Tensor] = lambda y: y, stride: int = 1, groups: int = 1) -> None:
         super().__init__(*(-(-side // stride) for side in (source.height, source.width)))
         self.source, self.source_height = source.reader(), source.height
         self.weight, self.bias, self.function = weight, bias, function
@@ -112,9 +122,11 @@ class Convolution(Rows):
 
     def compute(self, start: int, stop: int) -> Tensor:
         first, last = start * self.stride - 1, (stop - 1) * self.stride + 2
-        x = self.source.read(max(first, 0), min(last, self.source_height))
-        # Beyond the map are zeros; between its rows are other rows.
-        x = F.pad(x, (0, 0, 0, 0, max(-first, 0), max(last - self.source_height, 0)))
+        following = max(stop * self.stride - 1, 0)
+        x = self.source.read(max(first, 0), min(last, self.source_height), following)
+        above, below = max(-first, 0), max(last - self.source_height, 0)
+        if above or below:  # beyond the map are zeros; between its rows are other rows
+            x = F.pad(x, (0, 0, 0, 0, above, below))
         y = F.conv2d(x.permute(2, 0, 1)[None], self.weight, self.bias, stride=self.stride, padding=(0, 1),
                      groups=self.groups)
         return self.function(y[0].permute(1, 2, 0))
@@ -130,21 +142,20 @@ class Resized(Rows):
         self.mode, self.align_corners = mode, align_corners
 
     def compute(self, start: int, stop: int) -> Tensor:
+        first, last = self._source_range(start, stop)
+        following = self._source_range(stop, stop + 1)[0] if stop < self.height else self.source_height
+        x = self.source.read(first, last, following)
+        if x.shape[1] != self.width:  # columns before rows, of which there will be more
+            align_corners = None if self.mode == 'nearest' else self.align_corners
+            x = F.interpolate(x.permute(2, 0, 1)[None], (len(x), self.width), mode=self.mode,
+                              align_corners=align_corners)[0].permute(1, 2, 0)
         if self.mode == 'nearest':
-            positions = torch.arange(start, stop) * self.source_height // self.height
-            first, last = int(positions[0]), int(positions[-1]) + 1
-            x = self.source.read(first, last)
-            x = x[(positions - first).to(x.device)]
-            return _interpolate_columns(x, self.width, self.mode, None)
-        first, last = source_range(self.source_height, self.height, start, stop, self.align_corners)
-        x = self.source.read(first, last)
+            return x[[row * self.source_height // self.height - first for row in range(start, stop)]]
         taps = resizing_matrix(self.source_height, self.height, start, stop, first, last, self.align_corners, x)
-        x = (taps @ x.flatten(1)).unflatten(1, x.shape[1:])
-        return _interpolate_columns(x, self.width, self.mode, self.align_corners)
+        return (taps @ x.flatten(1)).unflatten(1, x.shape[1:])
 
-
-def _interpolate_columns(x: Tensor, width: int, mode: str, align_corners: bool | None) -> Tensor:
-    if x.shape[1] == width:
-        return x
-    x = F.interpolate(x.permute(2, 0, 1)[None], (len(x), width), mode=mode, align_corners=align_corners)
-    return x[0].permute(1, 2, 0)
+    def _source_range(self, start: int, stop: int) -> tuple[int, int]:
+        if self.mode == 'nearest':
+            first, last = (row * self.source_height // self.height for row in (start, stop - 1))
+            return first, last + 1
+        return source_range(self.source_height, self.height, start, stop, self.align_corners)
