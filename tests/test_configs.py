@@ -43,10 +43,11 @@ def name(path):
     return str(path.relative_to(CONFIGS))
 
 
-def of_mmdet(paths):
-    """Parameters of a test, those that need mmdet skipped where it is not."""
-    return [pytest.param(path, id=name(path), marks=[needs_mmdet] if re.search('mask_rcnn|coco', name(path)) else [])
-            for path in paths]
+def of_mmdet(paths, slow=False):
+    """Parameters of a test, those that need mmdet skipped where it is not; with ``slow``, the zoo's siblings are."""
+    return [pytest.param(path, id=name(path), marks=(
+        [needs_mmdet] * bool(re.search('mask_rcnn|coco', name(path))) + [pytest.mark.slow] * ('/' in name(path) and slow)
+    )) for path in paths]
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +66,9 @@ def test_every_architecture_has_each_recipe():
     assert {f'xcit_{head}_{data}' for head, data in RECIPES.items()} <= stems
 
 
-def test_builds_runs_and_fits(config):
+@pytest.mark.parametrize('path', of_mmdet(LEAVES, slow=True))
+def test_builds_runs_and_fits(path):
+    config = Config.fromfile(path)
     init_default_scope(config.default_scope)
     with torch.device('meta'):
         model = MODELS.build(config.model).eval()
@@ -198,14 +201,14 @@ def test_ade20k_recipe_is_the_published_one():
     assert scales == [(2048, 512)]
 
 
-@pytest.mark.parametrize('head, arch, drop_path_rate', [
-    ('upernet', 'medium_24_p16', 0.15), ('sem_fpn', 'medium_24_p8', 0.2), ('mask_rcnn', 'medium_24_p16', 0.15),
-    ('upernet', 'small_24_p8', 0.1), ('sem_fpn', 'tiny_12_p16', 0.0), ('mask_rcnn', 'small_12_p8', 0.05)])
-def test_drop_path_is_the_published_one(head, arch, drop_path_rate):
-    if head == 'mask_rcnn':
-        pytest.importorskip('mmdet', reason='no mmdet: make setup-det')
-    config = Config.fromfile(CONFIGS / head / f'xcit_{head}_{arch}_{RECIPES[head]}.py')
-    assert config.model.backbone.drop_path_rate == drop_path_rate and config.model.backbone.arch == arch
+@pytest.mark.parametrize('head, rates', [
+    ('upernet', (0.0, 0.05, 0.1, 0.15)), ('sem_fpn', (0.0, 0.05, 0.1, 0.2)),
+    pytest.param('mask_rcnn', (0.0, 0.05, 0.1, 0.15), marks=needs_mmdet)])
+def test_drop_path_is_the_published_one(head, rates):
+    for size, rate in zip(('tiny_12', 'small_12', 'small_24', 'medium_24'), rates):
+        for patch in (16, 8):
+            config = Config.fromfile(CONFIGS / head / f'xcit_{head}_{size}_p{patch}_{RECIPES[head]}.py')
+            assert config.model.backbone.drop_path_rate == rate
 
 
 def test_semantic_fpn_recipe_is_the_published_one():
