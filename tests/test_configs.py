@@ -45,9 +45,13 @@ def name(path):
 
 def of_mmdet(paths, slow=False):
     """Parameters of a test, those that need mmdet skipped where it is not; with ``slow``, the zoo's siblings are."""
-    return [pytest.param(path, id=name(path), marks=(
-        [needs_mmdet] * bool(re.search('mask_rcnn|coco', name(path))) + [pytest.mark.slow] * ('/' in name(path) and slow)
-    )) for path in paths]
+    def marks(path):
+        if re.search('mask_rcnn|coco', name(path)):
+            yield needs_mmdet
+        if slow and path.parent != CONFIGS:
+            yield pytest.mark.slow
+
+    return [pytest.param(path, id=name(path), marks=list(marks(path))) for path in paths]
 
 
 @pytest.fixture(autouse=True)
