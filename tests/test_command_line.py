@@ -15,7 +15,7 @@ def test_an_input_error_is_one_line_and_others_stay():
 
 
 def test_arguments_make_a_config(tmp_path, monkeypatch):
-    (tmp_path / 'a.py').write_text("data_root = 'data'\nmodel = dict(type='XCiT')\n")
+    (tmp_path / 'a.py').write_text("data_root = 'data'\nmodel = dict(type='XCiT')\ntest = dict(data_root=data_root)\n")
     monkeypatch.setenv('LOCAL_RANK', '3')  # of torchrun: wins over the old argument
     parser = runner_parser('description')
     arguments = [str(tmp_path / 'a.py'), '--work-dir', 'here', '--launcher', 'pytorch', '--local-rank', '1',
