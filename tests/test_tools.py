@@ -151,7 +151,8 @@ def test_coco_recipe_from_end_to_end(run_tool, tmp_path):
         (tmp_path / f'coco/{kind}2017').symlink_to(COCO / f'images/{kind}2017')
     torch.save(dict(model=XCiT('tiny_12_p16').state_dict()), tmp_path / 'pretrained.pth')
     config = 'configs/mask_rcnn/xcit_mask_rcnn_tiny_12_p16_coco.py'
-    options = ['--work-dir', tmp_path / 'run', '--cfg-options', f'data_root={tmp_path}/coco']
+    options = ['--work-dir', tmp_path / 'run', '--cfg-options', f'data_root={tmp_path}/coco',
+               'model.test_cfg.rcnn.score_thr=0.0', 'model.test_cfg.rcnn.max_per_img=5']  # after three steps
     result = run_tool('train', config, *options, f'model.backbone.init_cfg.checkpoint={tmp_path}/pretrained.pth',
                       'train_cfg.max_epochs=1', 'train_dataloader.batch_size=1', 'default_hooks.logger.interval=1')
     assert result.returncode == 0, result.stderr
