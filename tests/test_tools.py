@@ -119,7 +119,8 @@ def test_a_killed_training_resumes(run_tool, scenes, tmp_path):
 @needs_mmdet
 @pytest.mark.slow
 def test_detection_from_training_to_pictures(run_tool, scenes, tmp_path):
-    run, options = tmp_path / 'run', ['--cfg-options', f'data_root={scenes}']
+    run = tmp_path / 'run'
+    options = ['--cfg-options', f'data_root={scenes}', 'model.test_cfg.rcnn.score_thr=0.0']  # after four steps
     result = run_tool('train', DETECTOR, '--work-dir', run, *options, 'train_cfg.max_iters=4',
                       'train_cfg.val_interval=4', 'train_dataloader.batch_size=2',
                       'default_hooks.checkpoint.interval=4', 'default_hooks.logger.interval=1')
