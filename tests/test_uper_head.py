@@ -4,6 +4,8 @@ import torch
 from mmengine.registry import init_default_scope
 from mmseg.models.decode_heads import UPerHead
 
+from xcit_mm import checkpoints, config_path
+from xcit_mm.apis import inference_segmentor, init_model
 from xcit_mm.heads import EfficientUPerHead
 
 ARGUMENTS = dict(in_channels=[8, 12, 16, 10], in_index=[0, 1, 2, 3], channels=6, num_classes=5, dropout_ratio=0.0,
@@ -62,3 +64,16 @@ def test_other_than_plain_convolutions_are_refused():
     init_default_scope('mmseg')
     with pytest.raises(ValueError, match='plain convolutions, but conv_cfg is .*ConvWS'):
         EfficientUPerHead(**ARGUMENTS, conv_cfg=dict(type='ConvWS'))
+
+
+def test_a_config_chooses_it(tmp_path):
+    (tmp_path / 'mine.py').write_text(
+        "_base_ = __import__('xcit_mm').config_path('xcit_upernet_digits.py')\n"
+        "custom_imports = dict(imports=['xcit_mm', 'xcit_mm.heads'])\n"
+        "model = dict(decode_head=dict(type='EfficientUPerHead'))\n")
+    ours, theirs = (init_model(path) for path in (tmp_path / 'mine.py', config_path('xcit_upernet_digits.py')))
+    assert type(ours.decode_head) is EfficientUPerHead
+    checkpoints.load(ours, theirs.state_dict())
+    image = torch.randint(0, 256, (70, 90, 3), dtype=torch.uint8).numpy()
+    logits = [inference_segmentor(model, image).seg_logits.data for model in (ours, theirs)]
+    torch.testing.assert_close(*logits, rtol=1e-5, atol=1e-5)

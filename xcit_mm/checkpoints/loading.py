@@ -88,21 +88,21 @@ def load(module: nn.Module, source: str | Path | Mapping, strict: bool = True, n
     except InputError as error:
         raise InputError(f'{name} does not fit {type(module).__name__}: {error}') from None
     starts_fresh = translation and not prefix and not translation.has_pyramid
+    fitting = {key: value for key, value in given.items() if key in own and value.shape == own[key].shape}
     absent = [key for key in own if key not in given]
     fresh = [key for key in absent if starts_fresh and re.match(PYRAMID, key)]
     report = Report(
         name, translation.format if translation else 'weights',
         str(translation.variant or 'unknown sizes') if translation else '',
-        matched=sum(key in own and value.shape == own[key].shape for key, value in given.items()), wanted=len(own),
-        fresh=fresh, dropped=dropped, missing=[key for key in absent if key not in fresh],
+        matched=len(fitting), wanted=len(own), fresh=fresh, dropped=dropped,
+        missing=[key for key in absent if key not in fresh],
         unexpected=[key for key in given if key not in own],
         conflicts=[f'{key} is {tuple(value.shape)} but must be {tuple(own[key].shape)}'
-                   for key, value in given.items() if key in own and value.shape != own[key].shape])
+                   for key, value in given.items() if key in own and key not in fitting])
     if report.problems and strict:
         reason = _mismatch(translation, prefix, backbone, report) or '; '.join(report.problems)
         raise InputError(f'{name} does not fit {type(module).__name__}: {reason} '
                          f'({len(own)} keys wanted, {len(state_dict)} given)')
-    fitting = {key: value for key, value in given.items() if key in own and value.shape == own[key].shape}
     complete = OrderedDict(own | fitting)
     complete._metadata = state_dict._metadata  # versions of modules, which torch reads
     module.load_state_dict(complete)
