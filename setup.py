@@ -23,6 +23,7 @@ class BuildWithMim(build_py):
 
 
 VERSION = re.search(r"__version__ = '(.+)'", (HERE / 'xcit_mm/__init__.py').read_text())[1]
+TIFF = ['tifffile>=2024.1', 'imagecodecs>=2024.1']
 DIGITS = ['scikit-learn>=1.3', 'scikit-image>=0.22', 'opencv-python>=4.8']
 
 setup(
@@ -34,7 +35,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=['xcit_mm', 'xcit_mm.*']),
-    install_requires=['torch>=2.6', 'numpy>=1.24', 'pillow>=10.1', 'rich>=13'],
+    install_requires=['torch>=2.6', 'numpy>=1.24', 'pillow>=10.1', 'psutil>=5.9', 'rich>=13'],
     # The two MM families share their import names: install one of them.
     extras_require={
         'onedl': ['onedl-mmengine>=0.10.12', 'onedl-mmcv>=2.3.6', 'onedl-mmsegmentation>=1.4.2'],
@@ -42,8 +43,9 @@ setup(
         'openmmlab': ['mmengine>=0.10.7', 'mmcv>=2.1.0,<2.2', 'mmsegmentation>=1.2.2'],
         'openmmlab-det': ['mmdet>=3.3.0'],
         'digits': DIGITS,
+        'tiff': TIFF,
         'export': ['onnx>=1.16', 'onnxruntime>=1.18', 'onnxscript>=0.2'],
-        'dev': [*DIGITS, 'build>=1.2', 'matplotlib>=3.8', 'pytest>=8', 'ruff>=0.6'],
+        'dev': [*DIGITS, *TIFF, 'build>=1.2', 'matplotlib>=3.8', 'pytest>=8', 'ruff>=0.6'],
     },
     cmdclass={'build_py': BuildWithMim},
 )

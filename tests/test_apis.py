@@ -33,7 +33,7 @@ def image_file(tmp_path):
 
 
 def test_result_has_the_size_of_the_image(model, image_file):
-    sample = inference_segmentor(model, image_file)
+    sample = inference_segmentor(model, image_file, return_logits=True)
     assert sample.pred_sem_seg.data.shape == (1, 50, 71)
     assert sample.seg_logits.data.shape == (11, 50, 71)
     assert torch.equal(sample.seg_logits.data.argmax(0), sample.pred_sem_seg.data[0])
@@ -49,8 +49,8 @@ def test_resized_test_images_come_back_at_their_own_size(image_file):
 
 def test_paths_arrays_and_lists_agree(model, image_file):
     array = cv2.imread(str(image_file))
-    by_path = inference_segmentor(model, str(image_file))
-    by_array, again = inference_segmentor(model, [array, image_file])
+    by_path = inference_segmentor(model, str(image_file), return_logits=True)
+    by_array, again = inference_segmentor(model, [array, image_file], return_logits=True)
     for other in (by_array, again):
         assert torch.equal(by_path.seg_logits.data, other.seg_logits.data)
     small = inference_segmentor(model, [array, array[:32, :40]])
@@ -68,8 +68,8 @@ def test_loads_checkpoints_and_raw_state_dicts(model, tmp_path, image_file, wrap
     torch.save(dict(state_dict=weights, meta=dict()) if wrapped else weights, tmp_path / 'weights.pth')
     loaded = init_model(str(CONFIG), tmp_path / 'weights.pth')
     assert loaded.dataset_meta['classes'][1] == '0' and len(loaded.dataset_meta['palette']) == 11
-    assert torch.equal(inference_segmentor(model, image_file).seg_logits.data,
-                       inference_segmentor(loaded, image_file).seg_logits.data)
+    assert torch.equal(*(inference_segmentor(each, image_file, return_logits=True).seg_logits.data
+                         for each in (model, loaded)))
 
 
 @pytest.mark.parametrize('wrap', [
@@ -103,12 +103,14 @@ def test_images_are_read_as_the_pipeline_says(model, image_file):
         dict(type='PackSegInputs')]
     seen = []
     other = init_model(config)
-    other.test_step = lambda data: seen.append(data['inputs'][0]) or [None]
+    other.data_preprocessor.register_forward_pre_hook(lambda module, args: seen.append(args[0]['inputs'][0]))
     inference_segmentor(other, image_file)
     assert seen[0].dtype == torch.float32
+    other.backbone.forward = lambda x: 1 / 0  # which takes three channels
     config.test_dataloader.dataset.pipeline[0].color_type = 'grayscale'
-    inference_segmentor(other, image_file)
-    assert seen[1].shape == (1, 50, 71)
+    with pytest.raises(ZeroDivisionError):
+        inference_segmentor(other, image_file, 'whole')
+    assert seen[-1].shape == (1, 50, 71)
 
 
 def test_classes_without_names_or_colours_get_some():
@@ -168,7 +170,12 @@ def test_objects_come_in_pixels_of_the_image(tmp_path):
     assert (found.bboxes >= 0).all() and (found.bboxes[:, 2] <= 71).all() and (found.bboxes[:, 3] <= 50).all()
     assert (found.scores.diff() <= 0).all() and torch.equal(found.bboxes, two.pred_instances.bboxes)
     assert detector.dataset_meta['classes'] == tuple('0123456789')
-    write_detection(tmp_path, 'photo', image, found.cpu(), detector.dataset_meta)
+    encoded, boxes = (inference_detector(detector, image, **wanted).pred_instances
+                      for wanted in (dict(rle=True), dict(boxes_only=True)))
+    for other in (encoded, boxes):
+        assert torch.equal(other.bboxes, found.bboxes) and torch.equal(other.labels, found.labels)
+    assert 'masks' not in boxes
+    write_detection(tmp_path, 'photo', image, encoded.cpu(), detector.dataset_meta)
     rows = json.loads((tmp_path / 'photo_instances.json').read_text())
     left, top, width, height = rows[0]['bbox']
     np.testing.assert_allclose([left, top, left + width, top + height], found.bboxes[0].numpy(), rtol=1e-4)

@@ -9,6 +9,8 @@ import torch
 from PIL import Image
 
 from xcit_mm.benchmarks import contenders, measurement, plot, record
+from xcit_mm.benchmarks.one_image import WAYS
+from xcit_mm.benchmarks.processes import compare_ways
 from xcit_mm.benchmarks.table import to_markdown
 from xcit_mm.errors import InputError
 
@@ -75,6 +77,8 @@ def test_short_runs_are_timed_in_numbers():
     pytest.param(('train', '--arch', 'nano_12_p16', '--sizes', '64', '--no-peers', '--batch', '2',
                   '--dtype', 'bfloat16'), marks=pytest.mark.slow),
     pytest.param(('inference', 'configs/xcit_upernet_digits.py', '--sizes', '64'), marks=pytest.mark.slow),
+    pytest.param(('head', '--channels', '8', '--sizes', '64', '128'), marks=pytest.mark.slow),
+    pytest.param(('head', '--channels', '8', '--sizes', '64', '--batch', '2', '--backward'), marks=pytest.mark.slow),
 ])
 def test_from_command_to_picture(run_tool, tmp_path, arguments):
     path = tmp_path / 'results.json'
@@ -86,6 +90,30 @@ def test_from_command_to_picture(run_tool, tmp_path, arguments):
     result = run_tool('plot_benchmarks', path, '--out', tmp_path / 'pictures')
     assert to_markdown(rows) in result.stdout
     assert result.returncode == 0 and Image.open(tmp_path / 'pictures/results.png').width > 500, result.stderr
+
+
+@pytest.mark.slow
+def test_ways_run_in_processes_of_their_own(run_tool, tmp_path):
+    path, config = tmp_path / 'results.json', 'configs/xcit_upernet_digits.py'
+    result = run_tool('benchmark', 'resolution', config, '--sizes', '600x300', '640x640', '--rounds', 1, '--out', path)
+    assert result.returncode == 0, result.stderr
+    _, rows = plot.read(path)
+    assert [row['contender'] for row in rows] == 2 * list(WAYS)
+    for row in rows:
+        assert row['median_s'] > 0 and row['peak_memory_bytes'] > 10**8
+        if 'slide' not in row['contender']:
+            assert row['labels_differ'] < 0.01 * row['megapixels'] * 1e6
+    result = run_tool('plot_benchmarks', path, '--out', tmp_path)
+    assert result.returncode == 0 and to_markdown(rows) in result.stdout, result.stderr
+
+
+@pytest.mark.slow
+def test_a_way_that_needs_more_memory_is_on_record():
+    row, failed = compare_ways(Path('configs/xcit_upernet_digits.py'), ('banded', 'mmseg-whole'), 1200, 1200, 1, 10**9)
+    assert row['ratio'] == 1 and failed == dict(contender='mmseg-whole', failed='more than 1 GB')
+    facts = dict(benchmark='resolution', megapixels=1.44)
+    last = to_markdown([facts | row, facts | failed]).splitlines()[-1]
+    assert last == '|  | mmseg-whole |  |  |  |  | more than 1 GB |  |  |'
 
 
 def test_results_are_strict_json(tmp_path):

@@ -130,7 +130,7 @@ def classes_of(config):
 def test_name_tells_head_data_and_arch(config):
     path = Path(config.filename)
     decode_head = config.model.get('decode_head', {}).get('type')
-    head = {'UPerHead': 'upernet', 'FPNHead': 'sem_fpn', None: 'mask_rcnn'}[decode_head]
+    head = {'xcit_mm.heads.EfficientUPerHead': 'upernet', 'FPNHead': 'sem_fpn', None: 'mask_rcnn'}[decode_head]
     assert path.stem.startswith(f'xcit_{head}_') and path.parent.name in (head, 'configs')
     assert datasets_of(path) == {path.stem.split('_')[-1]}
     arch = config.model.backbone.arch
@@ -191,7 +191,8 @@ def test_ade20k_recipe_is_the_published_one():
     assert (backbone.arch, backbone.drop_path_rate) == ('small_12_p16', 0.05)
     assert backbone.init_cfg == dict(
         type='Pretrained', checkpoint='https://dl.fbaipublicfiles.com/xcit/xcit_small_12_p16_384_dist.pth')
-    assert (head.type, head.channels, head.dropout_ratio, head.pool_scales) == ('UPerHead', 512, 0.1, (1, 2, 3, 6))
+    assert (head.type, head.channels, head.dropout_ratio, head.pool_scales) == (
+        'xcit_mm.heads.EfficientUPerHead', 512, 0.1, (1, 2, 3, 6))
     assert (auxiliary.type, auxiliary.channels, auxiliary.in_index) == ('FCNHead', 256, 2)
     assert (head.loss_decode.loss_weight, auxiliary.loss_decode.loss_weight) == (1.0, 0.4)
     assert config.optim_wrapper.optimizer == dict(type='AdamW', lr=6e-5, betas=(0.9, 0.999), weight_decay=0.01)

@@ -22,7 +22,9 @@ def test_writes_class_indices_and_an_overlay(tmp_path, size):
     legend = overlay[size[0]:]
     assert (legend == (0, 0, 255)).all(axis=2).any()  # the colour of the nucleus, and its name beside it
     assert (legend == 0).all(axis=2).any()
-    assert len(list((tmp_path / 'out').iterdir())) == 2
+    colors = Image.open(tmp_path / 'out/photo_palette.png')
+    assert np.array_equal(np.asarray(colors), labels) and colors.convert('RGB').getpixel((10, 15)) == (255, 0, 0)
+    assert len(list((tmp_path / 'out').iterdir())) == 3
 
 
 def test_many_classes_keep_their_indices(tmp_path):
@@ -30,6 +32,7 @@ def test_many_classes_keep_their_indices(tmp_path):
     meta = dict(classes=[str(index) for index in range(300)], palette=[[9, 9, 9]] * 300)
     write_segmentation(tmp_path, 'photo', np.zeros((1, 2, 3), np.uint8), labels, meta)
     assert np.array_equal(cv2.imread(str(tmp_path / 'photo_classes.png'), cv2.IMREAD_UNCHANGED), labels)
+    assert not (tmp_path / 'photo_palette.png').exists()
 
 
 def test_unwritable_folders_are_named(tmp_path):

@@ -3,9 +3,11 @@ import pytest
 import torch
 from mmengine.registry import init_default_scope
 from mmseg.models.decode_heads import UPerHead
+from mmseg.registry import MODELS
 
 from xcit_mm import checkpoints, config_path
 from xcit_mm.apis import inference_segmentor, init_model
+from xcit_mm.config import load_config
 from xcit_mm.heads import EfficientUPerHead
 
 ARGUMENTS = dict(in_channels=[8, 12, 16, 10], in_index=[0, 1, 2, 3], channels=6, num_classes=5, dropout_ratio=0.0,
@@ -66,14 +68,17 @@ def test_other_than_plain_convolutions_are_refused():
         EfficientUPerHead(**ARGUMENTS, conv_cfg=dict(type='ConvWS'))
 
 
-def test_a_config_chooses_it(tmp_path):
-    (tmp_path / 'mine.py').write_text(
-        "_base_ = __import__('xcit_mm').config_path('xcit_upernet_digits.py')\n"
-        "custom_imports = dict(imports=['xcit_mm', 'xcit_mm.heads'])\n"
-        "model = dict(decode_head=dict(type='EfficientUPerHead'))\n")
-    ours, theirs = (init_model(path) for path in (tmp_path / 'mine.py', config_path('xcit_upernet_digits.py')))
-    assert type(ours.decode_head) is EfficientUPerHead
-    checkpoints.load(ours, theirs.state_dict())
+@pytest.mark.parametrize('kind', ['UPerHead', 'mmseg.UPerHead'])
+def test_our_configs_take_it_and_mmsegs_takes_its_weights(kind):
+    path = config_path('xcit_upernet_digits.py')
+    ours, theirs = init_model(path), init_model(load_config(path, {'model.decode_head.type': kind}))
+    assert type(ours.decode_head) is EfficientUPerHead and type(theirs.decode_head) is UPerHead
+    checkpoints.load(theirs, ours.state_dict())
     image = torch.randint(0, 256, (70, 90, 3), dtype=torch.uint8).numpy()
-    logits = [inference_segmentor(model, image).seg_logits.data for model in (ours, theirs)]
+    logits = [inference_segmentor(model, image, 'whole', return_logits=True).seg_logits.data
+              for model in (ours, theirs)]
     torch.testing.assert_close(*logits, rtol=1e-5, atol=1e-5)
+
+
+def test_it_has_a_name():
+    assert MODELS.get('EfficientUPerHead') is EfficientUPerHead

@@ -1,4 +1,4 @@
-"""Measure speed and memory, contenders in turns in one process: a table, and strict JSON."""
+"""Measure speed and memory, contenders in turns: a table, and strict JSON."""
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,9 +7,12 @@ import torch
 
 from xcit_mm.benchmarks import contenders, record
 from xcit_mm.benchmarks.measurement import Run, compare
+from xcit_mm.benchmarks.one_image import WAYS
+from xcit_mm.benchmarks.processes import compare_ways
 from xcit_mm.benchmarks.table import show
 from xcit_mm.command_line import run
 from xcit_mm.errors import InputError
+from xcit_mm.memory import parse_bytes
 
 Case = tuple[dict, dict[str, Run]]  # what is measured, and the contenders
 
@@ -41,7 +44,24 @@ def parse_args() -> argparse.Namespace:
     inference = commands.add_parser('inference', parents=[common], help='image to label map')
     inference.add_argument('configs', type=Path, nargs='+', metavar='CONFIG')
     inference.add_argument('--sizes', type=int, nargs='+', default=[512, 1024])
+    heads = commands.add_parser('head', parents=[common, batch], help="UPerHead and ours, on random maps")
+    heads.add_argument('--channels', type=int, default=384, help='of the maps')
+    heads.add_argument('--sizes', type=int, nargs='+', default=[512, 1024])
+    heads.add_argument('--backward', action='store_true', help='forward and backward pass')
+    resolution = commands.add_parser('resolution', help='one image through a UPerNet, a process for each way')
+    resolution.add_argument('config', type=Path)
+    resolution.add_argument('--sizes', type=_size, nargs='+', required=True, metavar='WIDTHxHEIGHT')
+    resolution.add_argument('--ways', nargs='+', choices=WAYS, default=list(WAYS))
+    resolution.add_argument('--rounds', type=int, default=3, help='processes of each way')
+    resolution.add_argument('--limit', type=parse_bytes, default='20GB', metavar='SIZE',
+                            help='memory that a process may allocate (default: %(default)s)')
+    resolution.add_argument('--out', type=Path, required=True, metavar='JSON', help='file to write')
     return parser.parse_args()
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, height = text.lower().split('x')
+    return int(width), int(height)
 
 
 def cases(args: argparse.Namespace) -> Iterator[Case]:
@@ -60,6 +80,14 @@ def cases(args: argparse.Namespace) -> Iterator[Case]:
             runs = (contenders.training_runs(layers, x, step=False) if args.backward
                     else contenders.forward_runs(layers, x))
             yield facts | dict(tokens=tokens, batch=args.batch), runs
+    elif args.benchmark == 'head':
+        heads = contenders.under_autocast(contenders.heads(args.channels), device, dtype)
+        facts = dict(channels=args.channels, backward=args.backward, batch=args.batch)
+        for size in args.sizes:
+            x = torch.randn(args.batch, contenders.pyramid_pixels(size), args.channels, device=device)
+            runs = (contenders.training_runs(heads, x, step=False) if args.backward
+                    else contenders.forward_runs(heads, x))
+            yield facts | dict(size=size), runs
     else:
         modules = contenders.backbones(args.arch, with_peers=not args.no_peers)
         modules = contenders.under_autocast(modules, device, dtype)
@@ -70,19 +98,35 @@ def cases(args: argparse.Namespace) -> Iterator[Case]:
             yield dict(arch=args.arch, size=size, batch=args.batch), runs
 
 
+def measure(args: argparse.Namespace) -> Iterator[list[dict]]:
+    """A row for each contender, case by case."""
+    if args.benchmark == 'resolution':
+        for width, height in args.sizes:
+            facts = dict(benchmark='resolution', device='cpu', dtype='float32', config=args.config.stem, width=width,
+                         height=height, megapixels=width * height / 1e6)
+            yield [facts | row for row in compare_ways(args.config, args.ways, width, height, args.rounds, args.limit)]
+        return
+    for facts, runs in cases(args):
+        facts = dict(benchmark=args.benchmark, device=args.device.type, dtype=args.dtype) | facts
+        yield [facts | row for row in compare(runs, args.rounds, args.device)]
+
+
 def main() -> None:
     args = parse_args()
+    if args.benchmark != 'resolution':
+        prepare(args)
+    environment, results = record.describe_environment(), []
+    for rows in measure(args):
+        show(rows)
+        results += rows
+        record.write(args.out, environment, results)  # after every case: a long run that is stopped keeps what it has
+
+
+def prepare(args: argparse.Namespace) -> None:
     if args.device.type == 'cuda' and not torch.cuda.is_available():
         raise InputError('--device cuda needs a GPU, and torch sees none')
     if args.threads:
         torch.set_num_threads(args.threads)
-    environment, results = record.describe_environment(), []
-    for facts, runs in cases(args):
-        facts = dict(benchmark=args.benchmark, device=args.device.type, dtype=args.dtype) | facts
-        rows = [facts | row for row in compare(runs, args.rounds, args.device)]
-        show(rows)
-        results += rows
-        record.write(args.out, environment, results)  # after every case: a long run that is stopped keeps what it has
 
 
 if __name__ == '__main__':

@@ -9,6 +9,7 @@ from mmengine.structures import InstanceData
 from PIL import Image, ImageDraw, ImageFont
 
 OPACITY = 0.5
+DRAWN = 2048  # longer side of a picture with masks, px
 
 
 def draw_overlay(image: np.ndarray, labels: np.ndarray, classes: Sequence[str],
@@ -41,18 +42,26 @@ def draw_instances(image: np.ndarray, instances: InstanceData, meta: dict) -> Im
 
     Args:
         image: (H, W, 3) uint8, RGB.
-        instances: ``pred_instances`` of ``inference_detector``, on the CPU.
+        instances: ``pred_instances`` of ``inference_detector`` with ``rle``, on the CPU.
         meta: ``classes`` and ``palette`` (RGB).
 
     Returns:
-        RGB picture of the image's size.
+        RGB picture, of the image's size or with ``DRAWN`` pixels on its longer side.
     """
-    from mmdet.structures import DetDataSample
+    from mmdet.structures import DetDataSample  # mmdet is there only where it detects
     from mmdet.visualization import DetLocalVisualizer
+    from pycocotools import mask
 
+    scale = min(DRAWN / max(image.shape[:2]), 1.0)  # mmdet holds all masks at once
+    size = tuple(max(round(side * scale), 1) for side in image.shape[1::-1])
+    image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    drawn = InstanceData(bboxes=instances.bboxes * scale, labels=instances.labels, scores=instances.scores)
+    if 'masks' in instances:
+        masks = [cv2.resize(mask.decode(encoded), size, interpolation=cv2.INTER_NEAREST) for encoded in instances.masks]
+        drawn.masks = np.array(masks, bool).reshape(-1, *image.shape[:2])
     visualizer = DetLocalVisualizer()
     visualizer.dataset_meta = meta | dict(palette=[tuple(color) for color in meta['palette']])  # tuples are asked for
-    visualizer.add_datasample('instances', image, DetDataSample(pred_instances=instances), draw_gt=False,
+    visualizer.add_datasample('instances', image, DetDataSample(pred_instances=drawn), draw_gt=False,
                               pred_score_thr=0.0)
     return Image.fromarray(visualizer.get_image())
 

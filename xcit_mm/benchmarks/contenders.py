@@ -17,6 +17,7 @@ from .measurement import Run
 from .peers import build_peers
 
 FORMS = ('direct', 'gram')
+STEPS = (1, 2, 4, 8)  # strides of a pyramid's maps, to that of its finest
 
 
 def attention_layers(channels: int, num_heads: int) -> dict[str, nn.Module]:
@@ -32,6 +33,39 @@ def backbones(arch: str, with_peers: bool) -> dict[str, nn.Module]:
             'xcit_mm, direct form': XCiT(arch, channels_last=True, attention='direct'),
             'xcit_mm, no pyramid': XCiT(arch, channels_last=True, pyramid=False)}
     return ours | (build_peers(arch) if with_peers else {})
+
+
+class OnPyramid(nn.Module):
+    """A head on maps at strides 4, 8, 16 and 32 of a square image, channels-last, that come in one tensor."""
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, pixels of all maps, C) -> logits (B, classes, H / 4, W / 4)."""
+        finest = round((x.shape[1] / (1 + 1 / 4 + 1 / 16 + 1 / 64)) ** 0.5)
+        sides = [finest // step for step in STEPS]
+        maps = x.split([side**2 for side in sides], dim=1)
+        return self.head([part.unflatten(1, (side, side)).permute(0, 3, 1, 2) for part, side in zip(maps, sides)])
+
+
+def pyramid_pixels(size: int) -> int:
+    """Pixels of all maps at strides 4, 8, 16 and 32 of an image of size x size."""
+    return sum((size // 4 // step)**2 for step in STEPS)
+
+
+def heads(channels: int) -> dict[str, nn.Module]:
+    """mmseg's UPerHead and ours, as in the ADE20K recipes, with the same weights."""
+    from mmseg.models.decode_heads import UPerHead  # which the other benchmarks do without
+
+    from ..heads import EfficientUPerHead
+
+    settings = dict(in_channels=[channels] * 4, in_index=[0, 1, 2, 3], channels=512, num_classes=150,
+                    norm_cfg=dict(type='BN'), align_corners=False)
+    ours, theirs = EfficientUPerHead(**settings), UPerHead(**settings)
+    theirs.load_state_dict(ours.state_dict())
+    return {'EfficientUPerHead': OnPyramid(ours), 'mmseg UPerHead': OnPyramid(theirs)}
 
 
 def under_autocast(modules: dict[str, nn.Module], device: torch.device, dtype: torch.dtype) -> dict[str, nn.Module]:

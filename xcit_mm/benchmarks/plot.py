@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 
 from ..errors import InputError
 from ..files import complete_file
+from .table import size_key
 
-PANELS = (('median_s', 1.0, 'median time (s)'), ('peak_memory_bytes', 1e-9, 'peak memory of tensors (GB)'))
+PANELS = (('median_s', 1.0, 'median time (s)'), ('peak_memory_bytes', 1e-9, 'peak memory of {} (GB)'))
 
 
 def read(path: Path) -> tuple[dict, list[dict]]:
@@ -33,18 +34,19 @@ def plot(environment: dict, results: list[dict], out: Path) -> None:
     Raises:
         InputError: the picture cannot be written.
     """
-    tokens = 'tokens' in results[0]
+    size = size_key(results)
     figure = Figure(figsize=(11, 4.4), layout='constrained')
     for axes, (key, unit, label) in zip(figure.subplots(1, len(PANELS)), PANELS):
         for contender in dict.fromkeys(row['contender'] for row in results):
-            rows = [row for row in results if row['contender'] == contender]
-            sizes = [row['tokens'] if tokens else row['size']**2 / 1e6 for row in rows]
+            rows = [row for row in results if row['contender'] == contender and 'failed' not in row]
+            sizes = [row['size']**2 / 1e6 if size == 'size' else row[size] for row in rows]
             axes.loglog(sizes, [row[key] * unit for row in rows], marker='o', label=contender)
-        axes.set(xlabel='tokens' if tokens else 'megapixels', ylabel=label)
+        axes.set(xlabel='tokens' if size == 'tokens' else 'megapixels',
+                 ylabel=label.format('the process' if size == 'megapixels' else 'tensors'))
         axes.grid(alpha=0.3)
     axes.legend()
     first = results[0]
-    keys = ('benchmark', 'arch', 'channels', 'heads', 'backward', 'batch', 'dtype')
+    keys = ('benchmark', 'config', 'arch', 'channels', 'heads', 'backward', 'batch', 'dtype')
     what = ', '.join(f'{key} {first[key]}' for key in keys if key in first)
     cpu = f'{environment["cpu"]}, {environment["threads"]} threads'
     where = environment['gpu'] if first['device'] == 'cuda' else cpu

@@ -8,15 +8,18 @@ from rich.console import Console
 from rich.table import Table
 
 STATISTICS = ('contender', 'median_s', 'iqr_s', 'times_s', 'ratio', 'ratio_iqr', 'peak_memory_bytes',
-              'saved_bytes', 'flops')
+              'saved_bytes', 'flops', 'labels_differ', 'failed')
 HEADINGS = ('contender', 'median, ms', 'spread, ms', 'times the first', 'spread', 'peak, MB', 'saved, MB', 'GFLOP')
+PROCESS_HEADINGS = ('contender', 'median, s', 'spread, s', 'times the first', 'spread', 'peak of the process, GB',
+                    'labels that differ')
 
 
 def show(rows: list[dict]) -> None:
     """Print the contenders of one case."""
     facts = ', '.join(f'{key} {value}' for key, value in _facts(rows[0]).items())
-    table = Table(HEADINGS[0], title=facts, title_justify='left')
-    for heading in HEADINGS[1:]:
+    first, *others = _headings(rows)
+    table = Table(first, title=facts, title_justify='left')
+    for heading in others:
         table.add_column(heading, justify='right')
     for row in rows:
         table.add_row(*_cells(row))
@@ -28,23 +31,32 @@ def to_markdown(results: list[dict]) -> str:
 
     The last column is the exponent by which the time has grown with tokens or pixels since the size before.
     """
-    key = 'tokens' if 'tokens' in results[0] else 'size'
-    lines = [' | '.join(('', key, *HEADINGS, 'exponent', '')).strip(), '|--:|:--' + '|--:' * len(HEADINGS) + '|']
+    key, headings = size_key(results), _headings(results)
+    lines = [' | '.join(('', key, *headings, 'exponent', '')).strip(), '|--:|:--' + '|--:' * len(headings) + '|']
     before: dict[str, dict] = {}
     for facts, case in groupby(results, _facts):
         rows = list(case)
         for row in rows:
-            size = str(facts[key]) if row is rows[0] else ''
+            size = f'{facts[key]:g}' if row is rows[0] else ''
             growth = _growth(before.get(row['contender']), row, key)
             lines.append(f'| {size} | ' + ' | '.join((*_cells(row), growth)) + ' |')
             before[row['contender']] = row
     return '\n'.join(lines)
 
 
+def size_key(results: list[dict]) -> str:
+    """What a benchmark counts the size of its cases in: tokens, the side of a square image in px, or megapixels."""
+    return next(key for key in ('tokens', 'size', 'megapixels') if key in results[0])
+
+
+def _headings(rows: list[dict]) -> tuple[str, ...]:
+    return PROCESS_HEADINGS if size_key(rows) == 'megapixels' else HEADINGS
+
+
 def _growth(before: dict | None, row: dict, key: str) -> str:
-    if before is None or before[key] == row[key]:
+    if before is None or before[key] == row[key] or 'failed' in row:
         return ''
-    dimensions = 1 if key == 'tokens' else 2  # a size is a side of an image
+    dimensions = 2 if key == 'size' else 1
     return f'{log(row["median_s"] / before["median_s"]) / log(row[key] / before[key]) / dimensions:.2f}'
 
 
@@ -53,6 +65,11 @@ def _facts(row: dict) -> dict:
 
 
 def _cells(row: dict) -> tuple[str, ...]:
-    return (row['contender'], f'{1e3 * row["median_s"]:.1f}', f'{1e3 * row["iqr_s"]:.1f}',
-            f'{row["ratio"]:.2f}', f'{row["ratio_iqr"]:.2f}', f'{row["peak_memory_bytes"] / 1e6:.0f}',
-            f'{row["saved_bytes"] / 1e6:.0f}', f'{row["flops"] / 1e9:.1f}')
+    if 'failed' in row:
+        return row['contender'], '', '', '', '', row['failed'], ''
+    ratios = f'{row["ratio"]:.2f}', f'{row["ratio_iqr"]:.2f}'
+    if 'flops' not in row:
+        return (row['contender'], f'{row["median_s"]:.1f}', f'{row["iqr_s"]:.1f}', *ratios,
+                f'{row["peak_memory_bytes"] / 1e9:.2f}', f'{row["labels_differ"]:,}')
+    return (row['contender'], f'{1e3 * row["median_s"]:.1f}', f'{1e3 * row["iqr_s"]:.1f}', *ratios,
+            f'{row["peak_memory_bytes"] / 1e6:.0f}', f'{row["saved_bytes"] / 1e6:.0f}', f'{row["flops"] / 1e9:.1f}')

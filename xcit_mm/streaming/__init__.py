@@ -1,4 +1,5 @@
 """Exact inference on whole images in bounded memory."""
-from .segmentor import compute_bands, segment_by_bands
+from .memory import estimate_bytes
+from .segmentor import check_mode, compute_bands, is_standard
 
-__all__ = ['compute_bands', 'segment_by_bands']
+__all__ = ['check_mode', 'compute_bands', 'estimate_bytes', 'is_standard']

@@ -23,18 +23,18 @@ def check(model: nn.Module) -> None:
     """Raise ``InputError`` unless there are bands of rows for the neck and the head of a model."""
     neck, head = model.neck if model.with_neck else None, model.decode_head
     if type(head) not in (UPerHead, EfficientUPerHead, FPNHead):
-        raise InputError(f'no bands of rows for the head {type(head).__name__}: take mode config')
+        raise InputError(f'no bands of rows for the head {type(head).__name__}: take mode whole')
     levels = len(model.backbone.out_indices)
     if neck is not None and not (
             type(neck) is FPN and neck.start_level == 0 and len(neck.lateral_convs) == neck.num_outs == levels
             and set(neck.upsample_cfg) == {'mode'} and neck.upsample_cfg['mode'] in ('nearest', 'bilinear')):
-        raise InputError(f'no bands of rows for this neck ({type(neck).__name__}): take mode config')
+        raise InputError(f'no bands of rows for this neck ({type(neck).__name__}): take mode whole')
     for part in filter(None, (neck, head)):
         for module in part.modules():
             if isinstance(module, nn.Conv2d) and not is_plain(module) or (
                     isinstance(module, ConvModule) and module.order != ('conv', 'norm', 'act')):
                 raise InputError(f'no bands of rows for the {type(module).__name__} of a {type(part).__name__}: '
-                                 'take mode config')
+                                 'take mode whole')
 
 
 def compute_logits(neck: nn.Module | None, head: BaseDecodeHead, levels: Sequence[Rows]) -> Rows:

@@ -1,0 +1,75 @@
+"""Time and memory of whole processes, each of which segments one image; in turns."""
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from rich.progress import track
+
+from ..errors import InputError
+
+
+def compare_ways(config: Path, ways: Sequence[str], width: int, height: int, rounds: int, limit: int) -> list[dict]:
+    """Run every way once per round, the order rotating from round to round.
+
+    Args:
+        config: of a UPerNet with up to 256 classes.
+        ways: of ``one_image``; the first one must not fail.
+        width, height: of the image, px.
+        rounds: processes of each way.
+        limit: bytes that a process may allocate.
+
+    Returns:
+        For each way ``contender``; ``median_s``, ``iqr_s`` and ``times_s``, from array to label map; ``ratio`` and
+        ``ratio_iqr``, of its time to the first way's in the same round; ``peak_memory_bytes``, resident, of the
+        process, in the median; ``labels_differ``, pixels with another label than the first way's. A way that
+        failed has its last words as ``failed`` in place of all that.
+    """
+    results = {way: dict(contender=way, times_s=[], peaks=[]) for way in ways}
+    with tempfile.TemporaryDirectory() as folder:
+        for index in track(range(rounds), description=f'{width} x {height}', transient=True):
+            start = index % len(ways)
+            for way in (*ways[start:], *ways[:start]):
+                result = results[way]
+                if 'failed' not in result:
+                    _run(result, config, width, height, limit, Path(folder, f'{way}.npy'))
+        first = Path(folder, f'{ways[0]}.npy')
+        for way, result in results.items():
+            if 'failed' not in result and first.exists():
+                result['labels_differ'] = int((np.load(first) != np.load(first.with_stem(way))).sum())
+    baseline = results[ways[0]]['times_s']
+    return [_summary(result, baseline) for result in results.values()]
+
+
+def _run(result: dict, config: Path, width: int, height: int, limit: int, labels: Path) -> None:
+    command = [sys.executable, '-W', 'ignore', '-m', 'xcit_mm.benchmarks.one_image', config, result['contender'],
+               width, height, labels, '--limit', limit]
+    process = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    if process.returncode:
+        last = process.stderr.strip().splitlines()[-1:] or [f'exit code {process.returncode}']
+        if "can't allocate memory" not in last[0] and 'MemoryError' not in last[0]:
+            raise InputError(f'{result["contender"]} failed on {width} x {height}: {last[0]}')
+        result['failed'] = f'more than {limit / 1e9:.0f} GB'
+    else:
+        measured = json.loads(process.stdout.splitlines()[-1])
+        result['times_s'].append(measured['seconds'])
+        result['peaks'].append(measured['peak'])
+
+
+def _summary(result: dict, baseline: list[float]) -> dict:
+    peaks, times = result.pop('peaks'), result['times_s']
+    if 'failed' in result or not times:
+        return dict(contender=result['contender'], failed=result['failed'])
+    ratios = [time / first for time, first in zip(times, baseline)]
+    return result | dict(median_s=median(times), iqr_s=_spread(times), ratio=median(ratios), ratio_iqr=_spread(ratios),
+                         peak_memory_bytes=int(median(peaks)))
+
+
+def _spread(values: list[float]) -> float:
+    return float(np.subtract(*np.percentile(values, [75, 25])))

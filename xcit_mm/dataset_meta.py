@@ -1,0 +1,42 @@
+"""Class names and colours of a model's data set."""
+from __future__ import annotations
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.registry import DATASETS
+from torch import nn
+
+from .test_pipeline import test_dataset
+
+
+def dataset_meta(config: Config, model: nn.Module, checkpoint: dict) -> dict:
+    """``classes`` and ``palette`` (RGB): of the checkpoint, else of the config's test data, else numbered.
+
+    Args:
+        config: with test data.
+        model: a segmentor or a detector.
+        checkpoint: its content, or an empty dict.
+    """
+    dataset = test_dataset(config)
+    with DATASETS.switch_scope_and_registry(config.get('default_scope', 'mmseg')) as registry:
+        kind = dataset.type if isinstance(dataset.type, type) else registry.get(dataset.type)
+    meta = dict(getattr(kind, 'METAINFO', {})) | dict(dataset.get('metainfo') or {})
+    return _complete(meta | ((checkpoint.get('meta') or {}).get('dataset_meta') or {}), _num_classes(model))
+
+
+def _num_classes(model: nn.Module) -> int:
+    """Of a segmentor, or of a detector with one or two stages."""
+    second_stage = getattr(model, 'roi_head', model)
+    for part in (model, getattr(second_stage, 'bbox_head', None)):
+        if hasattr(part, 'num_classes'):
+            return part.num_classes
+    return 0
+
+
+def _complete(meta: dict, num_classes: int) -> dict:
+    """Number classes that have no names; choose colours where there is not one for each."""
+    classes = tuple(meta.get('classes') or map(str, range(num_classes)))
+    palette = meta.get('palette') or ()
+    if len(palette) != len(classes):
+        palette = np.random.default_rng(42).integers(0, 256, (len(classes), 3)).tolist()
+    return meta | dict(classes=classes, palette=palette)

@@ -1,0 +1,54 @@
+"""The test pipeline of a config, for an image from anywhere."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mmengine.config import Config, ConfigDict
+from mmengine.dataset import Compose
+
+from .errors import InputError
+from .images import Image, read_image
+
+RESIZING = ('Resize', 'RandomResize', 'ResizeShortestEdge', 'ResizeToMultiple')
+
+
+def prepare_image(config: Config, image: Image, full_resolution: bool = False) -> dict:
+    """``inputs`` and ``data_samples`` as a model's ``test_step`` takes them, of one image.
+
+    Args:
+        config: of the model; its default scope is the current one.
+        image: as in ``inference_segmentor``.
+        full_resolution: leave out what resizes.
+
+    Raises:
+        InputError: see ``inference_segmentor``.
+    """
+    steps = test_dataset(config).pipeline
+    loader = next((step for step in steps if _name(step) == 'LoadImageFromFile'), {})
+    left_out = ('LoadImageFromFile', 'LoadAnnotations', *(RESIZING if full_resolution else ()))
+    steps = [step for step in steps if _name(step) not in left_out]
+    from_array = dict(type=f'{config.get("default_scope", "mmseg")}.LoadImageFromNDArray',
+                      to_float32=loader.get('to_float32', False))
+    decoding = {key: loader[key] for key in ('color_type', 'imdecode_backend') if key in loader}
+    return Compose([from_array, *steps])(dict(img=read_image(image, **decoding)))
+
+
+def only_packs(config: Config) -> bool:
+    """Whether the pipeline at full resolution does nothing but to read, and to pack what it has read."""
+    names = {_name(step) for step in test_dataset(config).pipeline}
+    return names <= {'LoadImageFromFile', 'LoadAnnotations', 'PackSegInputs', *RESIZING}
+
+
+def test_dataset(config: Config) -> ConfigDict:
+    """The config of the test data, or of the first data set within wrappers such as ConcatDataset."""
+    dataset = (config.get('test_dataloader') or {}).get('dataset') or {}
+    while 'dataset' in dataset or 'datasets' in dataset:
+        dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
+    if 'pipeline' not in dataset:
+        raise InputError('the config has no test_dataloader.dataset.pipeline, which tells how to prepare an image')
+    return dataset
+
+
+def _name(step: Mapping) -> str:
+    """The class name of a transform, which configs write bare, with scope or module, or as the class."""
+    return getattr(step['type'], '__name__', str(step['type'])).rsplit('.', 1)[-1]

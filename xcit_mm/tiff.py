@@ -1,0 +1,145 @@
+"""TIFF files that are read and written a few rows at a time."""
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import chain, islice
+from pathlib import Path
+
+import numpy as np
+import tifffile
+import torch
+from torch import Tensor
+
+from .errors import InputError
+from .files import complete_file
+from .streaming.rows import Rows
+
+TILE = 256  # side of the tiles that are written, px
+# GeoTIFF: pixel scale, tie points, transformation, and three tags for the reference system. Labels have the image's
+# pixels, and so the image's place.
+GEOREFERENCE = (33550, 33922, 34264, 34735, 34736, 34737)
+
+
+class TiffRows(Rows):
+    """The first image of a TIFF file as the network's input: (rows, W, 3) uint8, BGR.
+
+    Grey becomes BGR, transparency is left out, 16 bits are divided by 256, as ``read_image`` does.
+
+    Args:
+        path: file with strips, tiles, or neither.
+
+    Raises:
+        InputError: a file that is not there or damaged, or pixels of another kind.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not path.is_file():
+            raise InputError(f'no image file {path}')
+        with _readable(path):
+            self.page = tifffile.TiffFile(path).pages[0]
+        page = self.page
+        if page.photometric not in (0, 1, 2, 6) or page.dtype not in (np.uint8, np.uint16) or page.planarconfig != 1:
+            raise InputError(f'cannot read {path} by blocks: it holds {page.dtype} pixels as {page.photometric.name}, '
+                             'and 8 or 16 bits of grey or RGB are known, channels side by side')
+        super().__init__(page.imagelength, page.imagewidth)
+        self._blocks, self._rest = self._read_blocks(), np.empty((0, self.width, 3), np.uint8)
+
+    @property
+    def georeference(self) -> list[tuple]:
+        """The tags that say where on Earth the image is, as ``tifffile`` writes them."""
+        tags = (self.page.tags.get(code) for code in GEOREFERENCE)
+        return [(tag.code, tag.dtype, tag.count, tag.value, True) for tag in tags if tag]
+
+    def compute(self, start: int, stop: int) -> Tensor:
+        blocks, missing = [self._rest], stop - start - len(self._rest)
+        while missing > 0:
+            with _readable(self.path):
+                blocks.append(next(self._blocks))
+            missing -= len(blocks[-1])
+        rows = np.concatenate(blocks)
+        self._rest = rows[stop - start:].copy()
+        return torch.from_numpy(rows[:stop - start])
+
+    def _read_blocks(self) -> Iterator[np.ndarray]:
+        """Rows of tiles, strips, or of a file that has neither, from top to bottom."""
+        page = self.page
+        if page.is_contiguous:  # perhaps in one strip, as large as the image
+            shape = self.width, page.samplesperpixel
+            for start in range(0, self.height, TILE):
+                rows = min(TILE, self.height - start)
+                offset = page.dataoffsets[0] + start * shape[0] * shape[1] * page.dtype.itemsize
+                dtype = page.dtype.newbyteorder(page.parent.byteorder)
+                pixels = np.fromfile(self.path, dtype, rows * shape[0] * shape[1], offset=offset)
+                yield self._to_bgr(pixels.reshape(rows, *shape))
+            return
+        segments = page.segments(maxworkers=1, buffersize=1 << 24)
+        across = -(-self.width // page.chunks[1])
+        for start in range(0, self.height, page.chunks[0]):
+            block = np.zeros((min(page.chunks[0], self.height - start), self.width, page.samplesperpixel), page.dtype)
+            for pixels, (*_, left, _), _ in islice(segments, across):
+                if pixels is not None:  # an empty one is black
+                    part = block[:, left:left + pixels.shape[2]]
+                    part[:] = pixels[0, :part.shape[0], :part.shape[1]]
+            yield self._to_bgr(block)
+
+    def _to_bgr(self, pixels: np.ndarray) -> np.ndarray:
+        if pixels.dtype.itemsize == 2:
+            pixels = pixels >> 8
+        pixels = pixels.astype(np.uint8)
+        if self.page.photometric == 0:
+            pixels = 255 - pixels  # 0 is white
+        return np.repeat(pixels[..., :1], 3, axis=2) if pixels.shape[2] < 3 else pixels[..., 2::-1]
+
+
+def write_labels(path: Path, bands: Iterable[Tensor], image: TiffRows, palette: list) -> None:
+    """Write a label map as it comes: a compressed TIFF in tiles, in the image's place on Earth.
+
+    Args:
+        path: appears complete, or not at all.
+        bands: (rows, W) from top to bottom, uint8 or int16 class indices.
+        image: whose labels they are.
+        palette: RGB of each class, 0 … 255: viewers show up to 256 classes in these colours.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    first = next(bands := iter(bands))
+    dtype, colors = np.uint16, dict(photometric='minisblack')
+    if first.dtype == torch.uint8:
+        table = np.zeros((3, 256), np.uint16)
+        table[:, :len(palette)] = np.array(palette, np.uint16).T * 257
+        dtype, colors = np.uint8, dict(photometric='palette', colormap=table)
+    with complete_file(path) as file:
+        tifffile.imwrite(file, _tiles(chain([first], bands), dtype), shape=(image.height, image.width), dtype=dtype,
+                         tile=(TILE, TILE), compression='zlib', extratags=image.georeference, metadata=None,
+                         maxworkers=1, **colors)
+
+
+def _tiles(bands: Iterable[Tensor], dtype: type) -> Iterator[np.ndarray]:
+    rest = None
+    for band in bands:
+        rows = band.numpy().astype(dtype)
+        rest = rows if rest is None else np.concatenate((rest, rows))
+        while len(rest) >= TILE:
+            yield from _row_of_tiles(rest[:TILE])
+            rest = rest[TILE:]
+    if rest is not None and len(rest):
+        yield from _row_of_tiles(rest)
+
+
+def _row_of_tiles(rows: np.ndarray) -> Iterator[np.ndarray]:
+    for left in range(0, rows.shape[1], TILE):
+        tile = rows[:, left:left + TILE]
+        yield np.pad(tile, [(0, TILE - side) for side in tile.shape])
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Say in one line what tifffile and its codecs raise about a file."""
+    try:
+        yield
+    except Exception as error:
+        reason = str(error).splitlines() or ['it is damaged']
+        raise InputError(f'cannot read {path}: {reason[0]}') from None
