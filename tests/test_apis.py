@@ -1,21 +1,17 @@
-import json
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from detection import needs_mmdet
 from mmcv.transforms import LoadImageFromFile
 from mmengine.config import Config
 from mmseg.datasets import ADE20KDataset
 from mmseg.datasets.transforms import LoadAnnotations, PackSegInputs
-from PIL import Image
 
-from xcit_mm.apis import inference_detector, inference_segmentor, init_model
+from xcit_mm.apis import inference_segmentor, init_model
 from xcit_mm.datasets import digits
 from xcit_mm.errors import InputError
-from xcit_mm.predictions import write_detection
 
 CONFIG = Path(__file__).resolve().parents[1] / 'configs/xcit_upernet_digits.py'
 
@@ -155,33 +151,6 @@ def test_missing_files_are_named(tmp_path):
         init_model(tmp_path / 'config.py')
     with pytest.raises(InputError, match='no checkpoint file'):
         init_model(CONFIG, tmp_path / 'weights.pth')
-
-
-@needs_mmdet
-def test_objects_come_in_pixels_of_the_image(tmp_path):
-    config = Config.fromfile(CONFIG.with_name('xcit_mask_rcnn_digits.py'))
-    config.model.test_cfg.rcnn.update(score_thr=0.0, max_per_img=5)
-    config.test_dataloader.dataset.pipeline[1].scale_factor = 2.0
-    detector = init_model(config)
-    image = np.random.default_rng(0).integers(0, 256, (50, 71, 3), dtype=np.uint8)
-    one, two = inference_detector(detector, [image, image])
-    found = one.pred_instances
-    assert len(found) == 5 and found.masks.shape == (5, 50, 71) and found.masks.dtype == torch.bool
-    assert (found.bboxes >= 0).all() and (found.bboxes[:, 2] <= 71).all() and (found.bboxes[:, 3] <= 50).all()
-    assert (found.scores.diff() <= 0).all() and torch.equal(found.bboxes, two.pred_instances.bboxes)
-    assert detector.dataset_meta['classes'] == tuple('0123456789')
-    encoded, boxes = (inference_detector(detector, image, **wanted).pred_instances
-                      for wanted in (dict(rle=True), dict(boxes_only=True)))
-    for other in (encoded, boxes):
-        assert torch.equal(other.bboxes, found.bboxes) and torch.equal(other.labels, found.labels)
-    assert 'masks' not in boxes
-    write_detection(tmp_path, 'photo', image, encoded.cpu(), detector.dataset_meta)
-    rows = json.loads((tmp_path / 'photo_instances.json').read_text())
-    left, top, width, height = rows[0]['bbox']
-    np.testing.assert_allclose([left, top, left + width, top + height], found.bboxes[0].numpy(), rtol=1e-4)
-    from pycocotools import mask
-    assert (mask.decode(rows[0]['segmentation']) == found.masks[0].numpy()).all()
-    assert Image.open(tmp_path / 'photo_overlay.png').size == (71, 50)
 
 
 def test_the_config_names_the_classes_where_no_checkpoint_does():
