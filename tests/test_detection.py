@@ -28,7 +28,11 @@ def detector():
     config.model.test_cfg.rcnn.update(score_thr=0.0, max_per_img=5)
     config.test_dataloader.dataset.pipeline[1].scale_factor = 2.0
     torch.manual_seed(0)
-    return init_model(config)
+    model = init_model(config)
+    # Boxes as large as the image, with masks that are neither empty nor full.
+    model.roi_head.bbox_head.fc_reg.bias.data.view(-1, 4)[:, 2:] = 15
+    model.roi_head.mask_head.conv_logits.weight.data.normal_(std=10.0)
+    return model
 
 
 def test_objects_come_in_pixels_of_the_image(detector, image):
@@ -55,7 +59,7 @@ def test_encoded_masks_are_the_same(monkeypatch, detector, image, pasted, kind):
         assert torch.equal(other.labels, found.labels) and torch.equal(other.scores, found.scores)
         torch.testing.assert_close(other.bboxes, found.bboxes)
     masks = np.stack([mask.decode(one) for one in encoded.masks])
-    assert 0.05 < masks.mean() < 0.95 and np.array_equal(masks, found.masks.numpy()) and 'masks' not in boxes
+    assert 0.01 < masks.mean() < 0.95 and np.array_equal(masks, found.masks.numpy()) and 'masks' not in boxes
 
 
 @pytest.mark.parametrize('wanted', [{}, dict(rle=True), dict(boxes_only=True)], ids=str)

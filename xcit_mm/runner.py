@@ -1,21 +1,37 @@
-"""MMEngine's runner with the checkpoint loading of this package: safe, and every key finds its place."""
+"""MMEngine's runner with safe and strict loading, complete checkpoints, and hooks for what goes wrong."""
 from __future__ import annotations
 
+from pathlib import Path
+
+from mmengine.dist import is_main_process
 from mmengine.model import is_model_wrapper
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from . import checkpoints
 from .errors import InputError
+from .files import complete_file
+
+HOOKS_OF_OURS = dict(invalid_loss=dict(type='InvalidLossHook'), label_range=dict(type='LabelRangeHook'),
+                     termination=dict(type='TerminationHook'))
 
 
 @RUNNERS.register_module()
 class StrictRunner(Runner):
     """A ``Runner`` whose ``load_from``, ``resume`` and tests refuse what does not fit the model.
 
+    Its default hooks are MMEngine's, ``invalid_loss``, ``label_range`` and ``termination``; a config switches one off
+    by ``default_hooks = dict(invalid_loss=None)``.
+
     MMEngine's own loading skips keys that do not match, and may run code of a file that torch refuses. Where a
     config says ``load_from_strict = False``, ``load_from`` takes what fits and warns of the rest.
     """
+
+    def register_default_hooks(self, hooks: dict | None = None) -> None:
+        """Register MMEngine's default hooks and ours; see there."""
+        hooks = HOOKS_OF_OURS | (hooks or {})
+        super().register_default_hooks({name: hook for name, hook in hooks.items()
+                                        if hook is not None or name not in HOOKS_OF_OURS})
 
     def load_checkpoint(self, filename: str, map_location: object = None) -> dict:
         """Load a checkpoint into the model; hooks see it first, as with MMEngine's runner.
@@ -37,3 +53,15 @@ class StrictRunner(Runner):
         checkpoints.load(model, checkpoint, strict, filename)
         self._has_loaded = True
         return checkpoint
+
+    def save_checkpoint(self, out_dir: str, filename: str, *args: object, **kwargs: object) -> None:
+        """Save as MMEngine does, under a name that the file gets when it is complete.
+
+        Raises:
+            InputError: the file cannot be written; the disk is full, say.
+        """
+        if '://' in str(out_dir) or not is_main_process():
+            super().save_checkpoint(out_dir, filename, *args, **kwargs)
+            return
+        with complete_file(Path(out_dir, filename)) as partial:
+            super().save_checkpoint(out_dir, partial.name, *args, **kwargs)

@@ -1,0 +1,110 @@
+"""Trainings that go wrong say why, and lose nothing."""
+import errno
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.hooks import Hook
+from PIL import Image
+
+from xcit_mm.config import load_config
+from xcit_mm.errors import InputError
+from xcit_mm.runner import StrictRunner
+
+CONFIG = Path(__file__).resolve().parents[1] / 'configs/xcit_upernet_digits.py'
+
+
+@pytest.fixture
+def train(tmp_path, scenes):
+    """Train on two scenes at a time; hooks may interfere."""
+
+    def run(iterations=4, hooks=(), root=scenes, **changes):
+        config = load_config(CONFIG, {
+            'data_root': str(root), 'train_cfg.max_iters': iterations, 'train_cfg.val_interval': 100,
+            'train_dataloader.batch_size': 2, 'train_dataloader.num_workers': 0, 'val_dataloader.num_workers': 0,
+            'train_dataloader.persistent_workers': False, 'val_dataloader.persistent_workers': False,
+            'default_hooks.checkpoint.interval': 2, 'default_hooks.checkpoint.save_last': False,
+            'model.backbone.arch': dict(embed_dim=16, depth=4, num_heads=2, patch_size=16),
+            'model.decode_head.in_channels': [16] * 4, 'model.auxiliary_head.in_channels': 16, **changes},
+            str(tmp_path / 'run'))
+        runner = StrictRunner.from_cfg(config)
+        for hook in hooks:
+            runner.register_hook(hook, priority='VERY_HIGH')
+        runner.train()
+        return runner
+
+    return run
+
+
+class At(Hook):
+    """Do something before one iteration."""
+
+    def __init__(self, iteration, action):
+        self.iteration, self.action = iteration, action
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter == self.iteration:
+            self.action(runner)
+
+
+def spoil(runner):
+    runner.model.decode_head.conv_seg.bias.data[0] = float('nan')
+
+
+def test_an_invalid_loss_ends_the_training_and_names_its_images(train, tmp_path):
+    with pytest.raises(InputError, match='the loss of iteration 4 is nan; .*invalid_loss_iter_4.txt'):
+        train(6, [At(3, spoil)])
+    listed = (tmp_path / 'run/invalid_loss_iter_4.txt').read_text().splitlines()
+    assert len(listed) == 2 and all(Path(path).is_file() for path in listed)
+    weights = torch.load(tmp_path / 'run/iter_2.pth', weights_only=False)['state_dict']
+    assert all(value.isfinite().all() for value in weights.values())
+    assert not (tmp_path / 'run/iter_4.pth').exists()
+
+
+def test_a_hook_can_be_switched_off(train):
+    assert train(3, [At(1, spoil)], **{'default_hooks.invalid_loss': None}).iter == 3
+
+
+@pytest.mark.parametrize('value', [11, 200])
+def test_a_label_without_a_class_names_its_file(train, tmp_path, scenes, value):
+    from shutil import copytree
+
+    root = copytree(scenes, tmp_path / 'digits')
+    for path in (root / 'masks/train').iterdir():
+        labels = np.asarray(Image.open(path)).copy()
+        labels[:8] = 255  # which is ignored
+        labels[8:16] = value
+        Image.fromarray(labels).save(path)
+    with pytest.raises(InputError, match=rf'masks/train/.*png: label {value} is out of range; the model has 11 '):
+        train(root=root)
+
+
+def test_sigterm_saves_and_the_training_goes_on_from_there(train, tmp_path):
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as exit_:
+        train(5, [At(2, lambda runner: os.kill(os.getpid(), signal.SIGTERM))])
+    assert exit_.value.code == 143 and signal.getsignal(signal.SIGTERM) is before
+    assert (tmp_path / 'run/last_checkpoint').read_text() == str(tmp_path / 'run/iter_3.pth')
+    begun = []
+    runner = train(5, [At(3, lambda runner: begun.append(runner.iter))], resume=True)
+    assert begun == [3] and runner.iter == 5 and signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(train, tmp_path, monkeypatch):
+    import mmengine.fileio.backends.local_backend as backend
+
+    def fill(runner):
+        def put(self, obj, filepath):
+            Path(filepath).write_bytes(obj[:1000])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(backend.LocalBackend, 'put', put)
+
+    with pytest.raises(InputError, match='cannot write .*iter_4.pth: No space left on device'):
+        train(6, [At(3, fill)])
+    assert sorted(path.name for path in (tmp_path / 'run').glob('*iter_*')) == ['iter_2.pth']
+    assert (tmp_path / 'run/last_checkpoint').read_text() == str(tmp_path / 'run/iter_2.pth')
+    torch.load(tmp_path / 'run/iter_2.pth', weights_only=False)

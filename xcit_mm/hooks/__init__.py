@@ -1,0 +1,6 @@
+"""What our configs add to MMEngine's hooks, so that a training that fails says why and loses nothing."""
+from .invalid_loss import InvalidLossHook
+from .label_range import LabelRangeHook
+from .termination import TerminationHook
+
+__all__ = ['InvalidLossHook', 'LabelRangeHook', 'TerminationHook']
