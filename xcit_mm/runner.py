@@ -3,10 +3,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mmengine.dist import is_main_process
+import torch
+from mmengine.device import get_device
+from mmengine.dist import is_distributed, is_main_process
 from mmengine.model import is_model_wrapper
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+from torch import nn
 
 from . import checkpoints
 from .errors import InputError
@@ -26,6 +29,20 @@ class StrictRunner(Runner):
     MMEngine's own loading skips keys that do not match, and may run code of a file that torch refuses. Where a
     config says ``load_from_strict = False``, ``load_from`` takes what fits and warns of the rest.
     """
+
+    def setup_env(self, env_cfg: dict) -> None:
+        """Set up the process as MMEngine does, which knows no distributed training without an accelerator."""
+        if self.distributed and not is_distributed() and get_device() == 'cpu':
+            torch.distributed.init_process_group('gloo')
+        super().setup_env(env_cfg)
+
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
+        """Wrap the model as MMEngine does. Without an accelerator, batch norms stay each process's own."""
+        if self.distributed and get_device() == 'cpu':
+            self.cfg.sync_bn = None  # which torch has for GPUs only
+            model_wrapper_cfg = dict(type='MMDistributedDataParallel', broadcast_buffers=False, device_ids=None
+                                     ) | (model_wrapper_cfg or {})
+        return super().wrap_model(model_wrapper_cfg, model)
 
     def register_default_hooks(self, hooks: dict | None = None) -> None:
         """Register MMEngine's default hooks and ours; see there."""

@@ -1,0 +1,97 @@
+"""Two processes train to the weights of one with the doubled batch, and end together."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+# What a batch as a whole enters would differ between processes: its norms, and class weights, by which mmseg averages.
+CHANGES = ['model.backbone.arch.embed_dim=16', 'model.backbone.norm_cfg.type=IN', 'model.backbone.norm_cfg.affine=True',
+           'model.decode_head.in_channels=[16,16,16,16]', 'model.decode_head.channels=16',
+           'model.decode_head.norm_cfg.type=GN', 'model.decode_head.norm_cfg.num_groups=4',
+           'model.auxiliary_head.in_channels=16', 'model.auxiliary_head.norm_cfg.type=GN',
+           'model.auxiliary_head.norm_cfg.num_groups=4', 'model.decode_head.loss_decode.class_weight=None',
+           'model.auxiliary_head.loss_decode.class_weight=None', 'randomness.seed=0', 'train_cfg.val_interval=1000',
+           'default_hooks.checkpoint.interval=2', 'default_hooks.logger.interval=1', 'train_dataloader.num_workers=0',
+           'train_dataloader.persistent_workers=False', 'val_dataloader.num_workers=0',
+           'val_dataloader.persistent_workers=False']
+
+
+@pytest.fixture
+def command(tmp_path, scenes):
+    """The command that trains in one or two processes."""
+
+    def make(processes, folder, iterations, *arguments, batch=4):
+        arguments = ['configs/xcit_upernet_digits.py', *([str(processes)] if processes > 1 else []), '--work-dir',
+                     str(tmp_path / folder), *arguments, '--cfg-options', f'data_root={scenes}', *CHANGES,
+                     f'train_cfg.max_iters={iterations}', f'train_dataloader.batch_size={batch // processes}']
+        return [*(['tools/dist_train.sh'] if processes > 1 else [sys.executable, 'tools/train.py']), *arguments]
+
+    return make
+
+
+def run(command):
+    result = subprocess.run(command, cwd=ROOT, env={**os.environ, 'PYTHON': sys.executable, 'OMP_NUM_THREADS': '1'},
+                            capture_output=True, text=True, timeout=600)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def weights(folder, iteration):
+    content = torch.load(folder / f'iter_{iteration}.pth', weights_only=False)
+    return torch.cat([value.flatten().double() for value in content['state_dict'].values()])
+
+
+def gradient_norms(folder):
+    logs, = [path for path in folder.glob('*/vis_data/scalars.json')]
+    rows = [json.loads(line) for line in logs.read_text().splitlines()]
+    return torch.tensor([row['grad_norm'] for row in rows if 'grad_norm' in row])
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_with_the_doubled_batch(command, tmp_path):
+    run(command(1, 'one', 4))
+    run(command(2, 'two', 4))
+    one, two = gradient_norms(tmp_path / 'one'), gradient_norms(tmp_path / 'two')
+    assert len(one) == 4
+    torch.testing.assert_close(two, one, rtol=1e-4, atol=0)
+    one, two = weights(tmp_path / 'one', 4), weights(tmp_path / 'two', 4)
+    assert (one - two).norm() < 1e-4 * (one - weights(tmp_path / 'one', 2)).norm()
+
+
+@pytest.mark.slow
+def test_a_training_resumes_with_another_number_of_processes(command, tmp_path):
+    run(command(2, 'changing', 2))
+    run(command(1, 'changing', 4, '--resume'))
+    run(command(1, 'steady', 4))
+    changing, steady = weights(tmp_path / 'changing', 4), weights(tmp_path / 'steady', 4)
+    assert (changing - steady).norm() < 1e-4 * (steady - weights(tmp_path / 'steady', 2)).norm()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGTERM])
+def test_a_job_ends_with_its_processes(command, tmp_path, number):
+    with open(tmp_path / 'log', 'w') as log:
+        process = subprocess.Popen(command(2, 'job', 10**6), cwd=ROOT, stdout=log, stderr=log,
+                                   env={**os.environ, 'PYTHON': sys.executable, 'OMP_NUM_THREADS': '1'})
+    pointer, deadline = tmp_path / 'job/last_checkpoint', time.monotonic() + 300
+    while not pointer.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    if number == signal.SIGKILL:
+        ranks = [child for child in psutil.Process(process.pid).children() if 'tools/train.py' in child.cmdline()]
+        assert len(ranks) == 2, (tmp_path / 'log').read_text()
+        ranks[1].kill()
+    else:
+        process.terminate()
+    assert process.wait(timeout=120) != 0
+    assert not psutil.pid_exists(process.pid) or psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE
+    if number == signal.SIGTERM:
+        saved = Path(pointer.read_text())
+        assert f'terminated: saved {saved}' in (tmp_path / 'log').read_text()
+        torch.load(saved, weights_only=False)

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Train on several GPUs of a machine, or of several machines: tools/dist_train.sh CONFIG GPUS [arguments of train.py].
+# On each of several machines set NNODES, NODE_RANK (0 …) and MASTER_ADDR (of machine 0), and PORT if 29500 is taken.
+set -euo pipefail
+config=${1:?usage: tools/dist_train.sh CONFIG GPUS [arguments of train.py]}
+gpus=${2:?usage: tools/dist_train.sh CONFIG GPUS [arguments of train.py]}
+shift 2
+if [[ ${NNODES:-1} == 1 ]]; then
+  place=(--standalone)  # which finds a free port
+else
+  place=(--nnodes "$NNODES" --node-rank "${NODE_RANK:?}" --master-addr "${MASTER_ADDR:?}" --master-port "${PORT:-29500}")
+fi
+exec "${PYTHON:-python}" -m torch.distributed.run "${place[@]}" --nproc-per-node "$gpus" \
+  "$(dirname "$0")/train.py" "$config" --launcher pytorch "$@"

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Train under Slurm: tools/slurm_train.sh PARTITION JOB_NAME CONFIG GPUS [arguments of train.py].
+# GPUS_PER_NODE (8 or fewer), CPUS_PER_TASK and SRUN_ARGS may be set. Slurm's SIGTERM saves a checkpoint: see docs.
+set -euo pipefail
+usage='usage: tools/slurm_train.sh PARTITION JOB_NAME CONFIG GPUS [arguments of train.py]'
+partition=${1:?$usage} job=${2:?$usage} config=${3:?$usage} gpus=${4:?$usage}
+shift 4
+per_node=${GPUS_PER_NODE:-$((gpus < 8 ? gpus : 8))}
+# shellcheck disable=SC2086  # SRUN_ARGS is a list of words
+exec srun --partition "$partition" --job-name "$job" --ntasks "$gpus" --ntasks-per-node "$per_node" \
+  --gres "gpu:$per_node" --cpus-per-task "${CPUS_PER_TASK:-5}" --kill-on-bad-exit=1 ${SRUN_ARGS:-} \
+  "${PYTHON:-python}" -u "$(dirname "$0")/train.py" "$config" --launcher slurm "$@"
