@@ -14,6 +14,15 @@ def test_an_input_error_is_one_line_and_others_stay():
         run(lambda: 1 / 0)
 
 
+def test_an_interruption_is_no_traceback(capsys):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as exit_:
+        run(interrupt)
+    assert exit_.value.code == 130 and capsys.readouterr().err == 'interrupted\n'
+
+
 def test_arguments_make_a_config(tmp_path, monkeypatch):
     (tmp_path / 'a.py').write_text("data_root = 'data'\nmodel = dict(type='XCiT')\ntest = dict(data_root=data_root)\n")
     monkeypatch.setenv('LOCAL_RANK', '3')  # of torchrun: wins over the old argument

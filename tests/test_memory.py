@@ -29,10 +29,15 @@ def test_a_limit_holds_what_the_process_has_already():
 
 def test_a_container_has_less_than_its_machine(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, 'CGROUP', tmp_path)
+    monkeypatch.setattr(memory, 'PROCESS_GROUP', tmp_path / 'own')
     machine = memory.available_bytes(CPU)
     assert machine == pytest.approx(psutil.virtual_memory().available, rel=0.1)
-    for name, content in dict(max='3000000', current='2500000', stat='anon 5\ninactive_file 400000\n').items():
-        (tmp_path / f'memory.{name}').write_text(content)
-    assert memory.available_bytes(CPU) == 900_000
-    (tmp_path / 'memory.max').write_text('max\n')
+    (tmp_path / 'own').write_text('0::/job/step\n')
+    (tmp_path / 'job/step').mkdir(parents=True)
+    assert memory.available_bytes(CPU) == pytest.approx(machine, rel=0.1)
+    files = dict(max='3000000', current='2500000', stat='anon 5\ninactive_file 400000\nactive_file 7\n')
+    for name, content in files.items():
+        (tmp_path / f'job/memory.{name}').write_text(content)
+    assert memory.available_bytes(CPU) == 900_007
+    (tmp_path / 'job/memory.max').write_text('max\n')
     assert memory.available_bytes(CPU) == pytest.approx(machine, rel=0.1)

@@ -62,6 +62,9 @@ def test_nothing_is_returned_that_was_not_asked_for(image):
     assert torch.equal(plain.pred_sem_seg.data, everything.pred_sem_seg.data)
     expected = everything.seg_logits.data.softmax(0)[[model.dataset_meta['classes'].index('3'), 0]]
     torch.testing.assert_close(everything.seg_probabilities.data, expected)
+    one = inference_segmentor(model, image, return_probability_of=np.int64(0)).seg_probabilities.data
+    torch.testing.assert_close(one, expected[1:])
+    assert inference_segmentor(model, image, return_probability_of='9').seg_probabilities.data.shape[0] == 1
     with pytest.raises(InputError, match="no class 'cat'; there are 0 … 10: background, 0"):
         inference_segmentor(model, image, return_probability_of=['cat'])
 
@@ -91,6 +94,13 @@ def test_the_network_sees_every_pixel_at_full_resolution(image):
 def test_auto_takes_windows_only_where_the_config_does(image):
     assert inference_segmentor(build(), image).mode == 'banded'
     assert inference_segmentor(build(**SLIDING), image).mode == 'slide'
+    for part in ('backbone', 'decode_head'):
+        model = build()
+        norm = next(name for name, module in getattr(model, part).named_modules()
+                    if isinstance(module, torch.nn.BatchNorm2d))
+        parent, _, name = norm.rpartition('.')
+        setattr(getattr(model, part).get_submodule(parent), name, torch.nn.InstanceNorm2d(64).eval())
+        assert choose_mode(model, Stored(torch.zeros(8, 8, 3)), 'auto', None, 0) == 'whole'
     model = build()
     model.backbone = torch.nn.Sequential(model.backbone).eval()
     assert inference_segmentor(model, image).mode == 'whole'
@@ -104,20 +114,46 @@ def test_a_model_of_its_own_kind_predicts_in_its_own_way(image):
     model = build()
     expected = inference_segmentor(model, image, return_logits=True).seg_logits.data.argmin(0)
     model.__class__ = Inverse
-    assert (inference_segmentor(model, image).pred_sem_seg.data[0] == expected).float().mean() > 0.99
-    with pytest.raises(InputError, match='only mode auto is for a Inverse'):
-        inference_segmentor(model, image, 'whole')
+    sample = inference_segmentor(model, image)
+    assert (sample.pred_sem_seg.data[0] == expected).float().mean() > 0.99
+    assert 'seg_logits' not in sample and sample.mode == 'own'
+    for wanted in (dict(mode='whole'), dict(return_probability_of=0)):
+        with pytest.raises(InputError, match='a Inverse that predicts in a way of its own'):
+            inference_segmentor(model, image, **wanted)
+
+
+def test_padding_and_flips_are_left_to_mmseg(image):
+    model = build()
+    expected = inference_segmentor(model, image[:, ::-1].copy()).pred_sem_seg.data.flip(2)
+    model.cfg.test_dataloader.dataset.pipeline.insert(-1, dict(type='RandomFlip', prob=1.0))
+    sample = inference_segmentor(model, image)
+    assert sample.mode == 'own' and (sample.pred_sem_seg.data == expected).float().mean() > 0.99
+    model = build()
+    model.data_preprocessor.test_cfg = dict(size_divisor=32)
+    assert inference_segmentor(model, image).mode == 'own'
 
 
 def test_too_little_memory_is_said_before_the_work_begins(image):
     model = build()
     for mode in ('auto', 'whole'):
-        with pytest.raises(InputError, match=r'not enough memory to segment 141 x 150 pixels in mode .*0.0 GB'):
+        with pytest.raises(InputError, match='to segment 141 x 150 pixels in mode .* on top .* of the limit of 1 MB'):
             inference_segmentor(model, image, mode, max_memory='1MB')
     assert inference_segmentor(model, image, max_memory=10**11).mode == 'banded'
-    rows = Stored(torch.zeros(10**4, 1, 3).expand(-1, 10**5, -1))
-    with pytest.raises(InputError, match='GB'):
+    rows = Stored(torch.zeros(1, 1, 3).expand(10**5, 10**5, -1))
+    with pytest.raises(InputError, match='segment 100000 x 100000 .* take mode auto, or'):
         choose_mode(model, rows, 'whole', None, 0)
+
+
+def test_the_first_mode_that_fits_is_taken(monkeypatch):
+    monkeypatch.setattr('xcit_mm.segmentation._fastest_first', lambda model: ['whole', 'banded'])
+    model, rows = build(), Stored(torch.zeros(1, 1, 3).expand(3000, 3000, -1))
+    needed = {mode: estimate_bytes(model, 3000, 3000, mode) for mode in ('whole', 'banded')}
+    assert needed['banded'] < 0.6 * needed['whole']
+    for free, mode in ((needed['whole'], 'whole'), (needed['whole'] - 1, 'banded'), (needed['banded'], 'banded')):
+        monkeypatch.setattr('xcit_mm.segmentation.available_bytes', lambda device, limit, free=free: free)
+        assert choose_mode(model, rows, 'auto', None, 0) == mode
+    with pytest.raises(InputError, match='in mode banded'):
+        choose_mode(model, rows, 'auto', None, 1)
 
 
 def test_modes_that_cannot_run_are_named(image):
@@ -139,14 +175,16 @@ def test_progress_grows_from_nothing_to_everything(monkeypatch, image, mode):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('head', ['upernet', 'sem_fpn'])
+@pytest.mark.parametrize('name, kind', [
+    ('upernet', 'xcit_mm.heads.EfficientUPerHead'), ('upernet', 'UPerHead'), ('sem_fpn', 'FPNHead')])
 @pytest.mark.parametrize('mode', ['whole', 'banded', 'slide'])
-def test_estimates_of_memory_are_near_and_not_below(head, mode):
-    config = Config.fromfile(CONFIG.with_name(f'xcit_{head}_ade20k.py'))
+def test_estimates_of_memory_are_near_and_not_below(name, kind, mode):
+    config = Config.fromfile(CONFIG.with_name(f'xcit_{name}_ade20k.py'))
+    config.model.decode_head.type = kind
     config.model.backbone.init_cfg = None
     config.model.test_cfg = dict(mode='slide', crop_size=(512, 512), stride=(341, 341))
     model = init_model(config)
-    for height, width in [(512, 512), (1024, 768)]:
+    for height, width in [(512, 512), (912, 768)]:
         image = torch.zeros(height, width, 3, dtype=torch.uint8)
 
         def run(image=image):

@@ -134,7 +134,8 @@ def test_what_has_no_bands_is_named():
     with pytest.raises(InputError, match='head FCNHead'):
         compute_maps(model, image, (32, 32), 'banded')
     with pytest.raises(InputError, match='ConvModule|ConvWS2d'):
-        compute_maps(build('upernet', **{'decode_head.conv_cfg': dict(type='ConvWS')}), image, (32, 32), 'banded')
+        changes = {'decode_head.type': 'UPerHead', 'decode_head.conv_cfg': dict(type='ConvWS')}
+        compute_maps(build('upernet', **changes), image, (32, 32), 'banded')
     with pytest.raises(InputError, match='in eval mode'):
         compute_maps(build('upernet').train(), image, (32, 32), 'banded')
     model = build('upernet')

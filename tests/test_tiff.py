@@ -16,7 +16,9 @@ from xcit_mm.tiff import TiffRows, write_labels
 
 CONFIG = Path(__file__).resolve().parents[1] / 'configs/xcit_upernet_digits.py'
 SCALE, TIE, KEYS = (0.5, 0.5, 0.0), (0, 0, 0, 440720.0, 100000.0, 0), (1, 1, 0, 1, 3072, 0, 1, 32601)
-PLACE = [(33550, 12, 3, SCALE, True), (33922, 12, 6, TIE, True), (34735, 3, 8, KEYS, True)]
+NUMBERS, NAMES = (6378137.0, 298.25), 'WGS 84 / UTM 30N|WGS 84|'
+PLACE = [(33550, 12, 3, SCALE, True), (33922, 12, 6, TIE, True), (34735, 3, 8, KEYS, True),
+         (34736, 12, 2, NUMBERS, True), (34737, 2, len(NAMES) + 1, NAMES, True)]
 
 
 @pytest.fixture(scope='module')
@@ -55,11 +57,24 @@ def test_white_may_be_0(tmp_path, image):
     assert np.array_equal(TiffRows(tmp_path / 'a.tif').reader().read(0, 301)[..., 1].numpy(), 255 - image[..., 0])
 
 
-@pytest.mark.parametrize('pixels, options', [
-    (np.zeros((20, 20), np.float32), {}), (np.zeros((3, 20, 20), np.uint8), dict(planarconfig='separate'))])
-def test_other_pixels_are_named(tmp_path, pixels, options):
-    tifffile.imwrite(tmp_path / 'a.tif', pixels, photometric='rgb' if options else 'minisblack', **options)
-    with pytest.raises(InputError, match='a.tif by blocks: it holds'):
+def test_jpegs_inside_are_decoded(tmp_path):
+    image = np.broadcast_to(np.linspace(0, 255, 128, dtype=np.uint8)[:, None, None], (128, 96, 3)) // [1, 2, 4]
+    tifffile.imwrite(tmp_path / 'a.tif', image.astype(np.uint8), photometric='rgb', compression='jpeg', tile=(64, 32))
+    rows = TiffRows(tmp_path / 'a.tif')
+    assert rows.page.photometric == tifffile.PHOTOMETRIC.YCBCR
+    assert np.abs(rows.reader().read(0, 128).numpy() - image[..., ::-1]).max() < 8
+
+
+@pytest.mark.parametrize('pixels, options, words', [
+    (np.zeros((20, 20), np.float32), dict(photometric='minisblack'), 'holds 32 bits'),
+    (np.zeros((20, 20), np.uint8), dict(photometric='minisblack', bitspersample=4), 'holds 4 bits'),
+    (np.zeros((3, 20, 20), np.uint8), dict(photometric='rgb', planarconfig='separate'), 'RGB'),
+    (np.zeros((20, 20, 5), np.uint8), dict(photometric='minisblack', planarconfig='contig'), 'in 5 channels'),
+    (np.zeros((20, 20, 3), np.uint8), dict(photometric='ycbcr', subsampling=(1, 1)), 'of YCBCR'),
+    (np.zeros((20, 20, 3), np.uint8), dict(photometric='rgb', extratags=[(274, 3, 1, 6, True)]), 'orientation 6')])
+def test_other_pixels_are_named(tmp_path, pixels, options, words):
+    tifffile.imwrite(tmp_path / 'a.tif', pixels, **options)
+    with pytest.raises(InputError, match=f'a.tif by blocks: .*{words}'):
         TiffRows(tmp_path / 'a.tif')
 
 
@@ -69,9 +84,9 @@ def test_files_that_are_none_or_end_early_are_named(tmp_path, image):
     (tmp_path / 'text.tif').write_text('not an image')
     with pytest.raises(InputError, match='cannot read .*text.tif'):
         TiffRows(tmp_path / 'text.tif')
-    for compression in (None, 'zlib'):
+    for layout in (dict(rowsperstrip=20), dict(rowsperstrip=20, compression='zlib'), dict(tile=(32, 32))):
         path = tmp_path / 'cut.tif'
-        tifffile.imwrite(path, image, photometric='rgb', compression=compression, rowsperstrip=20)
+        tifffile.imwrite(path, image, photometric='rgb', **layout)
         with path.open('r+b') as file:
             file.truncate(path.stat().st_size // 2)
         with pytest.raises(InputError, match='cannot read .*cut.tif'):
@@ -84,11 +99,12 @@ def test_labels_lie_where_the_image_lies(tmp_path, image, number):
     labels = torch.from_numpy(np.random.default_rng(1).integers(0, number, image.shape[:2]))
     labels = labels.to(torch.uint8 if number <= 256 else torch.int16)
     palette = np.random.default_rng(2).integers(0, 256, (number, 3)).tolist()
-    write_labels(tmp_path / 'b.tif', labels.split(37), TiffRows(tmp_path / 'a.tif'), palette)
+    with TiffRows(tmp_path / 'a.tif') as rows:
+        write_labels(tmp_path / 'b.tif', labels.split(37), labels.dtype, rows, palette)
     with tifffile.TiffFile(tmp_path / 'b.tif') as file:
         page = file.pages[0]
         assert np.array_equal(page.asarray(), labels.numpy()) and page.is_tiled
-        assert [page.tags[code].value for code in (33550, 33922, 34735)] == [SCALE, TIE, KEYS]
+        assert [page.tags[code].value for code, *_ in PLACE] == [SCALE, TIE, KEYS, NUMBERS, NAMES]
         if number <= 256:
             assert (page.colormap[:, 5] // 257).tolist() == palette[5]
 
@@ -124,7 +140,7 @@ def test_nothing_half_written_stays(tmp_path, monkeypatch, model, image):
 
 def test_what_cannot_go_by_blocks_is_named(tmp_path, model, image):
     cv2.imwrite(str(tmp_path / 'a.png'), image)
-    with pytest.raises(InputError, match='a.png is no TIFF'):
+    with pytest.raises(InputError, match='cannot read .*a.png'):
         segment_file(model, tmp_path / 'a.png', tmp_path)
     tifffile.imwrite(tmp_path / 'a.tif', image, photometric='rgb')
     with pytest.raises(InputError, match='not enough memory'):
@@ -134,5 +150,5 @@ def test_what_cannot_go_by_blocks_is_named(tmp_path, model, image):
         segment_file(model, tmp_path / 'a.tif', tmp_path / 'file')
     config = Config.fromfile(CONFIG)
     config.test_dataloader.dataset.pipeline.insert(1, dict(type='PhotoMetricDistortion'))
-    with pytest.raises(InputError, match='more than to resize'):
+    with pytest.raises(InputError, match='more than to read BGR and to resize'):
         segment_file(init_model(config), tmp_path / 'a.tif', tmp_path)

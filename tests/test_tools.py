@@ -14,6 +14,7 @@ from detection import needs_mmdet
 from PIL import Image
 
 from xcit_mm import XCiT
+from xcit_mm.apis import init_model
 
 ROOT = golden.FIXTURES.parents[1]
 COCO = ROOT.parent / 'shared/data/coco128_panoptic'
@@ -61,6 +62,38 @@ def test_missing_inputs_are_one_line(run_tool, tmp_path, scenes):
         result = run_tool('train', DIGITS, '--amp', '--cfg-options', f'data_root={scenes}')
         assert one_line_error(result, '--amp needs a GPU')
     assert one_line_error(run_tool('plot_training', tmp_path, '--out', tmp_path / 'x.png'), str(tmp_path))
+
+
+def test_options_that_do_not_fit_are_one_line(run_here, tmp_path):
+    Image.new('RGB', (8, 8)).save(tmp_path / 'a.png')
+    arguments = ['infer', DIGITS, 'none.pth', tmp_path / 'a.png', '--out', tmp_path / 'out']
+    for option in (['--boxes-only'], ['--min-score', '0.5']):
+        assert 'for detectors was given, and configs/xcit_upernet_digits.py is a seg' in run_here(*arguments, *option)
+    assert 'is no TIFF' in run_here(*arguments, '--blocks')
+    assert 'written like 2GB' in run_here(*arguments, '--max-memory', 'much')
+    arguments[-1] = tmp_path / 'a.png/out'
+    assert 'cannot write to the folder' in run_here(*arguments)
+
+
+def test_large_images_by_the_tool(run_here, capsys, tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
+    Image.fromarray(image).save(tmp_path / 'a.tif')
+    torch.manual_seed(0)
+    torch.save(init_model(DIGITS).state_dict(), tmp_path / 'weights.pth')
+    labels = {}
+    for mode in ('auto', 'whole', 'banded'):
+        options = ['--mode', mode, '--max-memory', '9GB', '--full-resolution']
+        assert run_here('infer', DIGITS, tmp_path / 'weights.pth', tmp_path / 'a.tif', '--out', tmp_path / mode,
+                        *options) is None
+        assert ('mode whole' if mode == 'whole' else 'mode banded') in capsys.readouterr().out
+        labels[mode] = np.asarray(Image.open(tmp_path / mode / 'a_classes.png'))
+    assert (labels['whole'] != labels['banded']).mean() < 0.01
+    assert run_here('infer', DIGITS, tmp_path / 'weights.pth', tmp_path / 'a.tif', '--out', tmp_path / 'blocks',
+                    '--blocks') is None
+    assert np.array_equal(np.asarray(Image.open(tmp_path / 'blocks/a_classes.tif')), labels['banded'])
+    assert 'not enough memory' in run_here('infer', DIGITS, tmp_path / 'weights.pth', tmp_path / 'a.tif', '--out',
+                                           tmp_path / 'none', '--max-memory', '1MB')
+    assert not list((tmp_path / 'none').iterdir())
 
 
 @pytest.mark.slow

@@ -1,9 +1,12 @@
 """Segment images or find objects in them: overlays, beside PNGs of class indices or JSONs of objects."""
 import argparse
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from mmengine.config import DictAction
+from rich.markup import escape
 from rich.progress import Progress
 from torch import nn
 
@@ -11,8 +14,10 @@ from xcit_mm.apis import MODES, inference_detector, inference_segmentor, init_mo
 from xcit_mm.command_line import run
 from xcit_mm.config import load_config
 from xcit_mm.errors import InputError
-from xcit_mm.images import find_images, read_image
+from xcit_mm.images import find_images
+from xcit_mm.memory import parse_bytes
 from xcit_mm.predictions import write_detection, write_segmentation
+from xcit_mm.test_pipeline import read_as_shown
 
 
 def parse_args() -> argparse.Namespace:
@@ -36,47 +41,70 @@ def parse_args() -> argparse.Namespace:
     segmentors.add_argument('--blocks', action='store_true',
                             help='read and write TIFFs by blocks, at full resolution: for images larger than memory')
     detectors = parser.add_argument_group('detectors')
-    detectors.add_argument('--min-score', type=float, default=0.3, metavar='SCORE',
-                           help='leave out objects below this score, 0 … 1 (default: %(default)s)')
+    detectors.add_argument('--min-score', type=float, metavar='SCORE',
+                           help='leave out objects below this score, 0 … 1 (default: 0.3)')
     detectors.add_argument('--boxes-only', action='store_true', help='leave out the masks')
     return parser.parse_args()
 
 
 def detect_in_file(args: argparse.Namespace, model: nn.Module, path: Path) -> None:
     instances = inference_detector(model, path, boxes_only=args.boxes_only, rle=True).pred_instances.cpu()
-    instances = instances[instances.scores >= args.min_score]
-    write_detection(args.out, path.stem, read_image(path), instances, model.dataset_meta)
+    instances = instances[instances.scores >= (0.3 if args.min_score is None else args.min_score)]
+    write_detection(args.out, path.stem, read_as_shown(model.cfg, path), instances, model.dataset_meta)
+
+
+def segment_file(args: argparse.Namespace, model: nn.Module, path: Path, advance: Callable[[float], None]) -> str:
+    """Write what is asked for, and return the mode that was taken."""
+    if args.blocks:
+        from xcit_mm import blocks
+
+        return blocks.segment_file(model, path, args.out, args.mode, args.max_memory, advance)
+    sample = inference_segmentor(model, path, args.mode, max_memory=args.max_memory,
+                                 full_resolution=args.full_resolution, progress=advance)
+    labels = sample.pred_sem_seg.data[0].numpy()
+    write_segmentation(args.out, path.stem, read_as_shown(model.cfg, path), labels, model.dataset_meta)
+    return sample.mode
+
+
+def check(args: argparse.Namespace, images: list[Path], detects: bool) -> None:
+    """Refuse what cannot be done before anything is computed."""
+    wrong = ([args.mode != 'auto', args.max_memory, args.full_resolution, args.blocks] if detects
+             else [args.boxes_only, args.min_score is not None])
+    if any(wrong):
+        kinds = ('segmentors', 'a detector') if detects else ('detectors', 'a segmentor')
+        raise InputError(f'an option for {kinds[0]} was given, and {args.config} is {kinds[1]}; see --help')
+    parse_bytes(args.max_memory)
+    others = [path for path in images if path.suffix.lower() not in ('.tif', '.tiff')]
+    if args.blocks and others:
+        raise InputError(f'{others[0]} is no TIFF, and only those are read by blocks: convert it, or leave out '
+                         '--blocks')
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=args.out).close()
+    except OSError as error:
+        raise InputError(f'cannot write to the folder {args.out}: {error.strerror}') from None
 
 
 def main() -> None:
     args = parse_args()
     images = find_images(args.inputs)
-    model = init_model(load_config(args.config, args.cfg_options), args.checkpoint, args.device)
-    detects = model.cfg.get('default_scope') == 'mmdet'
-    if detects and (args.mode != 'auto' or args.max_memory or args.full_resolution or args.blocks):
-        raise InputError('--mode, --max-memory, --full-resolution and --blocks are for segmentors, and '
-                         f'{args.config} is a detector')
+    config = load_config(args.config, args.cfg_options)
+    detects = config.get('default_scope') == 'mmdet'
+    check(args, images, detects)
+    model = init_model(config, args.checkpoint, args.device)
     modes = set()
     with Progress() as bars:
         task = bars.add_task('', total=len(images))
         for index, path in enumerate(images):
-            bars.update(task, completed=index, description=path.name)
+            bars.update(task, completed=index, description=escape(path.name))
 
             def advance(share: float, index: int = index) -> None:
                 bars.update(task, completed=index + share)
 
             if detects:
                 detect_in_file(args, model, path)
-            elif args.blocks:
-                from xcit_mm.blocks import segment_file
-
-                modes.add(segment_file(model, path, args.out, args.mode, args.max_memory, advance))
             else:
-                sample = inference_segmentor(model, path, args.mode, max_memory=args.max_memory,
-                                             full_resolution=args.full_resolution, progress=advance)
-                modes.add(sample.get('mode', "the model's own"))
-                labels = sample.pred_sem_seg.data[0].cpu().numpy()
-                write_segmentation(args.out, path.stem, read_image(path), labels, model.dataset_meta)
+                modes.add(segment_file(args, model, path, advance))
             advance(1.0)
     took = f' (mode {" or ".join(sorted(modes))})' if modes else ''
     print(f'{len(images)} image(s): results in {args.out}{took}')

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
@@ -61,7 +62,8 @@ def init_model(config: str | Path | Config, checkpoint: str | Path | None = None
 def inference_segmentor(
         model: nn.Module, image: Image | Sequence[Image], mode: str = 'auto', *,
         max_memory: int | str | None = None, full_resolution: bool = False, return_logits: bool = False,
-        return_probability_of: Sequence[int | str] = (), progress: Callable[[float], None] = lambda share: None
+        return_probability_of: int | str | Sequence[int | str] = (),
+        progress: Callable[[float], None] = lambda share: None
 ) -> BaseDataElement | list[BaseDataElement]:
     """Segment an image or a list of images through the config's test pipeline.
 
@@ -78,13 +80,14 @@ def inference_segmentor(
             Default: what is free.
         full_resolution: do not resize the image, though the pipeline does: the network sees every pixel.
         return_logits: whether logits are wanted, 4 bytes for each class and pixel.
-        return_probability_of: classes whose probabilities are wanted, by index or name.
+        return_probability_of: class or classes whose probabilities are wanted, by index or name.
         progress: called with the share of an image that is done, 0 … 1.
 
     Returns:
         An mmseg ``SegDataSample``, or a list where a list was given, with maps of the image's own size on the CPU:
         ``pred_sem_seg.data`` (1, H, W) int64, class indices; where wanted, ``seg_logits.data`` (classes, H, W) and
-        ``seg_probabilities.data`` (wanted classes, H, W) in 0 … 1, both float32. ``mode`` is the one that was taken.
+        ``seg_probabilities.data`` (wanted classes, H, W) in 0 … 1, both float32. ``mode`` is the one that was taken;
+        ``'own'`` for a model that predicts, or whose preprocessing pads, in a way of its own, and is left to it.
 
     Raises:
         InputError: an unknown mode or class, a model that cannot run in this mode, not enough memory, an empty
@@ -94,8 +97,9 @@ def inference_segmentor(
         raise InputError(f'mode must be one of {", ".join(MODES)}, but is {mode!r}')
     from .segmentation import segment  # which imports mmseg, and a detector needs none
 
-    limit = parse_bytes(max_memory) if isinstance(max_memory, str) else max_memory
-    classes = [_class_index(model, name) for name in return_probability_of]
+    limit = parse_bytes(max_memory)
+    wanted = [return_probability_of] if np.ndim(return_probability_of) == 0 else return_probability_of
+    classes = [_class_index(model, name) for name in wanted]
 
     def run(data: dict) -> BaseDataElement:
         return segment(model, data, mode, limit, return_logits, classes, progress)
@@ -147,6 +151,6 @@ def _class_index(model: nn.Module, name: int | str) -> int:
     names = model.dataset_meta['classes']
     if name in names:
         return names.index(name)
-    if isinstance(name, int) and 0 <= name < len(names):
-        return name
+    if not isinstance(name, str) and 0 <= name < len(names):
+        return int(name)
     raise InputError(f'no class {name!r}; there are 0 … {len(names) - 1}: {", ".join(names)}')

@@ -7,14 +7,14 @@ from torch import nn
 
 from .errors import InputError
 from .memory import parse_bytes
-from .segmentation import choose_mode, label_bands
+from .segmentation import choose_mode, label_bands, label_dtype
 from .streaming.backbone import Progress
 from .test_pipeline import only_packs
 
 
 def segment_file(model: nn.Module, path: Path, out_dir: Path, mode: str = 'auto',
-                 max_memory: str | None = None, progress: Progress = lambda share: None) -> str:
-    """Segment a TIFF file at full resolution, and write ``<stem>_classes.tif``; neither is in memory as a whole.
+                 max_memory: int | str | None = None, progress: Progress = lambda share: None) -> str:
+    """Segment a TIFF file at full resolution, and write ``<stem>_classes.tif``; neither is held as a whole.
 
     Args:
         model: from ``init_model``.
@@ -26,18 +26,17 @@ def segment_file(model: nn.Module, path: Path, out_dir: Path, mode: str = 'auto'
         The mode that was taken.
 
     Raises:
-        InputError: as ``inference_segmentor``; no TIFF, or a test pipeline with more than resizing in it.
+        InputError: as ``inference_segmentor``; a test pipeline that does more than to read BGR and to resize.
     """
     try:
         from .tiff import TiffRows, write_labels
     except ModuleNotFoundError as error:
         raise InputError(f"reading by blocks needs {error.name}: pip install 'xcit_mm[tiff]'") from None
-    if path.suffix.lower() not in ('.tif', '.tiff'):
-        raise InputError(f'{path} is no TIFF, and only those are read by blocks: convert it, or leave out --blocks')
     if not only_packs(model.cfg):
-        raise InputError("reading by blocks leaves out the config's test pipeline, which does more than to resize")
-    image = TiffRows(path)
-    mode = choose_mode(model, image, mode, parse_bytes(max_memory) if max_memory else None, result_bytes=0)
-    write_labels(out_dir / f'{path.stem}_classes.tif', label_bands(model, image, mode, progress), image,
-                 model.dataset_meta['palette'])
+        raise InputError("reading by blocks leaves out the config's test pipeline, which does more than to read BGR "
+                         'and to resize')
+    with TiffRows(path) as image:
+        mode = choose_mode(model, image, mode, parse_bytes(max_memory), result_bytes=0)
+        write_labels(out_dir / f'{path.stem}_classes.tif', label_bands(model, image, mode, progress),
+                     label_dtype(model), image, model.dataset_meta['palette'])
     return mode

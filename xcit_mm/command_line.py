@@ -13,11 +13,14 @@ from .errors import InputError
 
 
 def run(main: Callable[[], None]) -> None:
-    """Call ``main``; an ``InputError`` becomes one line on stderr and exit code 1."""
+    """Call ``main``; an ``InputError`` becomes one line on stderr and exit code 1, Ctrl-C exit code 130."""
     try:
         main()
     except InputError as error:
         sys.exit(f'error: {error}')
+    except KeyboardInterrupt:
+        print('interrupted', file=sys.stderr)
+        sys.exit(130)
 
 
 def runner_parser(description: str) -> argparse.ArgumentParser:

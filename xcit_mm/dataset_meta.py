@@ -21,22 +21,25 @@ def dataset_meta(config: Config, model: nn.Module, checkpoint: dict) -> dict:
     with DATASETS.switch_scope_and_registry(config.get('default_scope', 'mmseg')) as registry:
         kind = dataset.type if isinstance(dataset.type, type) else registry.get(dataset.type)
     meta = dict(getattr(kind, 'METAINFO', {})) | dict(dataset.get('metainfo') or {})
-    return _complete(meta | ((checkpoint.get('meta') or {}).get('dataset_meta') or {}), _num_classes(model))
+    meta |= (checkpoint.get('meta') or {}).get('dataset_meta') or {}
+    return _complete(meta, _num_classes(model))
 
 
 def _num_classes(model: nn.Module) -> int:
-    """Of a segmentor, or of a detector with one or two stages."""
+    """Of a segmentor, or of a detector with one or two stages. One logit tells two classes apart."""
     second_stage = getattr(model, 'roi_head', model)
     for part in (model, getattr(second_stage, 'bbox_head', None)):
         if hasattr(part, 'num_classes'):
-            return part.num_classes
+            return max(part.num_classes, 2) if getattr(part, 'out_channels', 0) == 1 else part.num_classes
     return 0
 
 
 def _complete(meta: dict, num_classes: int) -> dict:
-    """Number classes that have no names; choose colours where there is not one for each."""
+    """Number classes that have no names; add a background; choose colours where there is not one for each."""
     classes = tuple(meta.get('classes') or map(str, range(num_classes)))
-    palette = meta.get('palette') or ()
+    palette = list(meta.get('palette') or ())
+    if len(classes) == 1 and num_classes == 2:
+        classes, palette = ('background', *classes), [[0, 0, 0], *palette]
     if len(palette) != len(classes):
         palette = np.random.default_rng(42).integers(0, 256, (len(classes), 3)).tolist()
     return meta | dict(classes=classes, palette=palette)

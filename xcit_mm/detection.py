@@ -44,9 +44,10 @@ def _detect_otherwise(model: nn.Module, data: dict, with_masks: bool) -> DetData
     """Let a detector of another kind hold all of its masks at once."""
     sample = model.test_step(dict(inputs=[data['inputs']], data_samples=[data['data_samples']]))[0]
     if 'masks' in sample.pred_instances:
-        encoded = _encode(sample.pred_instances)
-        if not with_masks:
-            del encoded.masks
+        if with_masks:
+            _encode(sample.pred_instances)
+        else:
+            del sample.pred_instances.masks
     return sample
 
 

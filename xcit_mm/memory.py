@@ -10,7 +10,7 @@ import torch
 from .errors import InputError
 
 UNITS = dict(B=1, K=10**3, M=10**6, G=10**9, T=10**12)
-CGROUP = Path('/sys/fs/cgroup')
+CGROUP, PROCESS_GROUP = Path('/sys/fs/cgroup'), Path('/proc/self/cgroup')
 
 
 def available_bytes(device: torch.device, max_memory: int | None = None) -> int:
@@ -30,21 +30,30 @@ def available_bytes(device: torch.device, max_memory: int | None = None) -> int:
 
 
 def _container_bytes() -> float:
-    """What a container's limit leaves, of which the kernel's own figure of the machine knows nothing."""
+    """What the limits of control groups leave, of which the kernel's figures of the machine know nothing."""
+    left = float('inf')
     try:
-        limit, used = (int((CGROUP / f'memory.{name}').read_text()) for name in ('max', 'current'))
-        cached = re.search(r'^inactive_file (\d+)', (CGROUP / 'memory.stat').read_text(), re.MULTILINE)
-    except (OSError, ValueError):  # no container, or 'max': no limit
-        return float('inf')
-    return limit - used + int(cached[1])
+        own = CGROUP / re.search(r'^0::/(.*)$', PROCESS_GROUP.read_text(), re.MULTILINE)[1]
+    except (OSError, TypeError):  # another system
+        return left
+    for group in (own, *own.parents):
+        try:
+            limit, used = (int((group / f'memory.{name}').read_text()) for name in ('max', 'current'))
+            cached = re.findall(r'^(?:in)?active_file (\d+)', (group / 'memory.stat').read_text(), re.MULTILINE)
+            left = min(left, limit - used + sum(map(int, cached)))  # the kernel gives the pages of files back
+        except (OSError, ValueError):  # no such group, or 'max': no limit
+            pass
+    return left
 
 
-def parse_bytes(text: str) -> int:
-    """``'2GB'``, ``'1.5G'`` or ``'800MB'`` as a number of bytes; in powers of 1000.
+def parse_bytes(text: str | int | None) -> int | None:
+    """``'2GB'``, ``'1.5G'`` or ``'800MB'`` as a number of bytes, in powers of 1000; what is no text stays as it is.
 
     Raises:
         InputError: it says no size.
     """
+    if not isinstance(text, str):
+        return text
     match = re.fullmatch(r'([\d.]+)\s*([BKMGT])B?', text.strip().upper())
     try:
         return int(float(match[1]) * UNITS[match[2]])
@@ -53,4 +62,5 @@ def parse_bytes(text: str) -> int:
 
 
 def format_bytes(number: float) -> str:
-    return f'{max(number, 0) / 1e9:.1f} GB'
+    """``'1.5 GB'``, or ``'20 MB'`` below that."""
+    return f'{number / 1e9:.1f} GB' if number >= 1e9 else f'{max(number, 0) / 1e6:.0f} MB'

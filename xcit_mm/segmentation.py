@@ -24,15 +24,32 @@ def segment(model: nn.Module, data: dict, mode: str, max_memory: int | None, log
         classes: indices of those whose probabilities are wanted.
     """
     sample, size = data['data_samples'], data['data_samples'].ori_shape
-    if mode == 'auto' and (not is_standard(model) or sample.get('flip')):
-        return model.test_step(dict(inputs=[data['inputs']], data_samples=[sample]))[0]  # in its own way
+    if not is_standard(model) or sample.get('flip'):
+        if mode != 'auto' or classes:
+            raise InputError(f'a {type(model).__name__} that predicts in a way of its own, or whose preprocessing pads '
+                             'or flips, is for mode auto without return_probability_of')
+        return _segment_otherwise(model, data, logits, progress)
     image = Stored(data['inputs'].permute(1, 2, 0))
-    values = 2 + len(classes) + logits * model.decode_head.out_channels  # labels become int64
-    mode = choose_mode(model, image, mode, max_memory, result_bytes=4 * values * math.prod(size))
-    maps = compute_maps(model, image, size, mode, progress, logits, classes)
+    pixel_bytes = 9 + 4 * (len(classes) + logits * model.decode_head.out_channels)  # labels become int64
+    mode = choose_mode(model, image, mode, max_memory, pixel_bytes * math.prod(size))
+    try:
+        maps = compute_maps(model, image, size, mode, progress, logits, classes)
+    except torch.OutOfMemoryError:
+        raise InputError(f'the GPU has run out of memory in mode {mode}: take mode banded, or another device') from None
     maps['pred_sem_seg'] = maps['pred_sem_seg'].long()
     sample.set_data({name: PixelData(data=content) for name, content in maps.items()})
     sample.set_metainfo(dict(mode=mode))
+    return sample
+
+
+def _segment_otherwise(model: nn.Module, data: dict, logits: bool, progress: Progress) -> SegDataSample:
+    """Let a model predict in its own way, and keep what was asked for."""
+    sample = model.test_step(dict(inputs=[data['inputs']], data_samples=[data['data_samples']]))[0].cpu()
+    sample.pred_sem_seg.data = sample.pred_sem_seg.data.long()
+    if not logits:
+        sample.pop('seg_logits', None)
+    sample.set_metainfo(dict(mode='own'))
+    progress(1.0)
     return sample
 
 
@@ -46,7 +63,7 @@ def choose_mode(model: nn.Module, image: Rows, mode: str, max_memory: int | None
         image: as the network sees it.
         mode: one of ``inference_segmentor``'s.
         max_memory: bytes that this process may hold (on a GPU: that tensors may), or None for what is free.
-        result_bytes: of what will be returned.
+        result_bytes: of what will be returned, in main memory.
 
     Raises:
         InputError: the model cannot run in this mode, or there is not enough memory.
@@ -56,15 +73,17 @@ def choose_mode(model: nn.Module, image: Rows, mode: str, max_memory: int | None
         modes = ['slide'] if model.test_cfg.get('mode') == 'slide' else _fastest_first(model)
     for candidate in modes:
         check_mode(model, candidate)
-    free = available_bytes(next(model.parameters()).device, max_memory)
+    device = next(model.parameters()).device
+    free, on_cpu = available_bytes(device, max_memory), device.type == 'cpu'
     for candidate in modes:
-        needed = estimate_bytes(model, image.height, image.width, candidate) + result_bytes
+        needed = estimate_bytes(model, image.height, image.width, candidate) + on_cpu * result_bytes
         if needed <= free:
             return candidate
+    limit = '' if max_memory is None else f' of the limit of {format_bytes(max_memory)}'
     raise InputError(
         f'not enough memory to segment {image.width} x {image.height} pixels in mode {candidate}: it takes about '
-        f'{format_bytes(needed)}, and there are {format_bytes(free)}; take a larger machine or limit, or a smaller '
-        'image')
+        f'{format_bytes(needed)} on top of what is held, and {format_bytes(free)}{limit} are free; take '
+        + ('mode auto, or ' if mode != 'auto' else '') + 'more memory, or a smaller image')
 
 
 def _fastest_first(model: nn.Module) -> list[str]:
@@ -108,7 +127,7 @@ def compute_maps(model: nn.Module, image: Rows, size: tuple[int, int], mode: str
 
 
 def label_bands(model: nn.Module, image: Rows, mode: str, progress: Progress = lambda share: None) -> Iterator[Tensor]:
-    """The label map of an image from top to bottom, (rows, W) at a time, on the CPU; arguments as of ``segment``."""
+    """The label map of an image from top to bottom, (rows, W) at a time, on the CPU; see ``compute_maps``."""
     for _, band in compute_bands(model, image, (image.height, image.width), mode, progress):
         yield label(model, band).to('cpu', label_dtype(model))
 

@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
+import numpy as np
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose
 
@@ -23,8 +25,7 @@ def prepare_image(config: Config, image: Image, full_resolution: bool = False) -
     Raises:
         InputError: see ``inference_segmentor``.
     """
-    steps = test_dataset(config).pipeline
-    loader = next((step for step in steps if _name(step) == 'LoadImageFromFile'), {})
+    steps, loader = test_dataset(config).pipeline, _loader(config)
     left_out = ('LoadImageFromFile', 'LoadAnnotations', *(RESIZING if full_resolution else ()))
     steps = [step for step in steps if _name(step) not in left_out]
     from_array = dict(type=f'{config.get("default_scope", "mmseg")}.LoadImageFromNDArray',
@@ -33,10 +34,23 @@ def prepare_image(config: Config, image: Image, full_resolution: bool = False) -
     return Compose([from_array, *steps])(dict(img=read_image(image, **decoding)))
 
 
+def read_as_shown(config: Config, path: Path) -> np.ndarray:
+    """An image file in colour, turned as the pipeline turns it: (H, W, 3) uint8, BGR."""
+    as_stored = 'ignore_orientation' in _loader(config).get('color_type', '')
+    return read_image(path, color_type='color_ignore_orientation' if as_stored else 'color')
+
+
+def _loader(config: Config) -> dict:
+    return next((step for step in test_dataset(config).pipeline if _name(step) == 'LoadImageFromFile'), {})
+
+
 def only_packs(config: Config) -> bool:
-    """Whether the pipeline at full resolution does nothing but to read, and to pack what it has read."""
-    names = {_name(step) for step in test_dataset(config).pipeline}
-    return names <= {'LoadImageFromFile', 'LoadAnnotations', 'PackSegInputs', *RESIZING}
+    """Whether the pipeline at full resolution does nothing but to read BGR, and to pack what it has read."""
+    steps = test_dataset(config).pipeline
+    loader = _loader(config)
+    way = loader.get('color_type', 'color'), loader.get('imdecode_backend', 'cv2')
+    known = {'LoadImageFromFile', 'LoadAnnotations', 'PackSegInputs', *RESIZING}
+    return {_name(step) for step in steps} <= known and way == ('color', 'cv2')
 
 
 def test_dataset(config: Config) -> ConfigDict:

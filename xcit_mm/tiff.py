@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ class TiffRows(Rows):
     Grey becomes BGR, transparency is left out, 16 bits are divided by 256, as ``read_image`` does.
 
     Args:
-        path: file with strips, tiles, or neither.
+        path: file in strips or tiles. A compressed one in a single strip is decoded as a whole.
 
     Raises:
         InputError: a file that is not there or damaged, or pixels of another kind.
@@ -38,28 +38,40 @@ class TiffRows(Rows):
         if not path.is_file():
             raise InputError(f'no image file {path}')
         with _readable(path):
-            self.page = tifffile.TiffFile(path).pages[0]
-        page = self.page
-        if page.photometric not in (0, 1, 2, 6) or page.dtype not in (np.uint8, np.uint16) or page.planarconfig != 1:
-            raise InputError(f'cannot read {path} by blocks: it holds {page.dtype} pixels as {page.photometric.name}, '
-                             'and 8 or 16 bits of grey or RGB are known, channels side by side')
+            self.file = tifffile.TiffFile(path)
+            self.page = page = self.file.pages[0]
+        orientation = page.tags.get('Orientation')
+        if page.bitspersample not in (8, 16) or page.dtype.kind != 'u' or page.planarconfig != 1 or not _is_known(page):
+            raise InputError(f'cannot read {path} by blocks: it holds {page.bitspersample} bits of '
+                             f'{page.photometric.name} in {page.samplesperpixel} channels, and known are 8 or 16 of '
+                             'grey or RGB, channels side by side')
+        if orientation is not None and orientation.value != 1:
+            raise InputError(f'cannot read {path} by blocks: it is stored turned or mirrored (orientation '
+                             f'{orientation.value}); store it upright')
         super().__init__(page.imagelength, page.imagewidth)
         self._blocks, self._rest = self._read_blocks(), np.empty((0, self.width, 3), np.uint8)
+
+    def __enter__(self) -> TiffRows:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._blocks.close()
+        self.file.close()
 
     @property
     def georeference(self) -> list[tuple]:
         """The tags that say where on Earth the image is, as ``tifffile`` writes them."""
-        tags = (self.page.tags.get(code) for code in GEOREFERENCE)
-        return [(tag.code, tag.dtype, tag.count, tag.value, True) for tag in tags if tag]
+        tags = [tag for tag in map(self.page.tags.get, GEOREFERENCE) if tag]
+        return [(tag.code, tag.dtype, tag.count, tag.value, True) for tag in tags]
 
     def compute(self, start: int, stop: int) -> Tensor:
-        blocks, missing = [self._rest], stop - start - len(self._rest)
+        pieces, missing = [self._rest], stop - start - len(self._rest)
         while missing > 0:
             with _readable(self.path):
-                blocks.append(next(self._blocks))
-            missing -= len(blocks[-1])
-        rows = np.concatenate(blocks)
-        self._rest = rows[stop - start:].copy()
+                pieces.append(next(self._blocks))
+            missing -= len(pieces[-1])
+        rows = np.concatenate(pieces) if len(pieces) > 1 else self._rest
+        self._rest = rows[stop - start:]
         return torch.from_numpy(rows[:stop - start])
 
     def _read_blocks(self) -> Iterator[np.ndarray]:
@@ -87,33 +99,43 @@ class TiffRows(Rows):
     def _to_bgr(self, pixels: np.ndarray) -> np.ndarray:
         if pixels.dtype.itemsize == 2:
             pixels = pixels >> 8
-        pixels = pixels.astype(np.uint8)
-        if self.page.photometric == 0:
-            pixels = 255 - pixels  # 0 is white
+        pixels = pixels.astype(np.uint8, copy=False)
+        if self.page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+            pixels = 255 - pixels
         return np.repeat(pixels[..., :1], 3, axis=2) if pixels.shape[2] < 3 else pixels[..., 2::-1]
 
 
-def write_labels(path: Path, bands: Iterable[Tensor], image: TiffRows, palette: list) -> None:
+def _is_known(page: tifffile.TiffPage) -> bool:
+    """Whether a page's channels are grey or RGB, perhaps with transparency, when they are decoded."""
+    if page.photometric == tifffile.PHOTOMETRIC.YCBCR:
+        return page.compression in (tifffile.COMPRESSION.OJPEG, tifffile.COMPRESSION.JPEG)  # decoded to RGB
+    grey = page.photometric in (tifffile.PHOTOMETRIC.MINISWHITE, tifffile.PHOTOMETRIC.MINISBLACK)
+    return grey and page.samplesperpixel <= 2 or (
+        page.photometric == tifffile.PHOTOMETRIC.RGB and page.samplesperpixel in (3, 4))
+
+
+def write_labels(path: Path, bands: Iterable[Tensor], dtype: torch.dtype, image: TiffRows, palette: list) -> None:
     """Write a label map as it comes: a compressed TIFF in tiles, in the image's place on Earth.
 
     Args:
         path: appears complete, or not at all.
-        bands: (rows, W) from top to bottom, uint8 or int16 class indices.
+        bands: (rows, W) from top to bottom, class indices.
+        dtype: of the bands: uint8, or int16, which is written as uint16.
         image: whose labels they are.
         palette: RGB of each class, 0 … 255: viewers show up to 256 classes in these colours.
 
     Raises:
         InputError: the file cannot be written.
     """
-    first = next(bands := iter(bands))
-    dtype, colors = np.uint16, dict(photometric='minisblack')
-    if first.dtype == torch.uint8:
+    stored, colors = np.uint16, dict(photometric='minisblack')
+    if dtype == torch.uint8:
         table = np.zeros((3, 256), np.uint16)
         table[:, :len(palette)] = np.array(palette, np.uint16).T * 257
-        dtype, colors = np.uint8, dict(photometric='palette', colormap=table)
+        stored, colors = np.uint8, dict(photometric='palette', colormap=table)
+    shape = image.height, image.width
     with complete_file(path) as file:
-        tifffile.imwrite(file, _tiles(chain([first], bands), dtype), shape=(image.height, image.width), dtype=dtype,
-                         tile=(TILE, TILE), compression='zlib', extratags=image.georeference, metadata=None,
+        tifffile.imwrite(file, _tiles(bands, stored), shape=shape, dtype=stored, tile=(TILE, TILE), compression='zlib',
+                         bigtiff=image.height * image.width > 2**31, extratags=image.georeference, metadata=None,
                          maxworkers=1, **colors)
 
 
@@ -140,6 +162,8 @@ def _readable(path: Path) -> Iterator[None]:
     """Say in one line what tifffile and its codecs raise about a file."""
     try:
         yield
+    except MemoryError:
+        raise
     except Exception as error:
         reason = str(error).splitlines() or ['it is damaged']
         raise InputError(f'cannot read {path}: {reason[0]}') from None

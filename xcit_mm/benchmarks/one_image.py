@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -47,6 +46,8 @@ def _of_mmseg(model: nn.Module) -> Segment:
 
 
 def main() -> None:
+    import resource  # which Windows has not, where the other benchmarks run
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', type=Path)
     parser.add_argument('way', choices=WAYS)

@@ -14,6 +14,8 @@ from rich.progress import track
 
 from ..errors import InputError
 
+NO_MEMORY = ("can't allocate memory", 'MemoryError', 'bad_alloc', 'not enough memory')
+
 
 def compare_ways(config: Path, ways: Sequence[str], width: int, height: int, rounds: int, limit: int) -> list[dict]:
     """Run every way once per round, the order rotating from round to round.
@@ -43,6 +45,8 @@ def compare_ways(config: Path, ways: Sequence[str], width: int, height: int, rou
         for way, result in results.items():
             if 'failed' not in result and first.exists():
                 result['labels_differ'] = int((np.load(first) != np.load(first.with_stem(way))).sum())
+    if 'failed' in results[ways[0]]:
+        raise InputError(f'{ways[0]}, to which the others are compared, takes {results[ways[0]]["failed"]}')
     baseline = results[ways[0]]['times_s']
     return [_summary(result, baseline) for result in results.values()]
 
@@ -53,7 +57,7 @@ def _run(result: dict, config: Path, width: int, height: int, limit: int, labels
     process = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     if process.returncode:
         last = process.stderr.strip().splitlines()[-1:] or [f'exit code {process.returncode}']
-        if "can't allocate memory" not in last[0] and 'MemoryError' not in last[0]:
+        if process.returncode != -9 and not any(words in last[0] for words in NO_MEMORY):
             raise InputError(f'{result["contender"]} failed on {width} x {height}: {last[0]}')
         result['failed'] = f'more than {limit / 1e9:.0f} GB'
     else:
@@ -64,7 +68,7 @@ def _run(result: dict, config: Path, width: int, height: int, limit: int, labels
 
 def _summary(result: dict, baseline: list[float]) -> dict:
     peaks, times = result.pop('peaks'), result['times_s']
-    if 'failed' in result or not times:
+    if 'failed' in result:
         return dict(contender=result['contender'], failed=result['failed'])
     ratios = [time / first for time, first in zip(times, baseline)]
     return result | dict(median_s=median(times), iqr_s=_spread(times), ratio=median(ratios), ratio_iqr=_spread(ratios),

@@ -54,7 +54,7 @@ def _headings(rows: list[dict]) -> tuple[str, ...]:
 
 
 def _growth(before: dict | None, row: dict, key: str) -> str:
-    if before is None or before[key] == row[key] or 'failed' in row:
+    if before is None or before[key] == row[key] or 'failed' in before or 'failed' in row:
         return ''
     dimensions = 2 if key == 'size' else 1
     return f'{log(row["median_s"] / before["median_s"]) / log(row[key] / before[key]) / dimensions:.2f}'

@@ -17,16 +17,22 @@ def fold_batch_norm(conv: nn.Module, norm: nn.Module | None) -> tuple[Tensor, Te
         (out, in / groups, kh, kw) and (out,) or None; or None where the norm depends on its input.
     """
     weight, bias = conv.weight, conv.bias
+    if not is_foldable(norm):
+        return None
     if norm is None:
         return weight, bias
-    if not isinstance(norm, _BatchNorm) or norm.training or not norm.affine or not norm.track_running_stats:
-        return None
     scale = norm.weight * (norm.running_var + norm.eps).rsqrt()  # (out,)
     shift = norm.bias - norm.running_mean * scale
     if bias is not None:
         shift = shift + bias * scale
     # A norm may stay in float32 beside half-precision convolutions.
     return (weight * scale[:, None, None, None]).to(weight.dtype), shift.to(weight.dtype)
+
+
+def is_foldable(norm: nn.Module | None) -> bool:
+    """Whether a norm is the same scale and shift for every input."""
+    return norm is None or (isinstance(norm, _BatchNorm) and not norm.training and norm.affine
+                            and norm.track_running_stats)
 
 
 def is_plain(conv: nn.Module) -> bool:

@@ -9,17 +9,27 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
 
 from ..backbone import XCiT
 from ..errors import InputError
 from ..layers import XCiTBlock
-from ..layers.folding import fold_batch_norm
+from ..layers.folding import fold_batch_norm, is_foldable
 from ..layers.patch_embedding import ConvNorm
 from ..layers.second_moment import second_moment
 from .rows import Convolution, Pointwise, Rows, Stored
 
 BAND_TOKENS = 4096  # tokens of a band, or one row where it is longer
 Progress = Callable[[float], None]
+
+
+def check(backbone: nn.Module) -> None:
+    """Raise ``InputError`` unless there are bands of rows for a backbone."""
+    if type(backbone) is not XCiT:
+        raise InputError(f'no bands of rows for the backbone {type(backbone).__name__}: take mode whole')
+    for module in backbone.modules():
+        if isinstance(module, (_NormBase, nn.GroupNorm)) and not is_foldable(module):
+            raise InputError(f'no bands of rows for the {type(module).__name__} of the backbone: take mode whole')
 
 
 def compute_levels(backbone: XCiT, image: Rows, progress: Progress) -> list[Rows]:
@@ -146,10 +156,7 @@ def _bands(rows: Rows) -> list[tuple[int, int]]:
 
 
 def _stem_stage(source: Rows, conv: nn.Conv2d, norm: nn.Module) -> Rows:
-    folded = fold_batch_norm(conv, norm)
-    if folded is None:
-        raise InputError(f'bands of rows need batch norms in eval mode, but the stem has {type(norm).__name__}')
-    return Convolution(source, *folded, stride=2)
+    return Convolution(source, *fold_batch_norm(conv, norm), stride=2)
 
 
 def _per_pixel(norm: nn.Module, x: Tensor) -> Tensor:

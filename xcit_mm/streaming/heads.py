@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from ..heads import EfficientUPerHead
-from ..layers.folding import fold_batch_norm, is_plain
+from ..layers.folding import fold_batch_norm, is_foldable, is_plain
 from ..layers.interpolation import source_range
 from ..layers.resized_convolution import ColumnConvolution, apply_row_taps, row_taps
 from .rows import Convolution, Pointwise, Resized, Rows, Stored, Sum
@@ -31,18 +31,14 @@ def check(model: nn.Module) -> None:
         raise InputError(f'no bands of rows for this neck ({type(neck).__name__}): take mode whole')
     for part in filter(None, (neck, head)):
         for module in part.modules():
-            if isinstance(module, nn.Conv2d) and not is_plain(module) or (
-                    isinstance(module, ConvModule) and module.order != ('conv', 'norm', 'act')):
+            if isinstance(module, nn.Conv2d) and not is_plain(module) or isinstance(module, ConvModule) and not (
+                    module.order == ('conv', 'norm', 'act') and is_foldable(module.norm if module.with_norm else None)):
                 raise InputError(f'no bands of rows for the {type(module).__name__} of a {type(part).__name__}: '
                                  'take mode whole')
 
 
 def compute_logits(neck: nn.Module | None, head: BaseDecodeHead, levels: Sequence[Rows]) -> Rows:
-    """What ``head(neck(levels))`` returns, as rows; for modules that ``check`` lets pass.
-
-    Raises:
-        InputError: norms that depend on their input.
-    """
+    """What ``head(neck(levels))`` returns, as rows; for modules that ``check`` lets pass."""
     if neck is not None:
         levels = _feature_pyramid(neck, levels)
     levels = [levels[index] for index in head.in_index]
@@ -127,9 +123,6 @@ def _convolve(source: Rows, module: ConvModule | nn.Conv2d) -> Rows:
 
 
 def _folded(conv: nn.Conv2d, norm: nn.Module | None) -> tuple[Tensor, Tensor | None]:
-    folded = fold_batch_norm(conv, norm)
-    if folded is None:
-        raise InputError(f'bands of rows need batch norms in eval mode, but a head has {type(norm).__name__}')
-    weight, bias = folded
+    weight, bias = fold_batch_norm(conv, norm)
     # The layout in which the products run; a 1x1 kernel is a matrix already.
     return weight.contiguous(memory_format=torch.channels_last), bias

@@ -39,7 +39,7 @@ def estimate_bytes(model: nn.Module, height: int, width: int, mode: str) -> int:
     windows, held = 1, 0
     if mode == 'slide':
         (high, wide), (down, right) = model.test_cfg.crop_size, model.test_cfg.stride
-        windows = math.ceil(max(width - wide, 0) / right + 1) * math.ceil(high / down)
+        windows = math.ceil(max(width - wide, 0) / right + 1) * math.ceil(high / down + 1)  # the last row is shifted up
         held = LOGIT_BANDS * band if height > high else 0  # while the second row of windows runs
         height, width = min(high, height), min(wide, width)
     pixels = math.ceil(height / STRIDE) * math.ceil(width / STRIDE)

@@ -4,14 +4,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-from mmseg.models import EncoderDecoder
+from mmseg.models import EncoderDecoder, SegDataPreProcessor
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from torch import Tensor, nn
 
-from ..backbone import XCiT
 from ..errors import InputError
 from .backbone import Progress, compute_levels
-from .heads import check, compute_logits
+from .backbone import check as check_backbone
+from .heads import check as check_heads
+from .heads import compute_logits
 from .rows import Resized, Rows, Stored
 from .windows import Windows
 
@@ -63,7 +64,9 @@ def compute_bands(model: nn.Module, image: Rows, size: tuple[int, int], mode: st
         if target != (logits.height, logits.width):
             logits = Resized(logits, target, align_corners=model.decode_head.align_corners)
     reader = logits.reader()
-    step = max(BAND_BYTES // (4 * logits.width * model.decode_head.out_channels), 1)
+    # An image that the pipeline has enlarged has more pixels in a row of the result than the result has.
+    pixels = max(logits.width, image.width * image.height // logits.height)
+    step = max(BAND_BYTES // (4 * pixels * model.decode_head.out_channels), 1)
     for start in range(0, logits.height, step):
         stop = min(start + step, logits.height)
         yield start, reader.read(start, stop)
@@ -92,10 +95,12 @@ def is_standard(model: nn.Module) -> bool:
     """Whether a segmentor does what mmseg's ``EncoderDecoder`` does: one head, whose logits are resized."""
     return (isinstance(model, EncoderDecoder) and isinstance(model.decode_head, BaseDecodeHead)
             and all(getattr(type(model), name) is getattr(EncoderDecoder, name)
-                    for name in ('predict', 'inference', 'slide_inference', 'encode_decode', 'postprocess_result'))
+                    for name in ('predict', 'inference', 'whole_inference', 'slide_inference', 'encode_decode',
+                                 'postprocess_result'))
             and all(getattr(type(model.decode_head), name) is getattr(BaseDecodeHead, name)
                     for name in ('predict', 'predict_by_feat'))
-            and not getattr(model.data_preprocessor, 'test_cfg', None))
+            and type(model.data_preprocessor).forward is SegDataPreProcessor.forward
+            and not model.data_preprocessor.test_cfg)
 
 
 def check_mode(model: nn.Module, mode: str) -> None:
@@ -110,6 +115,5 @@ def check_mode(model: nn.Module, mode: str) -> None:
         raise InputError('mode slide needs model.test_cfg.crop_size and .stride in the config: height and width in '
                          'pixels, and no stride above the crop')
     if mode == 'banded':
-        if type(model.backbone) is not XCiT:
-            raise InputError(f'no bands of rows for the backbone {type(model.backbone).__name__}: take mode whole')
-        check(model)
+        check_backbone(model.backbone)
+        check_heads(model)
