@@ -75,6 +75,15 @@ def test_options_that_do_not_fit_are_one_line(run_here, tmp_path):
     assert 'cannot write to the folder' in run_here(*arguments)
 
 
+@pytest.mark.parametrize('option, words', [
+    ('model.backbone.drop_pth_rate=0.1', "XCiT has no setting 'drop_pth_rate'; did you mean 'drop_path_rate'?"),
+    ('model.backbone.arch=small_12_p32', "unknown XCiT arch 'small_12_p32'; choose from"),
+    ('model.backbone.frozen_stages=99', 'frozen_stages must be in -1 … 4, but is 99')])
+def test_settings_that_cannot_be_are_one_line(run_here, tmp_path, scenes, option, words):
+    said = run_here('train', DIGITS, '--work-dir', tmp_path, '--cfg-options', f'data_root={scenes}', option)
+    assert said.startswith('error: ') and words in said and len(said.splitlines()) == 1
+
+
 def test_large_images_by_the_tool(run_here, capsys, tmp_path):
     image = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
     Image.fromarray(image).save(tmp_path / 'a.tif')

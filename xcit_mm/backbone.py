@@ -1,6 +1,8 @@
 """XCiT as a dense-prediction backbone of the MM family."""
 from __future__ import annotations
 
+import difflib
+import inspect
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -53,7 +55,8 @@ class XCiT(BaseModule):
         (B, C, ~H / stride, ~W / stride). Sides that are no multiple of the patch are rounded up.
 
     Raises:
-        ValueError: an unknown ``arch`` or ``attention``, or indices, stages or a rate out of range.
+        InputError: a setting of another name; an unknown ``arch`` or ``attention``; indices, stages or a rate out of
+            range.
     """
 
     def __init__(self,
@@ -68,21 +71,24 @@ class XCiT(BaseModule):
                  attention: str = 'auto',
                  attn_drop_rate: float = 0.0,
                  channels_last: bool = False,
-                 init_cfg: dict | list | None = None) -> None:
+                 init_cfg: dict | list | None = None,
+                 **unknown: object) -> None:
         super().__init__(init_cfg)
+        if unknown:
+            raise InputError(_explain_unknown(next(iter(unknown))))
         self.variant = variant = get_variant(arch)
         self.out_indices = variant.out_indices if out_indices is None else tuple(out_indices)
         self.pyramid, self.channels_last = pyramid, channels_last
         self.frozen_stages, self.with_cp, self.norm_eval = frozen_stages, with_cp, norm_eval
         if not self.out_indices or not all(0 <= i < variant.depth for i in self.out_indices):
-            raise ValueError(f'out_indices must name blocks 0 … {variant.depth - 1}, but is {self.out_indices}')
+            raise InputError(f'out_indices must name blocks 0 … {variant.depth - 1}, but is {self.out_indices}')
         if pyramid and len(self.out_indices) != len(PYRAMID_STRIDES):
-            raise ValueError(f'a pyramid needs {len(PYRAMID_STRIDES)} out_indices, but got '
+            raise InputError(f'a pyramid needs {len(PYRAMID_STRIDES)} out_indices, but got '
                              f'{len(self.out_indices)}; pyramid=False returns any number of maps')
         if not 0 <= drop_path_rate < 1:
-            raise ValueError(f'drop_path_rate must be in [0, 1), but is {drop_path_rate}')
+            raise InputError(f'drop_path_rate must be in [0, 1), but is {drop_path_rate}')
         if not -1 <= frozen_stages <= variant.depth:
-            raise ValueError(f'frozen_stages must be in -1 … {variant.depth}, but is {frozen_stages}')
+            raise InputError(f'frozen_stages must be in -1 … {variant.depth}, but is {frozen_stages}')
 
         dim = variant.embed_dim
         num_blocks = max(self.out_indices) + 1  # a block behind the last tap would never get a gradient
@@ -173,3 +179,10 @@ def _init_linear(module: nn.Module) -> None:
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)
         nn.init.zeros_(module.bias)
+
+
+def _explain_unknown(name: str) -> str:
+    names = [parameter for parameter in inspect.signature(XCiT).parameters if parameter != 'unknown']
+    nearest = difflib.get_close_matches(name, names, 1)
+    meant = f'did you mean {nearest[0]!r}?' if nearest else f'there are {", ".join(names)}.'
+    return f'XCiT has no setting {name!r}; {meant} A config over one with another backbone says _delete_=True'

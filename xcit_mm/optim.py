@@ -8,6 +8,7 @@ from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from torch import nn
 
 from .backbone import XCiT
+from .errors import InputError
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -21,13 +22,13 @@ class XCiTLayerDecayConstructor(DefaultOptimWrapperConstructor):
         optim_wrapper = dict(constructor='XCiTLayerDecayConstructor', paramwise_cfg=dict(layer_decay_rate=0.9))
 
     Raises:
-        ValueError: no ``layer_decay_rate`` in (0, 1], or no XCiT in the model.
+        InputError: no ``layer_decay_rate`` in (0, 1], or no XCiT in the model.
     """
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
         rate = self.paramwise_cfg.get('layer_decay_rate')
         if not isinstance(rate, (int, float)) or not 0 < rate <= 1:
-            raise ValueError(f'paramwise_cfg needs a layer_decay_rate in (0, 1], but has {rate}')
+            raise InputError(f'paramwise_cfg needs a layer_decay_rate in (0, 1], but has {rate}')
         return super().__call__(model)
 
     def add_params(self, params: list[dict], module: nn.Module, prefix: str = '', **kwargs: object) -> None:
@@ -52,5 +53,5 @@ def _layers_behind(module: nn.Module) -> dict[int, int]:
                 elif name.startswith(('patch_embed.', 'pos_embeder.')):
                     distances[id(parameter)] = len(backbone.blocks) + 1
     if not distances:
-        raise ValueError(f'layer_decay_rate is for models with an XCiT, and {type(module).__name__} has none')
+        raise InputError(f'layer_decay_rate is for models with an XCiT, and {type(module).__name__} has none')
     return distances

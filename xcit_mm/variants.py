@@ -4,6 +4,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
+from .errors import InputError
+
 # name -> (embed dim, depth, heads)
 SIZES = {
     'nano_12': (128, 12, 4),
@@ -29,7 +31,7 @@ class Variant:
         patch_size: pixels along a side of a token, a power of two of at least 2.
 
     Raises:
-        ValueError: sizes that do not fit each other.
+        InputError: sizes that do not fit each other.
     """
     embed_dim: int
     depth: int
@@ -40,14 +42,14 @@ class Variant:
         for field in fields(self):
             value = getattr(self, field.name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f'{field.name} must be a positive integer, but is {value!r}')
+                raise InputError(f'{field.name} must be a positive integer, but is {value!r}')
         if self.patch_size < 2 or self.patch_size & (self.patch_size - 1):
-            raise ValueError(f'patch_size must be a power of two, 2 or more, but is {self.patch_size}')
+            raise InputError(f'patch_size must be a power of two, 2 or more, but is {self.patch_size}')
         if self.embed_dim % self.num_heads:
-            raise ValueError(
+            raise InputError(
                 f'embed_dim ({self.embed_dim}) must be a multiple of num_heads ({self.num_heads})')
         if self.embed_dim % (self.patch_size // 2):
-            raise ValueError(
+            raise InputError(
                 f'embed_dim ({self.embed_dim}) must be a multiple of {self.patch_size // 2}: '
                 f'the stem of a {self.patch_size} px patch doubles its width up to it')
 
@@ -78,16 +80,16 @@ def get_variant(arch: str | Mapping) -> Variant:
             ``embed_dim``, ``depth``, ``num_heads`` and ``patch_size``.
 
     Raises:
-        ValueError: an unknown name, a missing or unknown key, or sizes that do not fit each other.
+        InputError: an unknown name, a missing or unknown key, or sizes that do not fit each other.
     """
     if isinstance(arch, Mapping):
         names = [field.name for field in fields(Variant)]
         if set(arch) != set(names):
-            raise ValueError(f'arch needs exactly the keys {", ".join(names)}, but has '
+            raise InputError(f'arch needs exactly the keys {", ".join(names)}, but has '
                              f'{", ".join(map(str, arch)) or "none"}')
         return Variant(**arch)
     if arch not in ARCHITECTURES:
-        raise ValueError(f'unknown XCiT arch {arch!r}; choose from {", ".join(ARCHITECTURES)}, '
+        raise InputError(f'unknown XCiT arch {arch!r}; choose from {", ".join(ARCHITECTURES)}, '
                          'or give a dict of sizes')
     size, patch_size = arch.rsplit('_p', 1)
     return Variant(*SIZES[size], patch_size=int(patch_size))

@@ -8,6 +8,7 @@ from mmseg.models.utils import resize
 from mmseg.registry import MODELS
 from torch import Tensor
 
+from ..errors import InputError
 from ..layers.folding import is_plain
 from .fusion import fuse
 
@@ -21,14 +22,14 @@ class EfficientUPerHead(UPerHead):
     resized is the sum; see ``convolve_resized``. The concatenation is never built.
 
     Raises:
-        ValueError: a ``conv_cfg`` of other than plain convolutions.
+        InputError: a ``conv_cfg`` of other than plain convolutions.
     """
 
     def __init__(self, **kwargs: object) -> None:
         super().__init__(**kwargs)
         for module in (self.bottleneck, self.fpn_bottleneck):
             if not is_plain(module.conv):
-                raise ValueError(f'EfficientUPerHead needs plain convolutions, but conv_cfg is {self.conv_cfg}')
+                raise InputError(f'EfficientUPerHead needs plain convolutions, but conv_cfg is {self.conv_cfg}')
 
     def psp_forward(self, inputs: Sequence[Tensor]) -> Tensor:
         pooled = [pool(inputs[-1]) for pool in self.psp_modules]

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..errors import InputError
 from .second_moment import second_moment
 
 FORMS = ('auto', 'gram', 'direct')
@@ -33,13 +34,13 @@ class CrossCovarianceAttention(nn.Module):
         (B, N, C) -> (B, N, C)
 
     Raises:
-        ValueError: an unknown form.
+        InputError: an unknown form.
     """
 
     def __init__(self, embed_dim: int, num_heads: int, form: str = 'auto', attn_drop_rate: float = 0.0) -> None:
         super().__init__()
         if form not in FORMS:
-            raise ValueError(f'attention must be one of {", ".join(FORMS)}, but is {form!r}')
+            raise InputError(f'attention must be one of {", ".join(FORMS)}, but is {form!r}')
         self.num_heads, self.form = num_heads, form
         self.temperature = nn.Parameter(torch.ones(num_heads, 1, 1))
         self.qkv = nn.Linear(embed_dim, 3 * embed_dim)
