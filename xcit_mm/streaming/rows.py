@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..layers import winograd
 from ..layers.interpolation import resizing_matrix, source_range
 
 
@@ -119,6 +120,8 @@ class Convolution(Rows):
         self.source, self.source_height = source.reader(), source.height
         self.weight, self.bias, self.function = weight, bias, function
         self.stride, self.groups = stride, groups
+        is_dense = stride == groups == 1
+        self.kernel = winograd.transform_kernel(weight) if is_dense and winograd.pays(weight) else None
 
     def compute(self, start: int, stop: int) -> Tensor:
         first, last = start * self.stride - 1, (stop - 1) * self.stride + 2
@@ -127,6 +130,8 @@ class Convolution(Rows):
         above, below = max(-first, 0), max(last - self.source_height, 0)
         if above or below:  # beyond the map are zeros; between its rows are other rows
             x = F.pad(x, (0, 0, 0, 0, above, below))
+        if self.kernel is not None:
+            return self.function(winograd.convolve(x, self.kernel, self.bias))
         y = F.conv2d(x.permute(2, 0, 1)[None], self.weight, self.bias, stride=self.stride, padding=(0, 1),
                      groups=self.groups)
         return self.function(y[0].permute(1, 2, 0))
