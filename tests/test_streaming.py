@@ -63,7 +63,7 @@ def compare(model, height, width, size=None):
 @pytest.mark.parametrize('tokens, rows, size', [(1, 1, 1), (10, 3, 5000), (33, 16, 10**9), (10**9, 10**9, 10**9)])
 @pytest.mark.parametrize('head', ['upernet', 'sem_fpn'])
 def test_any_band_and_any_size(monkeypatch, head, tokens, rows, size):
-    monkeypatch.setattr(winograd, 'LEAST_CHANNELS', 1 if rows == 3 else 64)
+    monkeypatch.setattr(winograd, 'LEAST_CHANNELS', 1 if rows == 3 else 384)
     monkeypatch.setattr(streaming_backbone, 'BAND_TOKENS', tokens)
     monkeypatch.setattr(streaming_segmentor, 'LOGIT_ROWS', rows)
     monkeypatch.setattr(streaming_segmentor, 'BAND_BYTES', size)

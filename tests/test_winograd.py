@@ -23,7 +23,7 @@ def test_its_error_is_that_of_single_precision():
 
 
 @pytest.mark.parametrize('shape, dtype, expected', [
-    ((64, 64, 3, 3), torch.float32, True), ((64, 63, 3, 3), torch.float32, False),
-    ((64, 64, 1, 1), torch.float32, False), ((64, 64, 3, 3), torch.bfloat16, False)])
+    ((384, 512, 3, 3), torch.float32, True), ((512, 256, 3, 3), torch.float32, False),
+    ((512, 512, 1, 1), torch.float32, False), ((512, 512, 3, 3), torch.bfloat16, False)])
 def test_where_it_pays(shape, dtype, expected):
     assert winograd.pays(torch.zeros(shape, dtype=dtype)) == expected
