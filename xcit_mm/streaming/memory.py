@@ -33,8 +33,8 @@ def estimate_bytes(model: nn.Module, height: int, width: int, mode: str) -> int:
     band = min(BAND_BYTES, FLOAT * height * width * head.out_channels)
     if mode == 'banded':
         rows = FLOAT * LOGIT_ROWS * (width / STRIDE) * (BAND_MAPS * _head_width(model) + head.out_channels)
-        # Folding a batch norm copies the convolution's weights.
-        folded = FLOAT * sum(parameter.numel() for parameter in head.parameters())
+        # Folding a batch norm copies the convolution's weights, of which Winograd's points are 16/9.
+        folded = 16 / 9 * FLOAT * sum(parameter.numel() for parameter in head.parameters())
         return int(LOGIT_BANDS * band + rows + folded + _backbone_bytes(model.backbone, height, width))
     windows, held = 1, 0
     if mode == 'slide':

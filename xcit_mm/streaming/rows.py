@@ -118,10 +118,10 @@ class Convolution(Rows):
                  function: Callable[[Tensor], Tensor] = lambda y: y, stride: int = 1, groups: int = 1) -> None:
         super().__init__(*(-(-side // stride) for side in (source.height, source.width)))
         self.source, self.source_height = source.reader(), source.height
-        self.weight, self.bias, self.function = weight, bias, function
-        self.stride, self.groups = stride, groups
+        self.bias, self.function, self.stride, self.groups = bias, function, stride, groups
         is_dense = stride == groups == 1
         self.kernel = winograd.transform_kernel(weight) if is_dense and winograd.pays(weight) else None
+        self.weight = weight if self.kernel is None else None  # one of them is held
 
     def compute(self, start: int, stop: int) -> Tensor:
         first, last = start * self.stride - 1, (stop - 1) * self.stride + 2
