@@ -76,7 +76,9 @@ def test_short_runs_are_timed_in_numbers():
     ('backbone', '--arch', 'nano_12_p16', '--sizes', '32', '64', '--no-peers'),
     pytest.param(('train', '--arch', 'nano_12_p16', '--sizes', '64', '--no-peers', '--batch', '2',
                   '--dtype', 'bfloat16'), marks=pytest.mark.slow),
-    pytest.param(('inference', 'configs/xcit_upernet_digits.py', '--sizes', '64'), marks=pytest.mark.slow),
+    pytest.param(('inference', 'configs/xcit_upernet_digits.py', '--sizes', '64', '--modes', 'banded', 'whole'),
+                 marks=pytest.mark.slow),
+    ('convolution', '--channels', '4', '8', '--rows', '2', '--width', '6'),
     pytest.param(('head', '--channels', '8', '--sizes', '64', '128'), marks=pytest.mark.slow),
     pytest.param(('head', '--channels', '8', '--sizes', '64', '--batch', '2', '--backward'), marks=pytest.mark.slow),
 ])

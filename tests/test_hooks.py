@@ -3,6 +3,7 @@ import errno
 import os
 import signal
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -70,8 +71,6 @@ def test_a_hook_can_be_switched_off(train):
 
 @pytest.mark.parametrize('value', [11, 200])
 def test_a_label_without_a_class_names_its_file(train, tmp_path, scenes, value):
-    from shutil import copytree
-
     root = copytree(scenes, tmp_path / 'digits')
     for path in (root / 'masks/train').iterdir():
         labels = np.asarray(Image.open(path)).copy()

@@ -22,11 +22,6 @@ ADE20K, DIGITS = 'configs/xcit_upernet_ade20k.py', 'configs/xcit_upernet_digits.
 DETECTOR = 'configs/xcit_mask_rcnn_digits.py'
 
 
-def one_line_error(result, *words):
-    lines = result.stderr.strip().splitlines()
-    return result.returncode == 1 and len(lines) == 1 and all(word in lines[0] for word in words)
-
-
 @pytest.fixture
 def miniature_ade20k(tmp_path):
     rng = np.random.default_rng(0)
@@ -39,49 +34,6 @@ def miniature_ade20k(tmp_path):
             Image.fromarray(rng.integers(0, 151, (96, 128), dtype=np.uint8)).save(
                 tmp_path / f'annotations/{split}/{index}.png')
     return tmp_path
-
-
-def test_train_says_where_data_are_missing(run_tool, tmp_path):
-    for tool, arguments in (('train', ()), ('test', ('weights.pth', ))):
-        result = run_tool(tool, ROOT / DIGITS, *arguments, cwd=tmp_path)
-        assert one_line_error(result, f'{tmp_path}/data/digits/images/', 'tools/prepare_dataset.py digits'), result
-    result = run_tool('train', ROOT / ADE20K, cwd=tmp_path)
-    assert one_line_error(result, f'{tmp_path}/data/ade/ADEChallengeData2016/images/training', 'curl')
-    assert not (tmp_path / 'work_dirs').exists()
-
-
-def test_missing_inputs_are_one_line(run_tool, tmp_path, scenes):
-    assert one_line_error(run_tool('train', 'none.py'), 'no config file none.py')
-    result = run_tool('test', DIGITS, 'none.pth', '--cfg-options', f'data_root={scenes}')
-    assert one_line_error(result, 'no checkpoint file none.pth')
-    result = run_tool('train', DIGITS, '--resume', 'none.pth', '--cfg-options', f'data_root={scenes}')
-    assert one_line_error(result, 'no checkpoint file none.pth')
-    result = run_tool('infer', DIGITS, 'none.pth', 'none.png', '--out', tmp_path)
-    assert one_line_error(result, 'none.png')
-    if not torch.cuda.is_available():
-        result = run_tool('train', DIGITS, '--amp', '--cfg-options', f'data_root={scenes}')
-        assert one_line_error(result, '--amp needs a GPU')
-    assert one_line_error(run_tool('plot_training', tmp_path, '--out', tmp_path / 'x.png'), str(tmp_path))
-
-
-def test_options_that_do_not_fit_are_one_line(run_here, tmp_path):
-    Image.new('RGB', (8, 8)).save(tmp_path / 'a.png')
-    arguments = ['infer', DIGITS, 'none.pth', tmp_path / 'a.png', '--out', tmp_path / 'out']
-    for option in (['--boxes-only'], ['--min-score', '0.5']):
-        assert 'for detectors was given, and configs/xcit_upernet_digits.py is a seg' in run_here(*arguments, *option)
-    assert 'is no TIFF' in run_here(*arguments, '--blocks')
-    assert 'written like 2GB' in run_here(*arguments, '--max-memory', 'much')
-    arguments[-1] = tmp_path / 'a.png/out'
-    assert 'cannot write to the folder' in run_here(*arguments)
-
-
-@pytest.mark.parametrize('option, words', [
-    ('model.backbone.drop_pth_rate=0.1', "XCiT has no setting 'drop_pth_rate'; did you mean 'drop_path_rate'?"),
-    ('model.backbone.arch=small_12_p32', "unknown XCiT arch 'small_12_p32'; choose from"),
-    ('model.backbone.frozen_stages=99', 'frozen_stages must be in -1 … 4, but is 99')])
-def test_settings_that_cannot_be_are_one_line(run_here, tmp_path, scenes, option, words):
-    said = run_here('train', DIGITS, '--work-dir', tmp_path, '--cfg-options', f'data_root={scenes}', option)
-    assert said.startswith('error: ') and words in said and len(said.splitlines()) == 1
 
 
 def test_large_images_by_the_tool(run_here, capsys, tmp_path):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from xcit_mm.apis import MODES
 from xcit_mm.benchmarks import contenders, record
 from xcit_mm.benchmarks.measurement import Run, compare
 from xcit_mm.benchmarks.one_image import WAYS
@@ -44,6 +45,11 @@ def parse_args() -> argparse.Namespace:
     inference = commands.add_parser('inference', parents=[common], help='image to label map')
     inference.add_argument('configs', type=Path, nargs='+', metavar='CONFIG')
     inference.add_argument('--sizes', type=int, nargs='+', default=[512, 1024])
+    inference.add_argument('--modes', nargs='+', choices=MODES, default=['auto'])
+    convolution = commands.add_parser('convolution', parents=[common], help="bands' 3x3 convolution and torch's")
+    convolution.add_argument('--channels', type=int, nargs='+', default=[64, 128, 192, 256, 384, 512])
+    convolution.add_argument('--rows', type=int, default=16, help='of the band')
+    convolution.add_argument('--width', type=int, default=512, help='of the band, px')
     heads = commands.add_parser('head', parents=[common, batch], help="UPerHead and ours, on random maps")
     heads.add_argument('--channels', type=int, default=384, help='of the maps')
     heads.add_argument('--sizes', type=int, nargs='+', default=[512, 1024])
@@ -71,7 +77,11 @@ def cases(args: argparse.Namespace) -> Iterator[Case]:
     if args.benchmark == 'inference':
         models = contenders.under_autocast(contenders.segmentors(args.configs, device), device, dtype)
         for size in args.sizes:
-            yield dict(size=size), contenders.inference_runs(models, size)
+            yield dict(size=size), contenders.inference_runs(models, args.modes, size)
+    elif args.benchmark == 'convolution':
+        for channels in args.channels:
+            runs = contenders.convolution_runs(channels, args.rows, args.width)
+            yield dict(channels=channels, rows=args.rows, width=args.width), runs
     elif args.benchmark == 'attention':
         layers = contenders.under_autocast(contenders.attention_layers(args.channels, args.heads), device, dtype)
         facts = dict(channels=args.channels, heads=args.heads, backward=args.backward)
@@ -111,22 +121,22 @@ def measure(args: argparse.Namespace) -> Iterator[list[dict]]:
         yield [facts | row for row in compare(runs, args.rounds, args.device)]
 
 
+def set_up_torch(args: argparse.Namespace) -> None:
+    if args.device.type == 'cuda' and not torch.cuda.is_available():
+        raise InputError('--device cuda needs a GPU, and torch sees none')
+    if args.threads:
+        torch.set_num_threads(args.threads)
+
+
 def main() -> None:
     args = parse_args()
     if args.benchmark != 'resolution':
-        prepare(args)
+        set_up_torch(args)
     environment, results = record.describe_environment(), []
     for rows in measure(args):
         show(rows)
         results += rows
         record.write(args.out, environment, results)  # after every case: a long run that is stopped keeps what it has
-
-
-def prepare(args: argparse.Namespace) -> None:
-    if args.device.type == 'cuda' and not torch.cuda.is_available():
-        raise InputError('--device cuda needs a GPU, and torch sees none')
-    if args.threads:
-        torch.set_num_threads(args.threads)
 
 
 if __name__ == '__main__':

@@ -14,10 +14,12 @@ from xcit_mm.apis import MODES, inference_detector, inference_segmentor, init_mo
 from xcit_mm.command_line import run
 from xcit_mm.config import load_config
 from xcit_mm.errors import InputError
+from xcit_mm.image_pipeline import read_as_shown
 from xcit_mm.images import find_images
 from xcit_mm.memory import parse_bytes
 from xcit_mm.predictions import write_detection, write_segmentation
-from xcit_mm.test_pipeline import read_as_shown
+
+MIN_SCORE = 0.3
 
 
 def parse_args() -> argparse.Namespace:
@@ -42,18 +44,18 @@ def parse_args() -> argparse.Namespace:
                             help='read and write TIFFs by blocks, at full resolution: for images larger than memory')
     detectors = parser.add_argument_group('detectors')
     detectors.add_argument('--min-score', type=float, metavar='SCORE',
-                           help='leave out objects below this score, 0 … 1 (default: 0.3)')
+                           help=f'leave out objects below this score, 0 … 1 (default: {MIN_SCORE})')
     detectors.add_argument('--boxes-only', action='store_true', help='leave out the masks')
     return parser.parse_args()
 
 
-def detect_in_file(args: argparse.Namespace, model: nn.Module, path: Path) -> None:
+def detect(args: argparse.Namespace, model: nn.Module, path: Path) -> None:
     instances = inference_detector(model, path, boxes_only=args.boxes_only, rle=True).pred_instances.cpu()
-    instances = instances[instances.scores >= (0.3 if args.min_score is None else args.min_score)]
+    instances = instances[instances.scores >= (MIN_SCORE if args.min_score is None else args.min_score)]
     write_detection(args.out, path.stem, read_as_shown(model.cfg, path), instances, model.dataset_meta)
 
 
-def segment_file(args: argparse.Namespace, model: nn.Module, path: Path, advance: Callable[[float], None]) -> str:
+def segment(args: argparse.Namespace, model: nn.Module, path: Path, advance: Callable[[float], None]) -> str:
     """Write what is asked for, and return the mode that was taken."""
     if args.blocks:
         from xcit_mm import blocks
@@ -102,9 +104,9 @@ def main() -> None:
                 bars.update(task, completed=index + share)
 
             if detects:
-                detect_in_file(args, model, path)
+                detect(args, model, path)
             else:
-                modes.add(segment_file(args, model, path, advance))
+                modes.add(segment(args, model, path, advance))
             advance(1.0)
     took = f' (mode {" or ".join(sorted(modes))})' if modes else ''
     print(f'{len(images)} image(s): results in {args.out}{took}')

@@ -17,9 +17,9 @@ from . import checkpoints
 from .config import load_config
 from .dataset_meta import dataset_meta
 from .errors import InputError
+from .image_pipeline import predict, prepare_image
 from .images import Image
 from .memory import parse_bytes
-from .test_pipeline import prepare_image
 
 MODES = ('auto', 'whole', 'banded', 'slide')  # of inference_segmentor
 
@@ -132,7 +132,7 @@ def inference_detector(model: nn.Module, image: Image | Sequence[Image], *, boxe
             from .detection import detect  # which imports mmdet, and a segmentor needs none
 
             return detect(model, data, with_masks=not boxes_only)
-        return model.test_step(dict(inputs=[data['inputs']], data_samples=[data['data_samples']]))[0]
+        return predict(model, data)
 
     return _infer(model, image, run)
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from torch import nn
 
 from .errors import InputError
+from .image_pipeline import only_packs
 from .memory import parse_bytes
 from .segmentation import choose_mode, label_bands, label_dtype
 from .streaming.backbone import Progress
-from .test_pipeline import only_packs
 
 
 def segment_file(model: nn.Module, path: Path, out_dir: Path, mode: str = 'auto',

@@ -6,7 +6,7 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS
 from torch import nn
 
-from .test_pipeline import test_dataset
+from .image_pipeline import find_test_dataset
 
 
 def dataset_meta(config: Config, model: nn.Module, checkpoint: dict) -> dict:
@@ -17,7 +17,7 @@ def dataset_meta(config: Config, model: nn.Module, checkpoint: dict) -> dict:
         model: a segmentor or a detector.
         checkpoint: its content, or an empty dict.
     """
-    dataset = test_dataset(config)
+    dataset = find_test_dataset(config)
     with DATASETS.switch_scope_and_registry(config.get('default_scope', 'mmseg')) as registry:
         kind = dataset.type if isinstance(dataset.type, type) else registry.get(dataset.type)
     meta = dict(getattr(kind, 'METAINFO', {})) | dict(dataset.get('metainfo') or {})

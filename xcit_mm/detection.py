@@ -8,6 +8,8 @@ from mmdet.structures.mask import encode_mask_results
 from mmengine.structures import InstanceData
 from torch import nn
 
+from .image_pipeline import predict
+
 PASTED_BYTES = 256 << 20  # of masks that are held at a time, a byte for each pixel
 
 
@@ -42,7 +44,7 @@ def detect(model: nn.Module, data: dict, with_masks: bool) -> DetDataSample:
 
 def _detect_otherwise(model: nn.Module, data: dict, with_masks: bool) -> DetDataSample:
     """Let a detector of another kind hold all of its masks at once."""
-    sample = model.test_step(dict(inputs=[data['inputs']], data_samples=[data['data_samples']]))[0]
+    sample = predict(model, data)
     if 'masks' in sample.pred_instances:
         if with_masks:
             _encode(sample.pred_instances)
@@ -52,6 +54,5 @@ def _detect_otherwise(model: nn.Module, data: dict, with_masks: bool) -> DetData
 
 
 def _encode(found: InstanceData) -> InstanceData:
-    masks = encode_mask_results(found.pop('masks').cpu().numpy())
-    found.masks = masks
+    found.masks = encode_mask_results(found.pop('masks').cpu().numpy())
     return found

@@ -15,7 +15,7 @@ from . import checkpoints
 from .errors import InputError
 from .files import complete_file
 
-HOOKS_OF_OURS = dict(invalid_loss=dict(type='InvalidLossHook'), label_range=dict(type='LabelRangeHook'),
+DEFAULT_HOOKS = dict(invalid_loss=dict(type='InvalidLossHook'), label_range=dict(type='LabelRangeHook'),
                      termination=dict(type='TerminationHook'))
 
 
@@ -46,9 +46,9 @@ class StrictRunner(Runner):
 
     def register_default_hooks(self, hooks: dict | None = None) -> None:
         """Register MMEngine's default hooks and ours; see there."""
-        hooks = HOOKS_OF_OURS | (hooks or {})
+        hooks = DEFAULT_HOOKS | (hooks or {})
         super().register_default_hooks({name: hook for name, hook in hooks.items()
-                                        if hook is not None or name not in HOOKS_OF_OURS})
+                                        if hook is not None or name not in DEFAULT_HOOKS})
 
     def load_checkpoint(self, filename: str, map_location: object = None) -> dict:
         """Load a checkpoint into the model; hooks see it first, as with MMEngine's runner.

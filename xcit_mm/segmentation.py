@@ -10,6 +10,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from .errors import InputError
+from .image_pipeline import predict
 from .memory import available_bytes, format_bytes
 from .streaming import check_mode, compute_bands, estimate_bytes, is_standard
 from .streaming.backbone import Progress
@@ -44,7 +45,7 @@ def segment(model: nn.Module, data: dict, mode: str, max_memory: int | None, log
 
 def _segment_otherwise(model: nn.Module, data: dict, logits: bool, progress: Progress) -> SegDataSample:
     """Let a model predict in its own way, and keep what was asked for."""
-    sample = model.test_step(dict(inputs=[data['inputs']], data_samples=[data['data_samples']]))[0].cpu()
+    sample = predict(model, data).cpu()
     sample.pred_sem_seg.data = sample.pred_sem_seg.data.long()
     if not logits:
         sample.pop('seg_logits', None)

@@ -1,7 +1,7 @@
 """What is compared with what: for each benchmark, callables that do the same job on the same input."""
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..apis import inference_segmentor, init_model
 from ..backbone import XCiT
 from ..config import load_config
-from ..layers import CrossCovarianceAttention
+from ..layers import CrossCovarianceAttention, winograd
 from .measurement import Run
 from .peers import build_peers
 
@@ -103,18 +103,25 @@ def _training_run(module: nn.Module, x: Tensor, step: bool) -> Run:
 
 
 def segmentors(paths: list[Path], device: torch.device) -> dict[str, nn.Module]:
-    """Each config's model with random weights; one of ours is held to itself in direct form."""
-    configs = {path.stem: load_config(path) for path in paths}
-    for name, config in list(configs.items()):
-        if config.model.backbone.type == 'XCiT':
-            configs[f'{name}, direct form'] = load_config(config.filename, {'model.backbone.attention': 'direct'})
-    return {name: _frozen(init_model(config, device=device)) for name, config in configs.items()}
+    """Each config's model with random weights."""
+    return {path.stem: _frozen(init_model(load_config(path), device=device)) for path in paths}
 
 
-def inference_runs(models: Mapping[str, nn.Module], size: int) -> dict[str, Run]:
-    """``inference_segmentor`` on a noise image of size x size, as the config's pipeline resizes it."""
+def inference_runs(models: Mapping[str, nn.Module], modes: Sequence[str], size: int) -> dict[str, Run]:
+    """``inference_segmentor`` in each mode on a noise image of size x size, as the config's pipeline resizes it."""
     image = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
-    return {name: partial(inference_segmentor, model, image) for name, model in models.items()}
+    return {f'{name}, {mode}': partial(inference_segmentor, model, image, mode)
+            for name, model in models.items() for mode in modes}
+
+
+def convolution_runs(channels: int, rows: int, width: int) -> dict[str, Run]:
+    """A 3x3 convolution of a band, as bands compute it, and torch's."""
+    x, weight = torch.randn(rows + 2, width, channels), torch.randn(channels, channels, 3, 3)
+    kernel = winograd.transform_kernel(weight)
+    weight = weight.contiguous(memory_format=torch.channels_last)
+    image = x.permute(2, 0, 1)[None]
+    return {'winograd': partial(winograd.convolve, x, kernel),
+            'conv2d': lambda: torch.nn.functional.conv2d(image, weight, padding=(0, 1))}
 
 
 def _frozen(module: nn.Module) -> nn.Module:

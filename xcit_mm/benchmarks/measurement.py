@@ -5,7 +5,7 @@ import json
 import math
 import tempfile
 import timeit
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import accumulate
 from operator import itemgetter
 from pathlib import Path
@@ -49,16 +49,25 @@ def compare(contenders: Mapping[str, Run], rounds: int, device: torch.device) ->
     times: dict[str, list[float]] = {name: [] for name in contenders}
     with Progress(transient=True) as progress:
         for index in progress.track(range(rounds), description=', '.join(contenders)):
-            start = index % len(contenders)
-            for name in (*list(contenders)[start:], *list(contenders)[:start]):
+            for name in in_turn(contenders, index):
                 times[name].append(_time(contenders[name], numbers[name]))
     baseline = next(iter(times.values()))
-    for name, result in results.items():
-        ratios = [time / first for time, first in zip(times[name], baseline)]
-        of_times, of_ratios = (Measurement(1, values, TaskSpec(name, '')) for values in (times[name], ratios))
-        result.update(median_s=of_times.median, iqr_s=of_times.iqr, times_s=times[name],
-                      ratio=of_ratios.median, ratio_iqr=of_ratios.iqr)
-    return list(results.values())
+    return [result | summarise(times[name], baseline) for name, result in results.items()]
+
+
+def in_turn(names: Iterable[str], index: int) -> list[str]:
+    """The order of a round: whoever was first in the one before is last."""
+    names = list(names)
+    start = index % len(names)
+    return names[start:] + names[:start]
+
+
+def summarise(times: list[float], baseline: list[float]) -> dict:
+    """Median and interquartile range of a contender's seconds, and of their ratios to another's in the same round."""
+    ratios = [time / first for time, first in zip(times, baseline)]
+    of_times, of_ratios = (Measurement(1, values, TaskSpec('', '')) for values in (times, ratios))
+    return dict(median_s=of_times.median, iqr_s=of_times.iqr, times_s=times, ratio=of_ratios.median,
+                ratio_iqr=of_ratios.iqr)
 
 
 def _time(run: Run, number: int = 1) -> float:

@@ -41,7 +41,7 @@ def plot(environment: dict, results: list[dict], out: Path) -> None:
             rows = [row for row in results if row['contender'] == contender and 'failed' not in row]
             sizes = [row['size']**2 / 1e6 if size == 'size' else row[size] for row in rows]
             axes.loglog(sizes, [row[key] * unit for row in rows], marker='o', label=contender)
-        axes.set(xlabel='tokens' if size == 'tokens' else 'megapixels',
+        axes.set(xlabel='megapixels' if size == 'size' else size,
                  ylabel=label.format('the process' if size == 'megapixels' else 'tensors'))
         axes.grid(alpha=0.3)
     axes.legend()

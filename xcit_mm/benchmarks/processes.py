@@ -13,6 +13,7 @@ import numpy as np
 from rich.progress import track
 
 from ..errors import InputError
+from .measurement import in_turn, summarise
 
 NO_MEMORY = ("can't allocate memory", 'MemoryError', 'bad_alloc', 'not enough memory')
 
@@ -31,13 +32,12 @@ def compare_ways(config: Path, ways: Sequence[str], width: int, height: int, rou
         For each way ``contender``; ``median_s``, ``iqr_s`` and ``times_s``, from array to label map; ``ratio`` and
         ``ratio_iqr``, of its time to the first way's in the same round; ``peak_memory_bytes``, resident, of the
         process, in the median; ``labels_differ``, pixels with another label than the first way's. A way that
-        failed has its last words as ``failed`` in place of all that.
+        needs more memory has ``failed`` in place of all that.
     """
     results = {way: dict(contender=way, times_s=[], peaks=[]) for way in ways}
     with tempfile.TemporaryDirectory() as folder:
         for index in track(range(rounds), description=f'{width} x {height}', transient=True):
-            start = index % len(ways)
-            for way in (*ways[start:], *ways[:start]):
+            for way in in_turn(ways, index):
                 result = results[way]
                 if 'failed' not in result:
                     _run(result, config, width, height, limit, Path(folder, f'{way}.npy'))
@@ -48,7 +48,8 @@ def compare_ways(config: Path, ways: Sequence[str], width: int, height: int, rou
     if 'failed' in results[ways[0]]:
         raise InputError(f'{ways[0]}, to which the others are compared, takes {results[ways[0]]["failed"]}')
     baseline = results[ways[0]]['times_s']
-    return [_summary(result, baseline) for result in results.values()]
+    return [dict(contender=way, failed=result['failed']) if 'failed' in result else _summary(result, baseline)
+            for way, result in results.items()]
 
 
 def _run(result: dict, config: Path, width: int, height: int, limit: int, labels: Path) -> None:
@@ -67,13 +68,5 @@ def _run(result: dict, config: Path, width: int, height: int, limit: int, labels
 
 
 def _summary(result: dict, baseline: list[float]) -> dict:
-    peaks, times = result.pop('peaks'), result['times_s']
-    if 'failed' in result:
-        return dict(contender=result['contender'], failed=result['failed'])
-    ratios = [time / first for time, first in zip(times, baseline)]
-    return result | dict(median_s=median(times), iqr_s=_spread(times), ratio=median(ratios), ratio_iqr=_spread(ratios),
-                         peak_memory_bytes=int(median(peaks)))
-
-
-def _spread(values: list[float]) -> float:
-    return float(np.subtract(*np.percentile(values, [75, 25])))
+    times, peaks = result.pop('times_s'), result.pop('peaks')
+    return result | summarise(times, baseline) | dict(peak_memory_bytes=int(median(peaks)))

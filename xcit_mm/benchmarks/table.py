@@ -45,8 +45,8 @@ def to_markdown(results: list[dict]) -> str:
 
 
 def size_key(results: list[dict]) -> str:
-    """What a benchmark counts the size of its cases in: tokens, the side of a square image in px, or megapixels."""
-    return next(key for key in ('tokens', 'size', 'megapixels') if key in results[0])
+    """What the size of a benchmark's cases is counted in; ``size`` is the side of a square image in px."""
+    return next(key for key in ('tokens', 'size', 'megapixels', 'channels') if key in results[0])
 
 
 def _headings(rows: list[dict]) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-LEAST_CHANNELS = 384  # at 256, sums and differences take as long as what they save; below, longer
+# With fewer, sums and differences take as long as what they save: tools/benchmark.py convolution.
+LEAST_CHANNELS = 384
 CHUNK_TILES = 512  # whose transforms fit a CPU's cache
 
 # Of a kernel along one axis: 3 taps -> 4 points.

@@ -1,4 +1,4 @@
-"""The test pipeline of a config, for an image from anywhere."""
+"""An image from anywhere through the test pipeline of a config, and through the model."""
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose
+from mmengine.structures import BaseDataElement
+from torch import nn
 
 from .errors import InputError
 from .images import Image, read_image
@@ -25,13 +27,18 @@ def prepare_image(config: Config, image: Image, full_resolution: bool = False) -
     Raises:
         InputError: see ``inference_segmentor``.
     """
-    steps, loader = test_dataset(config).pipeline, _loader(config)
+    steps, loader = find_test_dataset(config).pipeline, _loader(config)
     left_out = ('LoadImageFromFile', 'LoadAnnotations', *(RESIZING if full_resolution else ()))
     steps = [step for step in steps if _name(step) not in left_out]
     from_array = dict(type=f'{config.get("default_scope", "mmseg")}.LoadImageFromNDArray',
                       to_float32=loader.get('to_float32', False))
     decoding = {key: loader[key] for key in ('color_type', 'imdecode_backend') if key in loader}
     return Compose([from_array, *steps])(dict(img=read_image(image, **decoding)))
+
+
+def predict(model: nn.Module, data: dict) -> BaseDataElement:
+    """What the model's own MM project makes of an image of ``prepare_image``, as its test loop has it."""
+    return model.test_step(dict(inputs=[data['inputs']], data_samples=[data['data_samples']]))[0]
 
 
 def read_as_shown(config: Config, path: Path) -> np.ndarray:
@@ -41,19 +48,19 @@ def read_as_shown(config: Config, path: Path) -> np.ndarray:
 
 
 def _loader(config: Config) -> dict:
-    return next((step for step in test_dataset(config).pipeline if _name(step) == 'LoadImageFromFile'), {})
+    return next((step for step in find_test_dataset(config).pipeline if _name(step) == 'LoadImageFromFile'), {})
 
 
 def only_packs(config: Config) -> bool:
     """Whether the pipeline at full resolution does nothing but to read BGR, and to pack what it has read."""
-    steps = test_dataset(config).pipeline
+    steps = find_test_dataset(config).pipeline
     loader = _loader(config)
     way = loader.get('color_type', 'color'), loader.get('imdecode_backend', 'cv2')
     known = {'LoadImageFromFile', 'LoadAnnotations', 'PackSegInputs', *RESIZING}
     return {_name(step) for step in steps} <= known and way == ('color', 'cv2')
 
 
-def test_dataset(config: Config) -> ConfigDict:
+def find_test_dataset(config: Config) -> ConfigDict:
     """The config of the test data, or of the first data set within wrappers such as ConcatDataset."""
     dataset = (config.get('test_dataloader') or {}).get('dataset') or {}
     while 'dataset' in dataset or 'datasets' in dataset:
