@@ -162,8 +162,8 @@ DOCUMENT = Path(__file__).resolve().parents[1] / 'docs/benchmarks.md'
 
 
 @pytest.mark.parametrize('name', [
-    'attention', 'attention_backward', 'break_even', 'backbone_p16', 'backbone_p8', 'train', 'inference', 'head', 'convolution',
-    'resolution', 'resolution_2048'])
+    'attention', 'attention_backward', 'break_even', 'backbone_p16', 'backbone_p8', 'train', 'inference', 'head',
+    'convolution', 'resolution', 'resolution_2048'])
 def test_the_document_says_what_was_measured(name):
     path = DOCUMENT.with_suffix('') / f'{name}.json'
     environment, results = plot.read(path)
