@@ -23,14 +23,22 @@ CHANGES = ['model.backbone.arch.embed_dim=16', 'model.backbone.norm_cfg.type=IN'
            'train_dataloader.persistent_workers=False', 'val_dataloader.num_workers=0',
            'val_dataloader.persistent_workers=False']
 
+SHARDED = """_base_ = [__import__('xcit_mm').config_path(name) for name in (
+    'xcit_upernet_digits.py', '_base_/strategies/fsdp.py')]
+"""
+
 
 @pytest.fixture
 def command(tmp_path, scenes):
     """The command that trains in one or two processes."""
 
-    def make(processes, folder, iterations, *arguments, batch=4):
-        arguments = ['configs/xcit_upernet_digits.py', *([str(processes)] if processes > 1 else []), '--work-dir',
-                     str(tmp_path / folder), *arguments, '--cfg-options', f'data_root={scenes}', *CHANGES,
+    def make(processes, folder, iterations, *arguments, batch=4, sharded=False):
+        config, changes = 'configs/xcit_upernet_digits.py', CHANGES
+        if sharded:
+            config, changes = tmp_path / 'sharded.py', [*CHANGES, 'strategy.model_wrapper.device_id=cpu']
+            config.write_text(SHARDED)
+        arguments = [str(config), *([str(processes)] if processes > 1 else []), '--work-dir',
+                     str(tmp_path / folder), *arguments, '--cfg-options', f'data_root={scenes}', *changes,
                      f'train_cfg.max_iters={iterations}', f'train_dataloader.batch_size={batch // processes}']
         return [*(['tools/dist_train.sh'] if processes > 1 else [sys.executable, 'tools/train.py']), *arguments]
 
@@ -55,9 +63,10 @@ def gradient_norms(folder):
 
 
 @pytest.mark.slow
-def test_two_processes_train_as_one_with_the_doubled_batch(command, tmp_path):
+@pytest.mark.parametrize('sharded', [False, True])
+def test_two_processes_train_as_one_with_the_doubled_batch(command, tmp_path, sharded):
     run(command(1, 'one', 4))
-    run(command(2, 'two', 4))
+    run(command(2, 'two', 4, sharded=sharded))
     one, two = gradient_norms(tmp_path / 'one'), gradient_norms(tmp_path / 'two')
     assert len(one) == 4
     torch.testing.assert_close(two, one, rtol=1e-4, atol=0)
@@ -72,6 +81,15 @@ def test_a_training_resumes_with_another_number_of_processes(command, tmp_path):
     run(command(1, 'steady', 4))
     changing, steady = weights(tmp_path / 'changing', 4), weights(tmp_path / 'steady', 4)
     assert (changing - steady).norm() < 1e-4 * (steady - weights(tmp_path / 'steady', 2)).norm()
+
+
+@pytest.mark.slow
+def test_a_sharded_training_resumes(command, tmp_path):
+    run(command(2, 'halves', 2, sharded=True))
+    run(command(2, 'halves', 4, '--resume', sharded=True))
+    run(command(2, 'steady', 4, sharded=True))
+    halves, steady = weights(tmp_path / 'halves', 4), weights(tmp_path / 'steady', 4)
+    assert (halves - steady).norm() < 1e-4 * (steady - weights(tmp_path / 'steady', 2)).norm()
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ from xcit_mm.command_line import run, runner_config, runner_parser
 from xcit_mm.config import require_data
 from xcit_mm.errors import InputError
 from xcit_mm.runner import StrictRunner
+from xcit_mm.strategy_runner import StrictFlexibleRunner
 
 
 def main() -> None:
@@ -26,7 +27,8 @@ def main() -> None:
             raise InputError('--amp needs a GPU, and torch sees none; leave it out to train in float32')
         config.optim_wrapper.type = 'AmpOptimWrapper'
         config.optim_wrapper.setdefault('loss_scale', 'dynamic')
-    StrictRunner.from_cfg(config).train()
+    runner = StrictFlexibleRunner if config.get('strategy') else StrictRunner
+    runner.from_cfg(config).train()
 
 
 if __name__ == '__main__':

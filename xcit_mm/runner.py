@@ -19,8 +19,30 @@ DEFAULT_HOOKS = dict(invalid_loss=dict(type='InvalidLossHook'), label_range=dict
                      termination=dict(type='TerminationHook'))
 
 
+class CompleteRuns:
+    """What both of MMEngine's runners lack: hooks for what goes wrong, and checkpoints that are complete."""
+
+    def register_default_hooks(self, hooks: dict | None = None) -> None:
+        """Register MMEngine's default hooks and ours; see there."""
+        hooks = DEFAULT_HOOKS | (hooks or {})
+        super().register_default_hooks({name: hook for name, hook in hooks.items()
+                                        if hook is not None or name not in DEFAULT_HOOKS})
+
+    def save_checkpoint(self, out_dir: str, filename: str, *args: object, **kwargs: object) -> None:
+        """Save as MMEngine does, under a name that the file gets when it is complete.
+
+        Raises:
+            InputError: the file cannot be written; the disk is full, say.
+        """
+        if '://' in str(out_dir) or not is_main_process():
+            super().save_checkpoint(out_dir, filename, *args, **kwargs)
+            return
+        with complete_file(Path(out_dir, filename)) as partial:
+            super().save_checkpoint(out_dir, partial.name, *args, **kwargs)
+
+
 @RUNNERS.register_module()
-class StrictRunner(Runner):
+class StrictRunner(CompleteRuns, Runner):
     """A ``Runner`` whose ``load_from``, ``resume`` and tests refuse what does not fit the model.
 
     Its default hooks are MMEngine's, ``invalid_loss``, ``label_range`` and ``termination``; a config switches one off
@@ -44,12 +66,6 @@ class StrictRunner(Runner):
                                      ) | (model_wrapper_cfg or {})
         return super().wrap_model(model_wrapper_cfg, model)
 
-    def register_default_hooks(self, hooks: dict | None = None) -> None:
-        """Register MMEngine's default hooks and ours; see there."""
-        hooks = DEFAULT_HOOKS | (hooks or {})
-        super().register_default_hooks({name: hook for name, hook in hooks.items()
-                                        if hook is not None or name not in DEFAULT_HOOKS})
-
     def load_checkpoint(self, filename: str, map_location: object = None) -> dict:
         """Load a checkpoint into the model; hooks see it first, as with MMEngine's runner.
 
@@ -70,15 +86,3 @@ class StrictRunner(Runner):
         checkpoints.load(model, checkpoint, strict, filename)
         self._has_loaded = True
         return checkpoint
-
-    def save_checkpoint(self, out_dir: str, filename: str, *args: object, **kwargs: object) -> None:
-        """Save as MMEngine does, under a name that the file gets when it is complete.
-
-        Raises:
-            InputError: the file cannot be written; the disk is full, say.
-        """
-        if '://' in str(out_dir) or not is_main_process():
-            super().save_checkpoint(out_dir, filename, *args, **kwargs)
-            return
-        with complete_file(Path(out_dir, filename)) as partial:
-            super().save_checkpoint(out_dir, partial.name, *args, **kwargs)

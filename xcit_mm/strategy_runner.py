@@ -1,0 +1,57 @@
+"""MMEngine's runner of strategies, FSDP among them, with what ``StrictRunner`` adds to the common one."""
+from __future__ import annotations
+
+import torch
+from mmengine._strategy import BaseStrategy
+from mmengine.device import get_device
+from mmengine.dist import is_distributed
+from mmengine.registry import RUNNERS
+from mmengine.runner import FlexibleRunner
+from torch import nn
+
+from . import checkpoints
+from .errors import InputError
+from .runner import CompleteRuns
+
+
+@RUNNERS.register_module()
+class StrictFlexibleRunner(CompleteRuns, FlexibleRunner):
+    """A ``FlexibleRunner`` whose ``load_from`` and ``resume`` refuse what does not fit the model.
+
+    ``tools/train.py`` takes it for configs with a ``strategy``.
+    """
+
+    def build_strategy(self, strategy: BaseStrategy | dict | None = None, launcher: str = 'none', **kwargs: object
+                       ) -> BaseStrategy:
+        """Build a strategy as MMEngine does, which knows no distributed training without an accelerator."""
+        if launcher != 'none' and not is_distributed() and get_device() == 'cpu':
+            torch.distributed.init_process_group('gloo')
+        return super().build_strategy(strategy, launcher, **kwargs)
+
+    def train(self) -> nn.Module:
+        """Train; weights of ``load_from`` are loaded before the strategy cuts the model into pieces.
+
+        Raises:
+            InputError: as ``checkpoints.read`` and ``checkpoints.load``.
+        """
+        if self._load_from and not self._resume:
+            self.model = self.strategy.build_model(self.model)
+            self.model.init_weights()
+            checkpoints.load(self.model, self._load_from, self.cfg.get('load_from_strict', True))
+            self._load_from = None
+        return super().train()
+
+    def resume(self, filename: str, *args: object, **kwargs: object) -> None:
+        """Go on from a checkpoint of a training with this strategy.
+
+        Raises:
+            InputError: as ``checkpoints.read``; it holds weights only, or those of another model.
+        """
+        checkpoint = checkpoints.read(filename)
+        if 'optimizer' not in checkpoint:
+            raise InputError(f'cannot resume from {filename}: it holds weights only; give it as load_from')
+        given, wanted = set(checkpoints.get_state_dict(checkpoint)), set(self.model.state_dict())
+        if given != wanted:
+            raise InputError(f'cannot resume from {filename}: it is of another model, which has '
+                             f'{len(given - wanted)} other keys and lacks {len(wanted - given)}')
+        super().resume(filename, *args, **kwargs)
