@@ -2,10 +2,10 @@
 from __future__ import annotations
 
 import torch
-from mmengine._strategy import BaseStrategy
+from mmengine._strategy import BaseStrategy, FSDPStrategy, SingleDeviceStrategy
 from mmengine.device import get_device
 from mmengine.dist import is_distributed
-from mmengine.registry import RUNNERS
+from mmengine.registry import RUNNERS, STRATEGIES
 from mmengine.runner import FlexibleRunner
 from torch import nn
 
@@ -23,7 +23,13 @@ class StrictFlexibleRunner(CompleteRuns, FlexibleRunner):
 
     def build_strategy(self, strategy: BaseStrategy | dict | None = None, launcher: str = 'none', **kwargs: object
                        ) -> BaseStrategy:
-        """Build a strategy as MMEngine does, which knows no distributed training without an accelerator."""
+        """Build a strategy as MMEngine does, which knows no distributed training without an accelerator.
+
+        Raises:
+            InputError: the strategy writes checkpoints in pieces, as DeepSpeed's does.
+        """
+        if isinstance(strategy, dict):
+            _require_whole_checkpoints(strategy)
         if launcher != 'none' and not is_distributed() and get_device() == 'cpu':
             torch.distributed.init_process_group('gloo')
         return super().build_strategy(strategy, launcher, **kwargs)
@@ -34,12 +40,18 @@ class StrictFlexibleRunner(CompleteRuns, FlexibleRunner):
         Raises:
             InputError: as ``checkpoints.read`` and ``checkpoints.load``.
         """
-        if self._load_from and not self._resume:
-            self.model = self.strategy.build_model(self.model)
-            self.model.init_weights()
-            checkpoints.load(self.model, self._load_from, self.cfg.get('load_from_strict', True))
-            self._load_from = None
+        self._load_weights()
         return super().train()
+
+    def val(self) -> dict:
+        """Validate; see ``train``."""
+        self._load_weights()
+        return super().val()
+
+    def test(self) -> dict:
+        """Test; see ``train``."""
+        self._load_weights()
+        return super().test()
 
     def resume(self, filename: str, *args: object, **kwargs: object) -> None:
         """Go on from a checkpoint of a training with this strategy.
@@ -55,3 +67,20 @@ class StrictFlexibleRunner(CompleteRuns, FlexibleRunner):
             raise InputError(f'cannot resume from {filename}: it is of another model, which has '
                              f'{len(given - wanted)} other keys and lacks {len(wanted - given)}')
         super().resume(filename, *args, **kwargs)
+
+    def _load_weights(self) -> None:
+        if self._load_from and not self._resume:
+            self.model = self.strategy.build_model(self.model)
+            self.model.init_weights()
+            checkpoints.load(self.model, self._load_from, self.cfg.get('load_from_strict', True))
+            self._load_from = None
+
+
+def _require_whole_checkpoints(strategy: dict) -> None:
+    kind = STRATEGIES.get(strategy['type'])
+    if not issubclass(kind, SingleDeviceStrategy):
+        raise InputError(f'{kind.__name__} writes checkpoints in a format of its own, which cannot be read without '
+                         'running code in them: take configs/_base_/strategies/fsdp.py')
+    if issubclass(kind, FSDPStrategy) and strategy.get('state_dict_cfg', 'local') == 'local':
+        raise InputError(f'{kind.__name__} with state_dict_cfg local writes checkpoints in pieces, which no tool reads '
+                         'but this one with as many GPUs: take configs/_base_/strategies/fsdp.py')
