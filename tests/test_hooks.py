@@ -81,6 +81,13 @@ def test_a_label_without_a_class_names_its_file(train, tmp_path, scenes, value):
         train(root=root)
 
 
+@pytest.mark.parametrize('head', ['decode_head', 'auxiliary_head'])
+def test_heads_of_another_number_of_classes_are_named(train, head):
+    with pytest.raises(InputError, match=rf'model.{head} has 7 classes, but the data set has 11 \(background, 0, 1, …'):
+        train(**{f'model.{head}.num_classes': 7, f'model.{head}.out_channels': 7,
+                 f'model.{head}.loss_decode.class_weight': None})
+
+
 def test_sigterm_saves_and_the_training_goes_on_from_there(train, tmp_path):
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as exit_:

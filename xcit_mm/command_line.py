@@ -17,7 +17,8 @@ def run(main: Callable[[], None]) -> None:
     try:
         main()
     except InputError as error:
-        sys.exit(f'error: {error}')
+        # One that a worker of a data loader has raised comes with the worker's traceback before it.
+        sys.exit(f'error: {str(error).rpartition("InputError: ")[2].strip()}')
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr)
         sys.exit(130)

@@ -10,8 +10,10 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import nn
+from torch.utils.data import DataLoader
 
 from . import checkpoints
+from .datasets.damaged_files import guard
 from .errors import InputError
 from .files import complete_file
 
@@ -27,6 +29,27 @@ class CompleteRuns:
         hooks = DEFAULT_HOOKS | (hooks or {})
         super().register_default_hooks({name: hook for name, hook in hooks.items()
                                         if hook is not None or name not in DEFAULT_HOOKS})
+
+    @classmethod
+    def build_dataloader(cls, dataloader: DataLoader | dict, *args: object, **kwargs: object) -> DataLoader:
+        """Build a data loader as MMEngine does, which names an image or a mask that cannot be read.
+
+        Args:
+            dataloader: beside MMEngine's keys, ``damaged_files``, as of ``datasets.damaged_files.guard``.
+
+        Raises:
+            InputError: there is no such action, or files would be skipped in an evaluation.
+        """
+        action = 'refuse'
+        if isinstance(dataloader, dict):
+            dataloader = dict(dataloader)
+            action = dataloader.pop('damaged_files', action)
+        built = super().build_dataloader(dataloader, *args, **kwargs)
+        if action == 'skip' and not getattr(built.sampler, 'shuffle', False):
+            raise InputError('damaged_files=skip is for training: an evaluation would count another image twice')
+        if built is not dataloader:
+            guard(built.dataset, action)
+        return built
 
     def save_checkpoint(self, out_dir: str, filename: str, *args: object, **kwargs: object) -> None:
         """Save as MMEngine does, under a name that the file gets when it is complete.

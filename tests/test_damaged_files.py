@@ -1,0 +1,76 @@
+"""Images and masks that cannot be read are named, or skipped and counted."""
+from shutil import copytree
+
+import pytest
+from mmengine.dataset import BaseDataset, ConcatDataset, RepeatDataset
+
+from xcit_mm.datasets.damaged_files import GuardedLoading, guard
+from xcit_mm.errors import InputError
+from xcit_mm.runner import StrictRunner
+
+CONFIG = 'configs/xcit_upernet_digits.py'
+OPTIONS = ['train_cfg.max_iters=4', 'train_cfg.val_interval=100', 'train_dataloader.batch_size=4',
+           'train_dataloader.num_workers=2', 'default_hooks.checkpoint.save_last=False',
+           'model.backbone.arch.embed_dim=16', 'model.decode_head.in_channels=[16,16,16,16]',
+           'model.auxiliary_head.in_channels=16']
+
+
+@pytest.fixture
+def damaged(scenes, tmp_path):
+    """Eight scenes, one of whose files is cut off."""
+
+    def make(folder):
+        root = copytree(scenes, tmp_path / 'digits')
+        path = sorted((root / folder / 'train').iterdir())[3]
+        path.write_bytes(path.read_bytes()[:20])
+        return root, path
+
+    return make
+
+
+@pytest.mark.parametrize('folder', ['images', 'masks'])
+def test_a_training_names_the_file(run_tool, damaged, tmp_path, folder):
+    root, path = damaged(folder)
+    result = run_tool('train', CONFIG, '--work-dir', tmp_path / 'run', '--cfg-options', f'data_root={root}', *OPTIONS)
+    assert result.returncode == 1
+    # beside what the decoder itself has to say
+    assert (f'error: cannot read {path}: it is damaged or not an image; mend or remove it, or go on without such '
+            'files: train_dataloader.damaged_files=skip') in result.stderr.splitlines()
+    assert 'Traceback' not in result.stderr
+
+
+def test_or_skips_and_counts_it(run_tool, damaged, tmp_path):
+    root, path = damaged('images')
+    result = run_tool('train', CONFIG, '--work-dir', tmp_path / 'run', '--cfg-options', f'data_root={root}', *OPTIONS,
+                      'train_dataloader.damaged_files=skip', 'val_cfg=None', 'val_dataloader=None',
+                      'val_evaluator=None')
+    assert result.returncode == 0, result.stderr
+    log = result.stdout + result.stderr
+    assert f'skipped {path}: it is damaged or not an image (1 skipped so far)' in log
+    assert '(2 skipped so far)' in log  # by whichever worker
+
+
+def test_nothing_is_skipped_in_an_evaluation():
+    with pytest.raises(InputError, match='an evaluation would count another image twice'):
+        StrictRunner.build_dataloader(dict(dataset=[1], batch_size=1, damaged_files='skip',
+                                           sampler=dict(type='DefaultSampler', shuffle=False)))
+
+
+def test_every_part_of_a_nested_data_set_is_guarded(scenes):
+    from mmseg.datasets import BaseSegDataset
+
+    def make():
+        return BaseSegDataset(data_root=str(scenes), img_suffix='.png', data_prefix=dict(img_path='images/train'),
+                              pipeline=[dict(type='LoadImageFromFile')])
+
+    parts = [make(), make(), make()]
+    guard(ConcatDataset(parts[:2]))
+    guard(RepeatDataset(parts[2], 2))
+    assert all(isinstance(part, BaseDataset) and isinstance(part.pipeline.transforms[0], GuardedLoading)
+               for part in parts)
+
+
+def test_an_unknown_action_is_refused():
+    with pytest.raises(InputError, match="damaged_files must be one of refuse, skip, but is 'drop'"):
+        StrictRunner.build_dataloader(dict(dataset=[1], batch_size=1, sampler=dict(type='DefaultSampler'),
+                                           damaged_files='drop'))
