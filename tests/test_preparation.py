@@ -180,6 +180,18 @@ def test_a_mount_point_is_not_replaced(small, server, small_disk):
     assert server.asked == []
 
 
+@pytest.mark.parametrize('name, module, lacks', [('coco', 'download', 'pooch'), ('digits', 'digits', 'sklearn')])
+def test_a_missing_package_is_named(small, tmp_path, monkeypatch, name, module, lacks):
+    monkeypatch.delitem(sys.modules, f'xcit_mm.datasets.{module}', raising=False)
+    monkeypatch.delattr(f'xcit_mm.datasets.{module}', raising=False)
+    for loaded in [loaded for loaded in sys.modules if loaded.split('.')[0] == lacks]:
+        monkeypatch.setitem(sys.modules, loaded, None)
+    monkeypatch.setitem(sys.modules, lacks, None)
+    dataset = CATALOGUE[name] if name == 'digits' else small(name)
+    with pytest.raises(InputError, match=rf"preparing .* needs {lacks}.*: pip install 'xcit_mm\[data,digits\]'"):
+        prepare(dataset, tmp_path / name)
+
+
 def test_the_tool_says_it_in_one_line(small, run_here, monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(catalogue.CATALOGUE, 'coco', replace(small('coco'), root=str(tmp_path / 'coco')))
     assert run_here('prepare_dataset', 'coco') is None
