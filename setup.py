@@ -24,6 +24,7 @@ class BuildWithMim(build_py):
 
 VERSION = re.search(r"__version__ = '(.+)'", (HERE / 'xcit_mm/__init__.py').read_text())[1]
 TIFF = ['tifffile>=2024.1', 'imagecodecs>=2024.1']
+DATA = ['pooch>=1.8', 'requests>=2.28', 'opencv-python>=4.8']
 DIGITS = ['scikit-learn>=1.3', 'scikit-image>=0.22', 'opencv-python>=4.8']
 
 setup(
@@ -42,10 +43,11 @@ setup(
         'onedl-det': ['onedl-mmdetection>=3.5.1'],
         'openmmlab': ['mmengine>=0.10.7', 'mmcv>=2.1.0,<2.2', 'mmsegmentation>=1.2.2'],
         'openmmlab-det': ['mmdet>=3.3.0'],
+        'data': DATA,
         'digits': DIGITS,
         'tiff': TIFF,
         'export': ['onnx>=1.16', 'onnxruntime>=1.18', 'onnxscript>=0.2'],
-        'dev': [*DIGITS, *TIFF, 'build>=1.2', 'matplotlib>=3.8', 'pytest>=8', 'ruff>=0.6'],
+        'dev': [*DATA, *DIGITS, *TIFF, 'build>=1.2', 'matplotlib>=3.8', 'pytest>=8', 'ruff>=0.6'],
     },
     cmdclass={'build_py': BuildWithMim},
 )

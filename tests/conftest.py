@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from archive_server import running_server
 
 from xcit_mm.datasets import digits
 
@@ -44,3 +45,10 @@ def scenes(tmp_path_factory):
     root = tmp_path_factory.mktemp('data') / 'digits'
     digits.prepare(root, dict(train=8, val=2))
     return root
+
+
+@pytest.fixture
+def server():
+    """A local server of archives: see ``archive_server.py``."""
+    with running_server() as server:
+        yield server

@@ -19,7 +19,8 @@ def test_train_says_where_data_are_missing(run_tool, tmp_path):
         result = run_tool(tool, ROOT / DIGITS, *arguments, cwd=tmp_path)
         assert one_line_error(result, f'{tmp_path}/data/digits/images/', 'tools/prepare_dataset.py digits'), result
     result = run_tool('train', ROOT / ADE20K, cwd=tmp_path)
-    assert one_line_error(result, f'{tmp_path}/data/ade/ADEChallengeData2016/images/training', 'curl')
+    folder = f'{tmp_path}/data/ade/ADEChallengeData2016/images/training'
+    assert one_line_error(result, folder, 'tools/prepare_dataset.py ade20k')
     assert not (tmp_path / 'work_dirs').exists()
 
 

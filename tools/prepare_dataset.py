@@ -1,17 +1,20 @@
-"""Prepare a data set: ``python tools/prepare_dataset.py digits``."""
+"""Prepare a data set: ``python tools/prepare_dataset.py ade20k | coco | cityscapes | loveda | nuclei | digits``."""
 import argparse
 
 from xcit_mm.command_line import run
-from xcit_mm.datasets import digits
+from xcit_mm.datasets.catalogue import CATALOGUE
+from xcit_mm.datasets.preparation import prepare
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('name', choices=['digits'], help='data set')
-    parser.add_argument('--root', help='folder to make (default: data/NAME)')
+    parser.add_argument('name', choices=list(CATALOGUE), help='data set')
+    parser.add_argument('--root', help='folder to make (default: where the configs look for it)')
+    parser.add_argument('--keep-archives', action='store_true', help='leave what was downloaded in ROOT.archives')
     args = parser.parse_args()
-    root = args.root or f'data/{args.name}'
-    written = digits.prepare(root)
+    dataset = CATALOGUE[args.name]
+    root = args.root or dataset.root
+    written = prepare(dataset, root, args.keep_archives)
     print(f'{args.name}: {"written to" if written else "already in"} {root}')
 
 

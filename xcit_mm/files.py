@@ -31,7 +31,7 @@ def complete_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def complete_folder(path: Path) -> Iterator[Path]:
-    """Give a new folder to fill, which takes the place of ``path`` when the block ends.
+    """Give a new folder to fill, which takes the place of ``path`` when the block ends, and vanishes if it fails.
 
     Raises:
         InputError: the folder cannot be made.
@@ -40,7 +40,11 @@ def complete_folder(path: Path) -> Iterator[Path]:
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        yield partial
+        try:
+            yield partial
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
         if path.exists():
             path.rename(partial / 'replaced')  # inside, so that a kill leaves nothing but the partial folder
         partial.rename(path)

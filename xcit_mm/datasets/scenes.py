@@ -18,10 +18,12 @@ class Scene:
         image: (H, W, 3) uint8, RGB.
         mask: (H, W) uint8, class indices; 0 is the background.
         instances: (class index, (H, W) bool mask) of each object; the masks do not overlap.
+        name: of its files, without suffix (default: its number in the split).
     """
     image: np.ndarray
     mask: np.ndarray
     instances: list[tuple[int, np.ndarray]]
+    name: str | None = None
 
 
 def write_split(root: Path, split: str, scenes: Iterable[Scene], classes: Sequence[str]) -> None:
@@ -33,7 +35,7 @@ def write_split(root: Path, split: str, scenes: Iterable[Scene], classes: Sequen
     images: list[dict] = []
     annotations: list[dict] = []
     for image_id, scene in enumerate(scenes, start=1):
-        name = f'{image_id - 1:05d}.png'
+        name = f'{scene.name or format(image_id - 1, "05d")}.png'
         _write_png(root / 'images' / split / name, scene.image[..., ::-1])
         _write_png(root / 'masks' / split / name, scene.mask)
         height, width = scene.mask.shape

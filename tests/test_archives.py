@@ -1,0 +1,50 @@
+import os
+import stat
+import zipfile
+
+import pytest
+from archive_server import zipped
+
+from xcit_mm.datasets.archives import Archive, unpack
+from xcit_mm.errors import InputError
+
+MOVES = {'Train/Rural/': 'images/train/', 'Train/Urban/': 'images/train/'}
+MEMBERS = {'Train/Rural/0.png': b'rural', 'Train/Urban/1.png': b'urban', 'Train/licence.txt': b'text',
+           'Train/Sea/': b''}
+
+
+@pytest.fixture
+def unpack_members(tmp_path):
+    def run(content):
+        (tmp_path / 'Train.zip').write_bytes(content)
+        (tmp_path / 'out').mkdir()
+        unpack(Archive('Train.zip', None, moves=MOVES), tmp_path / 'Train.zip', tmp_path / 'out')
+
+    return run
+
+
+def test_files_go_where_they_belong_and_others_are_left_out(unpack_members, tmp_path):
+    unpack_members(zipped(MEMBERS))
+    files = {str(path.relative_to(tmp_path / 'out')): path.read_bytes()
+             for path in (tmp_path / 'out').rglob('*') if path.is_file()}
+    assert files == {'images/train/0.png': b'rural', 'images/train/1.png': b'urban'}
+
+
+def link():
+    member = zipfile.ZipInfo('Train/Rural/2.png')
+    member.external_attr = (stat.S_IFLNK | 0o777) << 16
+    return member
+
+
+@pytest.mark.parametrize('name', ['../evil', '/evil', 'Train/Rural/../../../evil', link()])
+def test_nothing_leaves_the_folder(unpack_members, tmp_path, name):
+    with pytest.raises(InputError, match='Train.zip is not unpacked: .*(evil|2.png) in it is a link or leaves'):
+        unpack_members(zipped(MEMBERS | {name: b'/etc/passwd'}))
+    assert sorted(os.listdir(tmp_path)) == ['Train.zip', 'out'] and os.listdir(tmp_path / 'out') == []
+
+
+@pytest.mark.parametrize('damage', [
+    lambda content: content.replace(b'urban', b'urbaN', 1), lambda content: content[:100], lambda content: b'<html>'])
+def test_damage_is_named(unpack_members, damage):
+    with pytest.raises(InputError, match='/Train.zip is damaged .*; remove it and run again'):
+        unpack_members(damage(zipped(MEMBERS)))

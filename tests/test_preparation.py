@@ -1,0 +1,214 @@
+"""The data sets of the catalogue, from small archives of their real layouts."""
+import hashlib
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from archive_server import zipped
+from PIL import Image
+from test_nuclei import bowl, png
+
+from xcit_mm.datasets import catalogue
+from xcit_mm.datasets.catalogue import CATALOGUE
+from xcit_mm.datasets.preparation import prepare
+from xcit_mm.errors import InputError
+
+CITY = '{0}/{1}/ulm/ulm_000000_000019_{2}.png'
+MEMBERS = {  # archive: the names in it
+    'ade20k': {'ADEChallengeData2016.zip': [
+        'ADEChallengeData2016/images/training/ADE_train_00000001.jpg',
+        'ADEChallengeData2016/annotations/training/ADE_train_00000001.png',
+        'ADEChallengeData2016/images/validation/ADE_val_00000001.jpg',
+        'ADEChallengeData2016/annotations/validation/ADE_val_00000001.png', 'ADEChallengeData2016/objectInfo150.txt']},
+    'coco': {
+        'annotations_trainval2017.zip': ['annotations/instances_train2017.json', 'annotations/instances_val2017.json',
+                                         'annotations/captions_val2017.json'],
+        'val2017.zip': ['val2017/000000000139.jpg'], 'train2017.zip': ['train2017/000000000009.jpg']},
+    'cityscapes': {
+        f'{folder}_trainvaltest.zip': [CITY.format(folder, split, kind) for split in ('train', 'val')]
+        for folder, kind in (('leftImg8bit', 'leftImg8bit'), ('gtFine', 'gtFine_labelIds'))},
+    'loveda': {f'{split}.zip': [f'{split}/{land}/{kind}_png/{number}.png' for kind in ('images', 'masks')
+                                for number, land in enumerate(('Rural', 'Urban'))] for split in ('Train', 'Val')}}
+
+
+@pytest.fixture
+def small(server):
+    """A data set of the catalogue with small archives, from the local server."""
+
+    def make(name):
+        dataset = CATALOGUE[name]
+        if name == 'nuclei':
+            zips, counts = {'stage1_train.zip': zipped(bowl(5))}, [4, 4, 1, 1, 1, 1]
+        else:
+            content = png(np.full((4, 4), 7, np.uint8))
+            zips = {archive: zipped({member: content for member in members})
+                    for archive, members in MEMBERS[name].items()}
+            counts = [2 if name == 'loveda' else 1] * 4
+        server.files.update({f'/{archive}': content for archive, content in zips.items()})
+        return replace(dataset, layout=dict(zip(dataset.layout, counts)), archives=tuple(
+            replace(archive, url=archive.url and f'{server.url}/{archive.name}',
+                    checksum=archive.checksum and f'md5:{hashlib.md5(zips[archive.name]).hexdigest()}')
+            for archive in dataset.archives))
+
+    return make
+
+
+@pytest.mark.parametrize('name', ['ade20k', 'coco', 'loveda', 'nuclei'])
+def test_a_set_is_prepared_once(small, server, tmp_path, name):
+    dataset = small(name)
+    assert prepare(dataset, tmp_path / 'data/set')
+    assert all(len(list((tmp_path / 'data/set').glob(pattern))) == count for pattern, count in dataset.layout.items())
+    assert os.listdir(tmp_path / 'data') == ['set']
+    requests = len(server.asked)
+    assert not prepare(dataset, tmp_path / 'data/set') and len(server.asked) == requests
+
+
+def test_archives_are_kept_when_asked_for(small, tmp_path):
+    assert prepare(small('coco'), tmp_path / 'coco', keep_archives=True)
+    assert sorted(os.listdir(tmp_path / 'coco.archives')) == sorted(MEMBERS['coco'])
+
+
+def test_what_is_complete_is_not_fetched_again(small, server, tmp_path):
+    dataset = small('coco')
+    train = server.files.pop('/train2017.zip')
+    with pytest.raises(InputError, match='train2017.zip: 404'):  # found out before anything is downloaded
+        prepare(dataset, tmp_path / 'coco')
+    assert server.gets() == []
+    server.files['/train2017.zip'] = train
+    server.cuts = [len(server.files[f'/{archive.name}']) for archive in dataset.archives[:2]] + [0]
+    with pytest.raises(InputError, match='cannot download'):
+        prepare(dataset, tmp_path / 'coco')
+    assert os.listdir(tmp_path) == ['coco.archives']
+    server.asked.clear()
+    assert prepare(dataset, tmp_path / 'coco')
+    assert {one.path for one in server.asked} == {'/train2017.zip'}
+
+
+KILLED_AFTER_A_FILE = '''
+import os, pickle, shutil, signal, sys
+from xcit_mm.datasets.preparation import prepare
+
+copy = shutil.copyfileobj
+
+def copy_and_die(source, target):
+    copy(source, target)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+shutil.copyfileobj = copy_and_die
+prepare(pickle.loads(bytes.fromhex(sys.argv[1])), sys.argv[2])
+'''
+
+
+def test_a_killed_run_is_gone_on_with(small, server, tmp_path):
+    dataset = small('ade20k')
+    killed = subprocess.run([sys.executable, '-c', KILLED_AFTER_A_FILE, pickle.dumps(dataset).hex(), tmp_path / 'ade'])
+    assert killed.returncode == -signal.SIGKILL
+    assert sorted(os.listdir(tmp_path)) == ['ade.archives', 'ade.partial'] and len(server.gets()) == 1
+    assert prepare(dataset, tmp_path / 'ade') and len(server.gets()) == 1
+    assert os.listdir(tmp_path) == ['ade'] and not prepare(dataset, tmp_path / 'ade')
+
+
+def test_cityscapes_is_fetched_by_hand(small, server, tmp_path):
+    dataset, root = small('cityscapes'), tmp_path / 'cityscapes'
+    names = list(MEMBERS['cityscapes'])
+    for missing in (names, names[1:]):
+        with pytest.raises(InputError, match=f'{" and ".join(missing)}: log in at https.* to {root}.archives and run'):
+            prepare(dataset, root)
+        (tmp_path / 'cityscapes.archives' / missing[0]).write_bytes(server.files[f'/{missing[0]}'])
+    assert prepare(dataset, root) and server.asked == []
+    mask = CITY.format('gtFine', 'val', 'gtFine_labelTrainIds')
+    assert (np.asarray(Image.open(root / mask)) == 0).all()  # 7 is the road
+    assert sorted(os.listdir(tmp_path / 'cityscapes.archives')) == sorted(names)  # not ours to remove
+    (root / mask).unlink()  # as after unpacking by hand
+    assert not prepare(dataset, root) and (root / mask).exists()
+
+
+def test_an_incomplete_folder_is_left_alone_and_names_what_is_first_missing(small, server, tmp_path):
+    (tmp_path / 'coco/train2017').mkdir(parents=True)
+    (tmp_path / 'coco/train2017/1.jpg').touch()
+    with pytest.raises(InputError, match=r'coco is there, but there should be 1 of val2017/\*.jpg, and there are 0;'):
+        prepare(small('coco'), tmp_path / 'coco')
+    assert server.asked == [] and os.listdir(tmp_path) == ['coco']
+    (tmp_path / 'file').touch()
+    with pytest.raises(InputError, match='file is there, but'):
+        prepare(small('coco'), tmp_path / 'file')
+    with pytest.raises(InputError, match='cannot prepare .*/file/coco: Not a directory'):
+        prepare(small('coco'), tmp_path / 'file/coco')
+
+
+def test_an_archive_of_something_else_makes_no_folder(small, tmp_path):
+    dataset = small('ade20k')
+    with pytest.raises(InputError, match='ade.archives does not hold .* should be 9 of images/validation'):
+        prepare(replace(dataset, layout=dataset.layout | {'images/validation/*.jpg': 9}), tmp_path / 'ade')
+    assert os.listdir(tmp_path) == ['ade.archives']
+    (tmp_path / 'empty').mkdir()
+    assert prepare(dataset, tmp_path / 'empty')
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 1 MB."""
+    disk = tmp_path / 'disk'
+    disk.mkdir()
+    if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk], capture_output=True).returncode:
+        pytest.skip('not allowed to mount a file system')
+    yield disk
+    subprocess.run(['umount', disk], check=True)
+
+
+def test_a_full_disk_leaves_the_archive_and_no_half_of_a_set(small, server, small_disk):
+    dataset = small('ade20k')
+    large = zipped({name: os.urandom(150_000) for name in MEMBERS['ade20k']['ADEChallengeData2016.zip'][:4]})
+    server.files['/ADEChallengeData2016.zip'], server.claimed_length = large, 1
+    dataset = replace(dataset, archives=(replace(dataset.archives[0], checksum=None), ))
+    with pytest.raises(InputError, match='cannot make .*/disk/ade: No space left on device'):
+        prepare(dataset, small_disk / 'ade')
+    assert os.listdir(small_disk) == ['ade.archives']
+    server.files['/ADEChallengeData2016.zip'] = 2 * large
+    with pytest.raises(InputError, match='cannot write .*/2016.zip: No space left on device; what is there stays'):
+        prepare(replace(dataset, archives=(replace(dataset.archives[0], name='2016.zip'), )), small_disk / 'ade')
+
+
+def test_a_mount_point_is_not_replaced(small, server, small_disk):
+    with pytest.raises(InputError, match='/disk is a mount point'):
+        prepare(small('coco'), small_disk)
+    assert server.asked == []
+
+
+@pytest.mark.parametrize('name, module, lacks', [('coco', 'download', 'pooch'), ('digits', 'digits', 'sklearn')])
+def test_a_missing_package_is_named(small, tmp_path, monkeypatch, name, module, lacks):
+    monkeypatch.delitem(sys.modules, f'xcit_mm.datasets.{module}', raising=False)
+    monkeypatch.delattr(f'xcit_mm.datasets.{module}', raising=False)
+    for loaded in [loaded for loaded in sys.modules if loaded.split('.')[0] == lacks]:
+        monkeypatch.setitem(sys.modules, loaded, None)
+    monkeypatch.setitem(sys.modules, lacks, None)
+    dataset = CATALOGUE[name] if name == 'digits' else small(name)
+    with pytest.raises(InputError, match=rf"preparing .* needs {lacks}.*: pip install 'xcit_mm\[data,digits\]'"):
+        prepare(dataset, tmp_path / name)
+
+
+def test_the_tool_says_it_in_one_line(small, run_here, monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(catalogue.CATALOGUE, 'coco', replace(small('coco'), root=str(tmp_path / 'coco')))
+    assert run_here('prepare_dataset', 'coco') is None
+    said = capsys.readouterr().out
+    assert 'CC BY 4.0' in said and f'coco: written to {tmp_path}/coco' in said and 'GB are free' in said
+    assert run_here('prepare_dataset', 'coco') is None
+    assert capsys.readouterr().out == f'coco: already in {tmp_path}/coco\n'
+    (tmp_path / 'coco/val2017/000000000139.jpg').unlink()
+    said = run_here('prepare_dataset', 'coco', '--root', tmp_path / 'coco')
+    assert said.startswith('error: ') and len(said.splitlines()) == 1
+
+
+def test_digits_are_made_by_the_same_command(tmp_path, monkeypatch):
+    from xcit_mm.datasets import digits
+    monkeypatch.setattr(digits.prepare, '__defaults__', (dict(train=2, val=1), 0))
+    dataset = replace(CATALOGUE['digits'], layout=dict(zip(CATALOGUE['digits'].layout, [2, 2, 1, 1, 1, 1])))
+    assert prepare(dataset, tmp_path / 'digits') and not prepare(dataset, tmp_path / 'digits')
+    next((tmp_path / 'digits/images/val').iterdir()).unlink()
+    with pytest.raises(InputError, match=r'1 of images/val/\*.png'):
+        prepare(dataset, tmp_path / 'digits')

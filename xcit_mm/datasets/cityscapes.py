@@ -1,0 +1,33 @@
+"""The masks of Cityscapes from which networks learn."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from rich.progress import track
+
+from ..files import complete_file
+
+# The Cityscapes id of each of the 19 classes that are trained, in their order (cityscapesscripts, helpers/labels.py).
+TRAINED = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
+IGNORED = 255
+
+
+def make_train_ids(root: Path) -> None:
+    """Make ``*_gtFine_labelTrainIds.png`` from ``*_gtFine_labelIds.png`` where it is missing, for train and val.
+
+    The masks are those of cityscapesscripts: it draws the same polygons in the same order for both.
+
+    Raises:
+        InputError: a mask cannot be written.
+        OSError: a mask cannot be read.
+    """
+    train_ids = np.full(256, IGNORED, np.uint8)
+    train_ids[list(TRAINED)] = range(len(TRAINED))
+    made = {path: path.with_name(path.name.replace('_labelIds', '_labelTrainIds'))
+            for split in ('train', 'val') for path in sorted(root.glob(f'gtFine/{split}/*/*_gtFine_labelIds.png'))}
+    missing = [path for path in made if not made[path].exists()]
+    for path in track(missing, description='labelTrainIds', disable=not missing):
+        with complete_file(made[path]) as partial:
+            Image.fromarray(train_ids[np.asarray(Image.open(path))]).save(partial, 'PNG')

@@ -1,0 +1,84 @@
+"""Preparing a data set of the catalogue: download, unpack, check; it appears only when all of it is there."""
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from ..errors import InputError
+from ..files import complete_folder
+from .archives import unpack
+from .catalogue import DataSet
+from .layout import first_difference
+
+
+def prepare(dataset: DataSet, root: str | Path, keep_archives: bool = False) -> bool:
+    """Make ``root`` a prepared data set, unless it is one; what an interrupted run downloaded is used.
+
+    Archives are gathered in the folder ``ROOT.archives``, and those that were downloaded are removed in the end.
+
+    Args:
+        keep_archives: leave them there.
+
+    Returns:
+        Whether anything had to be unpacked or made.
+
+    Raises:
+        InputError: something else is in ``root``, an archive cannot be had or is damaged, there is no room, or a
+            package is missing.
+    """
+    root = Path(root).resolve()
+    try:
+        if dataset.make:
+            written = dataset.make(root)
+        elif root.exists() and not (root.is_dir() and not os.listdir(root)):
+            written = False
+        else:
+            return _assemble(dataset, root, keep_archives)
+        if dataset.complete:
+            dataset.complete(root)
+    except ModuleNotFoundError as error:
+        raise InputError(f"preparing {root} needs {error.name}: pip install 'xcit_mm[data,digits]'") from None
+    except OSError as error:
+        raise InputError(f'cannot prepare {root}: {error.strerror or error}') from None
+    difference = first_difference(root, dataset.layout)
+    if difference:
+        raise InputError(f'{root} is there, but {difference}; complete it (from {dataset.page}), remove it, or '
+                         'choose another folder with --root')
+    return written
+
+
+def _assemble(dataset: DataSet, root: Path, keep_archives: bool) -> bool:
+    if root.is_mount():
+        raise InputError(f'{root} is a mount point, which cannot be replaced: choose a folder in it with --root')
+    archives = root.with_name(f'{root.name}.archives')
+    archives.mkdir(parents=True, exist_ok=True)
+    print(f'{dataset.page}\n{dataset.licence}')
+    with complete_folder(root) as folder:  # first, for it clears what a killed run left
+        _fetch(dataset, archives)
+        for archive in dataset.archives:
+            unpack(archive, archives / archive.name, folder)
+        if dataset.complete:
+            dataset.complete(folder)
+        difference = first_difference(folder, dataset.layout)
+        if difference:
+            raise InputError(f'{archives} does not hold the data set that is known: {difference}')
+    for archive in dataset.archives:
+        if archive.url and not keep_archives:
+            (archives / archive.name).unlink()
+    with suppress(OSError):  # not empty
+        archives.rmdir()
+    return True
+
+
+def _fetch(dataset: DataSet, folder: Path) -> None:
+    by_hand = [archive.name for archive in dataset.archives
+               if archive.url is None and not (folder / archive.name).is_file()]
+    if by_hand:
+        raise InputError(f'{" and ".join(by_hand)}: log in at {dataset.page}, download to {folder} and run again')
+    from .download import download, require_space  # of the extra `data`
+
+    require_space(dataset.archives, folder)
+    for archive in dataset.archives:
+        if archive.url:
+            download(archive, folder)
