@@ -94,19 +94,17 @@ class CrossCovarianceAttention(nn.Module):
         mixed = (attention @ value).permute(0, 3, 1, 2).reshape(batch, num_tokens, embed_dim)
         return self.proj(mixed)
 
-    def affine_map(self, moment: Tensor) -> tuple[Tensor, Tensor]:
-        """The map ``x @ weight + bias`` that this layer is for an image of the given ``second_moment``.
+    def attention_map(self, moment: Tensor) -> Tensor:
+        """How much of each channel of v every channel takes, for an image of the given ``second_moment``.
 
         Args:
             moment: (B, C + 1, C + 1), float32 or float64.
 
         Returns:
-            weight (B, C, C) and bias (B, 1, C), in the dtype of ``moment``.
+            (B, H, d, d), in the dtype of ``moment``; the last dimension sums to 1.
         """
         with torch.autocast(moment.device.type, enabled=False):
-            # A bias is the weight of one more feature, which is always 1.
-            qkv = torch.cat((self.qkv.weight, self.qkv.bias[:, None]), dim=1).to(moment.dtype)
-            query_key, value = qkv.split((2 * self.proj.in_features, self.proj.in_features))  # (2 C, C + 1), (C, C + 1)
+            query_key = self._augmented(0, 2).to(moment.dtype)  # (2 C, C + 1)
             # With q = W x', the products over tokens are q q^T = W (x' x'^T) W^T.
             half_products = query_key @ moment  # (B, 2 C, C + 1)
             # Rounding can carry the sum of squares of a vanishing channel below 0.
@@ -116,9 +114,27 @@ class CrossCovarianceAttention(nn.Module):
             query = half_products.unflatten(1, (2, self.num_heads, -1))[:, 0]  # (B, H, d, C + 1)
             cosines = query @ key.mT / (query_norm[..., :, None] * key_norm[..., None, :])  # (B, H, d, d)
             cosines = cosines.clamp(-1, 1)  # where cancellation leaves little of a norm but rounding
-            attention = self.attn_drop((cosines * self.temperature.to(moment.dtype)).softmax(dim=-1))
+            return (cosines * self.temperature.to(moment.dtype)).softmax(dim=-1)
+
+    def affine_map(self, moment: Tensor) -> tuple[Tensor, Tensor]:
+        """The map ``x @ weight + bias`` that this layer is for an image of the given ``second_moment``.
+
+        Args:
+            moment: (B, C + 1, C + 1), float32 or float64.
+
+        Returns:
+            weight (B, C, C) and bias (B, 1, C), in the dtype of ``moment``.
+        """
+        attention = self.attn_drop(self.attention_map(moment))
+        with torch.autocast(moment.device.type, enabled=False):
+            value = self._augmented(2, 3).to(moment.dtype)  # (C, C + 1)
             # (B, H, d, d) @ (H, d, C + 1) -> (B, C, C + 1)
             mixed = (attention @ value.unflatten(0, (self.num_heads, -1))).flatten(1, 2)
             affine = (self.proj.weight.to(moment.dtype) @ mixed).mT  # (B, C + 1, C)
             weight, bias = affine.split((affine.shape[-1], 1), dim=1)
             return weight, bias + self.proj.bias
+
+    def _augmented(self, start: int, stop: int) -> Tensor:
+        """Weight and bias of q (0), k (1) and v (2), from start to stop: a bias weighs a feature that is 1."""
+        rows = slice(start * self.proj.in_features, stop * self.proj.in_features)
+        return torch.cat((self.qkv.weight[rows], self.qkv.bias[rows, None]), dim=1)
