@@ -49,6 +49,8 @@ test-fast: setup
 
 lint: setup
 	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pylint xcit_mm tools tests configs setup.py  # copies of code; see pyproject.toml
 
 # The sdist, and the wheel out of the sdist.
 wheel: setup

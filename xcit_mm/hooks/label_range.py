@@ -16,7 +16,7 @@ class LabelRangeHook(Hook):
     ``decode_head.num_classes`` and ``ignore_index`` are the range; a model without a ``decode_head`` is no segmentor.
     """
 
-    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict) -> None:
         """Raise ``InputError`` if a label map of the batch holds a value out of range."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         if not hasattr(model, 'decode_head'):
