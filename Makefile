@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := work_dirs/xcit_upernet_digits
 
-.PHONY: setup setup-det demo test test-fast lint wheel clean
+.PHONY: setup setup-det demo test test-fast lint wheel transcript clean
 
 setup: $(VENV)/.installed
 
@@ -49,11 +49,18 @@ test-fast: setup
 
 lint: setup
 	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pylint xcit_mm tools tests configs setup.py  # copies of code; see pyproject.toml
 
+# The sdist, and the wheel out of the sdist.
 wheel: setup
 	rm -rf build dist
 	$(BIN)/python -m build --quiet
 	$(BIN)/python tests/check_wheel.py dist/*.whl
+
+transcript: wheel
+	@echo "==> a project of somebody else's adopts the wheel"
+	PYTHON=$(PYTHON) tests/adoption.sh dist/*.whl
 
 clean:
 	rm -rf build dist work_dirs outputs

@@ -47,7 +47,8 @@ setup(
         'digits': DIGITS,
         'tiff': TIFF,
         'export': ['onnx>=1.16', 'onnxruntime>=1.18', 'onnxscript>=0.2'],
-        'dev': [*DATA, *DIGITS, *TIFF, 'build>=1.2', 'matplotlib>=3.8', 'pytest>=8', 'ruff>=0.6'],
+        'dev': [*DATA, *DIGITS, *TIFF, 'build>=1.2', 'matplotlib>=3.8', 'mypy>=2.4', 'pylint>=4', 'pytest>=8',
+                'ruff>=0.6'],
     },
     cmdclass={'build_py': BuildWithMim},
 )

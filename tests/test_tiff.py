@@ -78,6 +78,14 @@ def test_other_pixels_are_named(tmp_path, pixels, options, words):
         TiffRows(tmp_path / 'a.tif')
 
 
+def test_colours_that_nobody_knows_are_named(tmp_path, image):
+    tifffile.imwrite(tmp_path / 'a.tif', image, photometric='rgb')
+    with tifffile.TiffFile(tmp_path / 'a.tif', mode='r+b') as file:
+        file.pages.first.tags['PhotometricInterpretation'].overwrite(60000)
+    with pytest.raises(InputError, match='a.tif by blocks: .* 8 bits of 60000'):
+        TiffRows(tmp_path / 'a.tif')
+
+
 def test_files_that_are_none_or_end_early_are_named(tmp_path, image):
     with pytest.raises(InputError, match='no image file'):
         TiffRows(tmp_path / 'none.tif')

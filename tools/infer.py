@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 from mmengine.config import DictAction
+from mmengine.model import BaseModel
 from rich.markup import escape
 from rich.progress import Progress
-from torch import nn
 
 from xcit_mm.apis import MODES, inference_detector, inference_segmentor, init_model
 from xcit_mm.command_line import run
@@ -49,13 +49,13 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def detect(args: argparse.Namespace, model: nn.Module, path: Path) -> None:
+def detect(args: argparse.Namespace, model: BaseModel, path: Path) -> None:
     instances = inference_detector(model, path, boxes_only=args.boxes_only, rle=True).pred_instances.cpu()
     instances = instances[instances.scores >= (MIN_SCORE if args.min_score is None else args.min_score)]
     write_detection(args.out, path.stem, read_as_shown(model.cfg, path), instances, model.dataset_meta)
 
 
-def segment(args: argparse.Namespace, model: nn.Module, path: Path, advance: Callable[[float], None]) -> str:
+def segment(args: argparse.Namespace, model: BaseModel, path: Path, advance: Callable[[float], None]) -> str:
     """Write what is asked for, and return the mode that was taken."""
     if args.blocks:
         from xcit_mm import blocks

@@ -4,14 +4,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
+from mmengine.model import BaseModel
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.structures import BaseDataElement
-from torch import nn
 
 from . import checkpoints
 from .config import load_config
@@ -21,11 +22,12 @@ from .image_pipeline import predict, prepare_image
 from .images import Image
 from .memory import parse_bytes
 
+Result = Any  # a BaseDataElement of MMEngine's, which has no types; for a list of images, a list of them
 MODES = ('auto', 'whole', 'banded', 'slide')  # of inference_segmentor
 
 
 def init_model(config: str | Path | Config, checkpoint: str | Path | None = None,
-               device: str | torch.device = 'cpu') -> nn.Module:
+               device: str | torch.device = 'cpu') -> BaseModel:
     """Build a model from a config, ready for inference.
 
     Args:
@@ -60,11 +62,11 @@ def init_model(config: str | Path | Config, checkpoint: str | Path | None = None
 
 @torch.no_grad()
 def inference_segmentor(
-        model: nn.Module, image: Image | Sequence[Image], mode: str = 'auto', *,
+        model: BaseModel, image: Image | Sequence[Image], mode: str = 'auto', *,
         max_memory: int | str | None = None, full_resolution: bool = False, return_logits: bool = False,
         return_probability_of: int | str | Sequence[int | str] = (),
         progress: Callable[[float], None] = lambda share: None
-) -> BaseDataElement | list[BaseDataElement]:
+) -> Result:
     """Segment an image or a list of images through the config's test pipeline.
 
     Args:
@@ -98,8 +100,9 @@ def inference_segmentor(
     from .segmentation import segment  # which imports mmseg, and a detector needs none
 
     limit = parse_bytes(max_memory)
-    wanted = [return_probability_of] if np.ndim(return_probability_of) == 0 else return_probability_of
-    classes = [_class_index(model, name) for name in wanted]
+    wanted = return_probability_of
+    names = [wanted] if isinstance(wanted, (int, np.integer, str)) else wanted
+    classes = [_class_index(model, name) for name in names]
 
     def run(data: dict) -> BaseDataElement:
         return segment(model, data, mode, limit, return_logits, classes, progress)
@@ -108,8 +111,8 @@ def inference_segmentor(
 
 
 @torch.no_grad()
-def inference_detector(model: nn.Module, image: Image | Sequence[Image], *, boxes_only: bool = False,
-                       rle: bool = False) -> BaseDataElement | list[BaseDataElement]:
+def inference_detector(model: BaseModel, image: Image | Sequence[Image], *, boxes_only: bool = False,
+                       rle: bool = False) -> Result:
     """Find the objects in an image or in each of a list of images, through the config's test pipeline.
 
     Args:
@@ -137,9 +140,9 @@ def inference_detector(model: nn.Module, image: Image | Sequence[Image], *, boxe
     return _infer(model, image, run)
 
 
-def _infer(model: nn.Module, image: Image | Sequence[Image], run: Callable[[dict], BaseDataElement],
-           full_resolution: bool = False) -> BaseDataElement | list[BaseDataElement]:
-    if isinstance(image, (list, tuple)):
+def _infer(model: BaseModel, image: Image | Sequence[Image], run: Callable[[dict], BaseDataElement],
+           full_resolution: bool = False) -> Result:
+    if isinstance(image, Sequence) and not isinstance(image, str):
         if not image:
             raise InputError('no image to look at: the list is empty')
         return [_infer(model, one, run, full_resolution) for one in image]
@@ -147,7 +150,7 @@ def _infer(model: nn.Module, image: Image | Sequence[Image], run: Callable[[dict
     return run(prepare_image(model.cfg, image, full_resolution))
 
 
-def _class_index(model: nn.Module, name: int | str) -> int:
+def _class_index(model: BaseModel, name: int | str) -> int:
     names = model.dataset_meta['classes']
     if name in names:
         return names.index(name)

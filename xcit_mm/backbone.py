@@ -159,7 +159,7 @@ class XCiT(BaseModule):
                     module.eval()
         return self
 
-    def _run_block(self, block: XCiTBlock, x: Tensor, height: int, width: int) -> Tensor:
+    def _run_block(self, block: nn.Module, x: Tensor, height: int, width: int) -> Tensor:
         trained = x.requires_grad or any(parameter.requires_grad for parameter in block.parameters())
         if not (self.with_cp and trained and torch.is_grad_enabled()):
             return block(x, height, width)

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from torch import nn
+from mmengine.model import BaseModel
 
 from .errors import InputError
 from .image_pipeline import only_packs
@@ -12,7 +12,7 @@ from .segmentation import choose_mode, label_bands, label_dtype
 from .streaming.backbone import Progress
 
 
-def segment_file(model: nn.Module, path: Path, out_dir: Path, mode: str = 'auto',
+def segment_file(model: BaseModel, path: Path, out_dir: Path, mode: str = 'auto',
                  max_memory: int | str | None = None, progress: Progress = lambda share: None) -> str:
     """Segment a TIFF file at full resolution, and write ``<stem>_classes.tif``; neither is held as a whole.
 

@@ -97,6 +97,7 @@ def _build(requirement: str, out_dir: str, report: Callable[[int, int], None]) -
                '--no-build-isolation', '--no-binary', name, '--wheel-dir', out_dir, requirement]
     process = subprocess.Popen(command, env={**os.environ, 'MMCV_WITH_OPS': '1'}, text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert process.stdout  # the pipe
     lines: list[str] = []
     for line in process.stdout:
         lines = [*lines[-19:], line.rstrip()]

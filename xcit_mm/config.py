@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 
@@ -122,7 +123,7 @@ def _dataset_paths(node: object) -> Iterator[Path]:
             yield from _dataset_paths(child)
 
 
-def _relocate(node: object, old_root: str, new_root: str) -> object:
+def _relocate(node: Any, old_root: str, new_root: str) -> Any:
     if isinstance(node, dict):
         return {key: _relocate(value, old_root, new_root) for key, value in node.items()}
     if isinstance(node, (list, tuple)):

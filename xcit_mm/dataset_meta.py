@@ -3,13 +3,13 @@ from __future__ import annotations
 
 import numpy as np
 from mmengine.config import Config
+from mmengine.model import BaseModel
 from mmengine.registry import DATASETS
-from torch import nn
 
 from .image_pipeline import find_test_dataset
 
 
-def dataset_meta(config: Config, model: nn.Module, checkpoint: dict) -> dict:
+def dataset_meta(config: Config, model: BaseModel, checkpoint: dict) -> dict:
     """``classes`` and ``palette`` (RGB): of the checkpoint, else of the config's test data, else numbered.
 
     Args:
@@ -25,11 +25,11 @@ def dataset_meta(config: Config, model: nn.Module, checkpoint: dict) -> dict:
     return _complete(meta, _num_classes(model))
 
 
-def _num_classes(model: nn.Module) -> int:
+def _num_classes(model: BaseModel) -> int:
     """Of a segmentor, or of a detector with one or two stages. One logit tells two classes apart."""
     second_stage = getattr(model, 'roi_head', model)
     for part in (model, getattr(second_stage, 'bbox_head', None)):
-        if hasattr(part, 'num_classes'):
+        if part is not None and hasattr(part, 'num_classes'):
             return max(part.num_classes, 2) if getattr(part, 'out_channels', 0) == 1 else part.num_classes
     return 0
 

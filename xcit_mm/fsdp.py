@@ -14,11 +14,11 @@ from .layers import XCiTBlock
 class CorrectedFSDPStrategy(FSDPStrategy):
     """MMEngine's strategy, which clips by the norm of each process's own pieces and cannot resume on today's torch."""
 
-    def build_optim_wrapper(self, optim_wrapper: dict | BaseOptimWrapper, model: nn.Module | None = None
+    def build_optim_wrapper(self, optim_wrapper: dict | BaseOptimWrapper, model: FullyShardedDataParallel | None = None
                             ) -> BaseOptimWrapper:
         """Build it as MMEngine does, but clip gradients by the norm of all pieces."""
         wrapper = super().build_optim_wrapper(optim_wrapper, model)
-        if isinstance(wrapper, OptimWrapper) and wrapper.clip_func is nn.utils.clip_grad_norm_:
+        if isinstance(wrapper, OptimWrapper) and wrapper.clip_func is nn.utils.clip_grad_norm_ and model is not None:
             def clip(parameters: list[Tensor], **limits: float) -> Tensor:
                 return model.clip_grad_norm_(**limits)
 
@@ -31,7 +31,9 @@ class CorrectedFSDPStrategy(FSDPStrategy):
             model=self.model, optim=self.optim_wrapper.optimizer, optim_state_dict=state_dict))
 
 
-@FUNCTIONS.register_module()
 def each_xcit_block(module: nn.Module, recurse: bool, nonwrapped_numel: int) -> bool:
     """Policy of FSDP's wrapping: a shard for each block, and one for all the rest."""
     return recurse or isinstance(module, XCiTBlock)
+
+
+FUNCTIONS.register_module(module=each_xcit_block)

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose
+from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
-from torch import nn
 
 from .errors import InputError
 from .images import Image, read_image
@@ -36,7 +36,7 @@ def prepare_image(config: Config, image: Image, full_resolution: bool = False) -
     return Compose([from_array, *steps])(dict(img=read_image(image, **decoding)))
 
 
-def predict(model: nn.Module, data: dict) -> BaseDataElement:
+def predict(model: BaseModel, data: dict) -> BaseDataElement:
     """What the model's own MM project makes of an image of ``prepare_image``, as its test loop has it."""
     return model.test_step(dict(inputs=[data['inputs']], data_samples=[data['data_samples']]))[0]
 

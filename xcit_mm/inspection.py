@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 import torch
+from mmengine.model import BaseModel
 from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
-from .backbone import XCiT
 from .layers.second_moment import second_moment
 
 SHOWN = (0.01, 0.99)  # quantiles of a component that become 0 and 255
@@ -18,7 +18,7 @@ PANEL = 1024  # longer side of the image and of each feature map in a picture, p
 
 
 @torch.no_grad()
-def inspect(model: nn.Module, data: dict) -> tuple[tuple[Tensor, ...], list[Tensor]]:
+def inspect(model: BaseModel, data: dict) -> tuple[tuple[Tensor, ...], list[Tensor]]:
     """Run the backbone of a model on an image.
 
     Args:
@@ -28,8 +28,8 @@ def inspect(model: nn.Module, data: dict) -> tuple[tuple[Tensor, ...], list[Tens
     Returns:
         The feature maps (C, h, w), and for each block its heads' channel attention (heads, d, d), whose rows sum to 1.
     """
-    backbone: XCiT = model.backbone
-    attention = []
+    backbone = model.backbone
+    attention: list[Tensor] = []
 
     def note(norm: nn.Module, _: tuple, tokens: Tensor) -> None:
         attention.append(attends[norm].attention_map(second_moment(tokens))[0].float().cpu())

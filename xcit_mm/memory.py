@@ -33,9 +33,12 @@ def _container_bytes() -> float:
     """What the limits of control groups leave, of which the kernel's figures of the machine know nothing."""
     left = float('inf')
     try:
-        own = CGROUP / re.search(r'^0::/(.*)$', PROCESS_GROUP.read_text(), re.MULTILINE)[1]
-    except (OSError, TypeError):  # another system
+        match = re.search(r'^0::/(.*)$', PROCESS_GROUP.read_text(), re.MULTILINE)
+    except OSError:
+        match = None
+    if match is None:  # another system
         return left
+    own = CGROUP / match[1]
     for group in (own, *own.parents):
         try:
             limit, used = (int((group / f'memory.{name}').read_text()) for name in ('max', 'current'))
@@ -54,11 +57,10 @@ def parse_bytes(text: str | int | None) -> int | None:
     """
     if not isinstance(text, str):
         return text
-    match = re.fullmatch(r'([\d.]+)\s*([BKMGT])B?', text.strip().upper())
-    try:
-        return int(float(match[1]) * UNITS[match[2]])
-    except (TypeError, ValueError):
-        raise InputError(f'a size of memory is written like 2GB or 800MB, not {text!r}') from None
+    match = re.fullmatch(r'(\d+\.?\d*|\.\d+)\s*([BKMGT])B?', text.strip().upper())
+    if match is None:
+        raise InputError(f'a size of memory is written like 2GB or 800MB, not {text!r}')
+    return int(float(match[1]) * UNITS[match[2]])
 
 
 def format_bytes(number: float) -> str:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from mmengine.device import get_device
@@ -19,9 +20,13 @@ from .files import complete_file
 
 DEFAULT_HOOKS = dict(invalid_loss=dict(type='InvalidLossHook'), label_range=dict(type='LabelRangeHook'),
                      termination=dict(type='TerminationHook'))
+if TYPE_CHECKING:
+    from typing import Any as BothRunners  # FlexibleRunner is no Runner
+else:
+    BothRunners = object
 
 
-class CompleteRuns:
+class CompleteRuns(BothRunners):
     """What both of MMEngine's runners lack: hooks for what goes wrong, and checkpoints that are complete."""
 
     def register_default_hooks(self, hooks: dict | None = None) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import torch
 from mmengine.structures import PixelData
+from mmseg.models import BaseSegmentor
 from mmseg.structures import SegDataSample
-from torch import Tensor, nn
+from torch import Tensor
 
 from .errors import InputError
 from .image_pipeline import predict
@@ -17,7 +18,7 @@ from .streaming.backbone import Progress
 from .streaming.rows import Rows, Stored
 
 
-def segment(model: nn.Module, data: dict, mode: str, max_memory: int | None, logits: bool, classes: Sequence[int],
+def segment(model: BaseSegmentor, data: dict, mode: str, max_memory: int | None, logits: bool, classes: Sequence[int],
             progress: Progress) -> SegDataSample:
     """Segment an image of ``prepare_image``; arguments, result and errors as of ``inference_segmentor``.
 
@@ -43,7 +44,7 @@ def segment(model: nn.Module, data: dict, mode: str, max_memory: int | None, log
     return sample
 
 
-def _segment_otherwise(model: nn.Module, data: dict, logits: bool, progress: Progress) -> SegDataSample:
+def _segment_otherwise(model: BaseSegmentor, data: dict, logits: bool, progress: Progress) -> SegDataSample:
     """Let a model predict in its own way, and keep what was asked for."""
     sample = predict(model, data).cpu()
     sample.pred_sem_seg.data = sample.pred_sem_seg.data.long()
@@ -54,7 +55,7 @@ def _segment_otherwise(model: nn.Module, data: dict, logits: bool, progress: Pro
     return sample
 
 
-def choose_mode(model: nn.Module, image: Rows, mode: str, max_memory: int | None, result_bytes: int) -> str:
+def choose_mode(model: BaseSegmentor, image: Rows, mode: str, max_memory: int | None, result_bytes: int) -> str:
     """The mode to segment an image in: for ``'auto'``, the fastest one that fits the memory.
 
     A model whose config says ``slide`` is not shown more than its windows.
@@ -87,7 +88,7 @@ def choose_mode(model: nn.Module, image: Rows, mode: str, max_memory: int | None
         + ('mode auto, or ' if mode != 'auto' else '') + 'more memory, or a smaller image')
 
 
-def _fastest_first(model: nn.Module) -> list[str]:
+def _fastest_first(model: BaseSegmentor) -> list[str]:
     try:
         check_mode(model, 'banded')
     except InputError:
@@ -96,7 +97,7 @@ def _fastest_first(model: nn.Module) -> list[str]:
     return ['whole', 'banded'] if next(model.parameters()).is_cuda else ['banded']
 
 
-def compute_maps(model: nn.Module, image: Rows, size: tuple[int, int], mode: str,
+def compute_maps(model: BaseSegmentor, image: Rows, size: tuple[int, int], mode: str,
                  progress: Progress = lambda share: None, logits: bool = False, classes: Sequence[int] = ()
                  ) -> dict[str, Tensor]:
     """What is asked for of an image, on the CPU.
@@ -127,25 +128,26 @@ def compute_maps(model: nn.Module, image: Rows, size: tuple[int, int], mode: str
     return result
 
 
-def label_bands(model: nn.Module, image: Rows, mode: str, progress: Progress = lambda share: None) -> Iterator[Tensor]:
+def label_bands(model: BaseSegmentor, image: Rows, mode: str,
+                progress: Progress = lambda share: None) -> Iterator[Tensor]:
     """The label map of an image from top to bottom, (rows, W) at a time, on the CPU; see ``compute_maps``."""
     for _, band in compute_bands(model, image, (image.height, image.width), mode, progress):
         yield label(model, band).to('cpu', label_dtype(model))
 
 
-def label(model: nn.Module, logits: Tensor) -> Tensor:
+def label(model: BaseSegmentor, logits: Tensor) -> Tensor:
     """The classes of pixels: (..., classes) -> (...)."""
     if model.decode_head.out_channels == 1:
         return logits[..., 0].sigmoid() > model.decode_head.threshold
     return logits.argmax(dim=-1)
 
 
-def label_dtype(model: nn.Module) -> torch.dtype:
+def label_dtype(model: BaseSegmentor) -> torch.dtype:
     """The smallest type of a label map."""
     return torch.uint8 if model.decode_head.num_classes <= 256 else torch.int16
 
 
-def _probabilities(model: nn.Module, logits: Tensor, classes: Sequence[int]) -> Tensor:
+def _probabilities(model: BaseSegmentor, logits: Tensor, classes: Sequence[int]) -> Tensor:
     if model.decode_head.out_channels == 1:
         foreground = logits.sigmoid()
         return torch.cat((1 - foreground, foreground), dim=-1)[..., list(classes)]

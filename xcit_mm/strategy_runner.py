@@ -5,6 +5,7 @@ import torch
 from mmengine._strategy import BaseStrategy, FSDPStrategy, SingleDeviceStrategy
 from mmengine.device import get_device
 from mmengine.dist import is_distributed
+from mmengine.model import BaseModel
 from mmengine.registry import RUNNERS, STRATEGIES
 from mmengine.runner import FlexibleRunner
 from torch import nn
@@ -20,6 +21,9 @@ class StrictFlexibleRunner(CompleteRuns, FlexibleRunner):
 
     ``tools/train.py`` takes it for configs with a ``strategy``.
     """
+
+    _load_from: str | None
+    model: BaseModel
 
     def build_strategy(self, strategy: BaseStrategy | dict | None = None, launcher: str = 'none', **kwargs: object
                        ) -> BaseStrategy:

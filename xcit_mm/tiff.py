@@ -1,10 +1,11 @@
 """TIFF files that are read and written a few rows at a time."""
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -39,11 +40,13 @@ class TiffRows(Rows):
             raise InputError(f'no image file {path}')
         with _readable(path):
             self.file = tifffile.TiffFile(path)
-            self.page = page = self.file.pages[0]
+            self.page = page = self.file.pages.first
         orientation = page.tags.get('Orientation')
-        if page.bitspersample not in (8, 16) or page.dtype.kind != 'u' or page.planarconfig != 1 or not _is_known(page):
+        kind = page.dtype.kind if page.dtype else ''
+        colors = getattr(page.photometric, 'name', page.photometric)
+        if page.bitspersample not in (8, 16) or kind != 'u' or page.planarconfig != 1 or not _is_known(page):
             raise InputError(f'cannot read {path} by blocks: it holds {page.bitspersample} bits of '
-                             f'{page.photometric.name} in {page.samplesperpixel} channels, and known are 8 or 16 of '
+                             f'{colors} in {page.samplesperpixel} channels, and known are 8 or 16 of '
                              'grey or RGB, channels side by side')
         if orientation is not None and orientation.value != 1:
             raise InputError(f'cannot read {path} by blocks: it is stored turned or mirrored (orientation '
@@ -74,22 +77,22 @@ class TiffRows(Rows):
         self._rest = rows[stop - start:]
         return torch.from_numpy(rows[:stop - start])
 
-    def _read_blocks(self) -> Iterator[np.ndarray]:
+    def _read_blocks(self) -> Generator[np.ndarray, None, None]:
         """Rows of tiles, strips, or of a file that has neither, from top to bottom."""
-        page = self.page
+        page, dtype = self.page, np.dtype(self.page.dtype)
         if page.is_contiguous:  # perhaps in one strip, as large as the image
             shape = self.width, page.samplesperpixel
             for start in range(0, self.height, TILE):
                 rows = min(TILE, self.height - start)
-                offset = page.dataoffsets[0] + start * shape[0] * shape[1] * page.dtype.itemsize
-                dtype = page.dtype.newbyteorder(page.parent.byteorder)
-                pixels = np.fromfile(self.path, dtype, rows * shape[0] * shape[1], offset=offset)
-                yield self._to_bgr(pixels.reshape(rows, *shape))
+                offset = page.dataoffsets[0] + start * shape[0] * shape[1] * dtype.itemsize
+                stored = dtype.newbyteorder(page.parent.byteorder)
+                flat = np.fromfile(self.path, stored, rows * shape[0] * shape[1], offset=offset)
+                yield self._to_bgr(flat.reshape(rows, *shape))
             return
         segments = page.segments(maxworkers=1, buffersize=1 << 24)
         across = -(-self.width // page.chunks[1])
         for start in range(0, self.height, page.chunks[0]):
-            block = np.zeros((min(page.chunks[0], self.height - start), self.width, page.samplesperpixel), page.dtype)
+            block = np.zeros((min(page.chunks[0], self.height - start), self.width, page.samplesperpixel), dtype)
             for pixels, (*_, left, _), _ in islice(segments, across):
                 if pixels is not None:  # an empty one is black
                     part = block[:, left:left + pixels.shape[2]]
@@ -127,7 +130,8 @@ def write_labels(path: Path, bands: Iterable[Tensor], dtype: torch.dtype, image:
     Raises:
         InputError: the file cannot be written.
     """
-    stored, colors = np.uint16, dict(photometric='minisblack')
+    stored: type[np.unsignedinteger] = np.uint16
+    colors: dict[str, Any] = dict(photometric='minisblack')
     if dtype == torch.uint8:
         table = np.zeros((3, 256), np.uint16)
         table[:, :len(palette)] = np.array(palette, np.uint16).T * 257
@@ -139,8 +143,8 @@ def write_labels(path: Path, bands: Iterable[Tensor], dtype: torch.dtype, image:
                          maxworkers=1, **colors)
 
 
-def _tiles(bands: Iterable[Tensor], dtype: type) -> Iterator[np.ndarray]:
-    rest = None
+def _tiles(bands: Iterable[Tensor], dtype: type[np.unsignedinteger]) -> Iterator[np.ndarray]:
+    rest: np.ndarray | None = None
     for band in bands:
         rows = band.numpy().astype(dtype)
         rest = rows if rest is None else np.concatenate((rest, rows))

@@ -33,7 +33,7 @@ def draw_overlay(image: np.ndarray, labels: np.ndarray, classes: Sequence[str],
     blended = cv2.addWeighted(image, 1 - OPACITY, colors[labels], OPACITY, 0)
     np.copyto(blended, image, where=~visible[labels][..., None])
     present = np.flatnonzero((np.bincount(labels.ravel(), minlength=len(colors)) > 0) & visible)
-    entries = [(classes[index], tuple(colors[index].tolist())) for index in present]
+    entries = [(classes[int(index)], tuple(colors[index].tolist())) for index in present]
     return _add_legend(Image.fromarray(blended), entries)
 
 

@@ -22,7 +22,7 @@ STEPS = (1, 2, 4, 8)  # strides of a pyramid's maps, to that of its finest
 
 def attention_layers(channels: int, num_heads: int) -> dict[str, nn.Module]:
     """Both forms of one XCA layer, with the same weights."""
-    layers = {form: CrossCovarianceAttention(channels, num_heads, form) for form in FORMS}
+    layers: dict[str, nn.Module] = {form: CrossCovarianceAttention(channels, num_heads, form) for form in FORMS}
     layers['gram'].load_state_dict(layers['direct'].state_dict())
     return layers
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from mmengine.model import BaseModel
 
 from ..apis import inference_segmentor, init_model
 from ..config import load_config
@@ -22,7 +22,7 @@ Segment = Callable[[np.ndarray], torch.Tensor]  # (H, W, 3) uint8 -> labels (H, 
 
 def build(config: Path, way: str) -> Segment:
     """A way to segment images at full resolution, with the same random weights for every way."""
-    changes = {'model.backbone.init_cfg': None}
+    changes: dict[str, object] = {'model.backbone.init_cfg': None}
     if way.startswith('mmseg'):
         changes['model.decode_head.type'] = 'UPerHead'
     loaded = load_config(config, changes)
@@ -34,11 +34,11 @@ def build(config: Path, way: str) -> Segment:
     return _of_mmseg(model) if way.startswith('mmseg') else _ours(model, way)
 
 
-def _ours(model: nn.Module, way: str) -> Segment:
+def _ours(model: BaseModel, way: str) -> Segment:
     return lambda image: inference_segmentor(model, image, way, full_resolution=True).pred_sem_seg.data[0]
 
 
-def _of_mmseg(model: nn.Module) -> Segment:
+def _of_mmseg(model: BaseModel) -> Segment:
     from mmseg.apis import inference_model
 
     model.cfg.test_pipeline = [dict(type='LoadImageFromFile'), dict(type='PackSegInputs')]

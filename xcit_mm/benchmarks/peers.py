@@ -3,8 +3,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from ..variants import Variant, get_variant
 
@@ -32,12 +33,12 @@ def build_peers(arch: str) -> dict[str, nn.Module]:
 
 
 class _TimmTrunk(nn.Module):
-    def __init__(self, model: nn.Module, out_indices: tuple[int, ...]) -> None:
+    def __init__(self, model: Any, out_indices: tuple[int, ...]) -> None:
         super().__init__()
         model.cls_attn_blocks = model.norm = None
         self.model, self.out_indices = model, out_indices
 
-    def forward(self, image):
+    def forward(self, image: Tensor) -> list[Tensor]:
         return self.model.forward_intermediates(
             image, indices=list(self.out_indices), output_fmt='NLC', intermediates_only=True)
 

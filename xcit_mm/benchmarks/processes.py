@@ -34,7 +34,7 @@ def compare_ways(config: Path, ways: Sequence[str], width: int, height: int, rou
         process, in the median; ``labels_differ``, pixels with another label than the first way's. A way that
         needs more memory has ``failed`` in place of all that.
     """
-    results = {way: dict(contender=way, times_s=[], peaks=[]) for way in ways}
+    results: dict[str, dict] = {way: dict(contender=way, times_s=[], peaks=[]) for way in ways}
     with tempfile.TemporaryDirectory() as folder:
         for index in track(range(rounds), description=f'{width} x {height}', transient=True):
             for way in in_turn(ways, index):

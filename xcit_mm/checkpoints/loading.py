@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import logging
 import re
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from .formats import PYRAMID, Translation, translate
-from .reading import get_state_dict, read
+from .reading import get_state_dict, read, with_metadata
 
 if TYPE_CHECKING:
     from ..backbone import XCiT
@@ -79,7 +78,8 @@ def load(module: nn.Module, source: str | Path | Mapping, strict: bool = True, n
     name = name or ('the checkpoint' if isinstance(source, Mapping) else str(source))
     content, own = source if isinstance(source, Mapping) else read(source), module.state_dict()
     prefix, backbone = _find_xcit(module)
-    translation, dropped = None, {}
+    translation: Translation | None = None
+    dropped: dict[str, list[str]] = {}
     try:
         state_dict = given = get_state_dict(content)
         if backbone is not None:
@@ -103,9 +103,7 @@ def load(module: nn.Module, source: str | Path | Mapping, strict: bool = True, n
         reason = _mismatch(translation, prefix, backbone, report) or '; '.join(report.problems)
         raise InputError(f'{name} does not fit {type(module).__name__}: {reason} '
                          f'({len(own)} keys wanted, {len(state_dict)} given)')
-    complete = OrderedDict(own | fitting)
-    complete._metadata = state_dict._metadata  # versions of modules, which torch reads
-    module.load_state_dict(complete)
+    module.load_state_dict(with_metadata(own | fitting, state_dict))
     print_log(str(report), 'current', logging.WARNING if report.problems else logging.INFO)
     return report
 

@@ -89,9 +89,14 @@ def get_state_dict(checkpoint: Mapping) -> dict[str, Tensor]:
                          'where a name with a tensor should be')
     if not checkpoint:
         raise InputError('no state dict: it is empty')
-    weights = OrderedDict((key.removeprefix('module.'), value) for key, value in checkpoint.items())
-    weights._metadata = getattr(checkpoint, '_metadata', OrderedDict())  # versions of modules, which torch reads
-    return weights
+    return with_metadata({key.removeprefix('module.'): value for key, value in checkpoint.items()}, checkpoint)
+
+
+def with_metadata(weights: Mapping[str, Tensor], source: Mapping) -> OrderedDict[str, Tensor]:
+    """Weights as torch takes them, with what another state dict tells of the versions of modules."""
+    complete = OrderedDict(weights)
+    complete._metadata = getattr(source, '_metadata', OrderedDict())  # type: ignore[attr-defined]  # torch's own way
+    return complete
 
 
 def _allowed_classes() -> list:

@@ -4,6 +4,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from multiprocessing import Value
+from multiprocessing.sharedctypes import Synchronized
 
 from mmcv.transforms import BaseTransform, LoadAnnotations, LoadImageFromFile
 from mmengine.dataset import BaseDataset
@@ -25,7 +26,7 @@ class GuardedLoading(BaseTransform):
         skipped: how many there were, in all worker processes.
     """
 
-    def __init__(self, loading: BaseTransform, skip: bool, skipped: object) -> None:
+    def __init__(self, loading: BaseTransform, skip: bool, skipped: Synchronized) -> None:
         self.loading, self.skip, self.skipped = loading, skip, skipped
 
     def transform(self, results: dict) -> dict | None:

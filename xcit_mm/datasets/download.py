@@ -65,6 +65,7 @@ def require_space(archives: Sequence[Archive], folder: Path) -> None:
 
 def _size(archive: Archive, path: Path) -> int:
     """Bytes, or 0 where the server does not say."""
+    assert archive.url is not None  # what is got by hand is there
     try:
         response = requests.head(archive.url, headers=AS_IT_IS, timeout=TIMEOUT, allow_redirects=True)
         if response.status_code in (405, 501):  # it knows no HEAD

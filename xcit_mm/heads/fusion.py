@@ -28,8 +28,9 @@ def fuse(module: ConvModule, levels: Sequence[Tensor], align_corners: bool) -> T
     weight, bias = folded or (module.conv.weight, module.conv.bias)
     first, *others = weight.split([level.shape[1] for level in levels], dim=1)
     fused = F.conv2d(levels[0], first, bias, padding=1)
+    height, width = fused.shape[2:]
     for level, part in zip(levels[1:], others):
-        pixels = convolve_resized(level.permute(0, 2, 3, 1), part, fused.shape[2:], align_corners)
+        pixels = convolve_resized(level.permute(0, 2, 3, 1), part, (height, width), align_corners)
         fused = fused.add_(pixels.permute(0, 3, 1, 2))
     if norm and not folded:
         fused = norm(fused)

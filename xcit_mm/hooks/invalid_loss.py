@@ -22,8 +22,7 @@ class InvalidLossHook(Hook):
 
     priority = 'HIGH'  # before what writes checkpoints
 
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
-                         outputs: dict | None = None) -> None:
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict, outputs: dict) -> None:
         """Raise ``InputError`` if the loss is invalid."""
         loss = outputs['loss'].item()
         if math.isfinite(loss):

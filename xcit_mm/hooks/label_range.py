@@ -30,7 +30,7 @@ class LabelRangeHook(Hook):
                 raise InputError(f'model.{name} has {module.num_classes} classes, but the data set has {len(classes)} '
                                  f'({", ".join(classes[:3])}, …): set num_classes={len(classes)} in every head')
 
-    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict) -> None:
         """Raise ``InputError`` if a label map of the batch holds a value out of range."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         if not hasattr(model, 'decode_head'):

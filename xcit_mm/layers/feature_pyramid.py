@@ -38,11 +38,12 @@ class Upsample2x(nn.ConvTranspose2d):
     Shape:
         (B, C, H, W) -> (B, C, 2 H, 2 W)
     """
+    bias: Tensor
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, channels, kernel_size=2, stride=2)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]  # the size of the result is no choice
         tokens = x.permute(0, 2, 3, 1)  # (B, H, W, C)
         # One row of pixels becomes two; each is a map of (W, C) to (W, column, C).
         weights = self.weight.permute(2, 3, 1, 0).flatten(1, 2)  # (C, C, row, column) -> (row, column C, C)

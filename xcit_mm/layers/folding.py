@@ -1,12 +1,14 @@
 """A convolution and the batch norm behind it as one convolution."""
 from __future__ import annotations
 
+from typing import TypeGuard
+
 from mmcv.cnn.bricks.wrappers import Conv2d as MMCVConv2d
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
-def fold_batch_norm(conv: nn.Module, norm: nn.Module | None) -> tuple[Tensor, Tensor | None] | None:
+def fold_batch_norm(conv: nn.Conv2d, norm: nn.Module | None) -> tuple[Tensor, Tensor | None] | None:
     """Weight and bias of the convolution that both are together in inference.
 
     Args:
@@ -21,15 +23,17 @@ def fold_batch_norm(conv: nn.Module, norm: nn.Module | None) -> tuple[Tensor, Te
         return None
     if norm is None:
         return weight, bias
-    scale = norm.weight * (norm.running_var + norm.eps).rsqrt()  # (out,)
-    shift = norm.bias - norm.running_mean * scale
+    mean, variance = norm.running_mean, norm.running_var
+    assert mean is not None and variance is not None  # they are tracked
+    scale = norm.weight * (variance + norm.eps).rsqrt()  # (out,)
+    shift = norm.bias - mean * scale
     if bias is not None:
         shift = shift + bias * scale
     # A norm may stay in float32 beside half-precision convolutions.
     return (weight * scale[:, None, None, None]).to(weight.dtype), shift.to(weight.dtype)
 
 
-def is_foldable(norm: nn.Module | None) -> bool:
+def is_foldable(norm: nn.Module | None) -> TypeGuard[_BatchNorm | None]:
     """Whether a norm is the same scale and shift for every input."""
     return norm is None or (isinstance(norm, _BatchNorm) and not norm.training and norm.affine
                             and norm.track_running_stats)
@@ -37,6 +41,6 @@ def is_foldable(norm: nn.Module | None) -> bool:
 
 def is_plain(conv: nn.Module) -> bool:
     """Whether a convolution is its weight and bias alone: stride 1, one group, zeros around an odd kernel."""
-    return (type(conv) in (nn.Conv2d, MMCVConv2d) and conv.padding_mode == 'zeros'
+    return (isinstance(conv, nn.Conv2d) and type(conv) in (nn.Conv2d, MMCVConv2d) and conv.padding_mode == 'zeros'
             and conv.groups == 1 and conv.stride == conv.dilation == (1, 1)
             and conv.padding == tuple(side // 2 for side in conv.kernel_size))

@@ -18,10 +18,9 @@ class ConvNorm(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         conv, norm = self
-        folded = fold_batch_norm(conv, norm) if is_plain_inference() else None
-        if folded is None:
-            return super().forward(x)
-        return F.conv2d(x, *folded, conv.stride, conv.padding)
+        if is_plain_inference() and isinstance(conv, nn.Conv2d) and (folded := fold_batch_norm(conv, norm)):
+            return F.conv2d(x, *folded, conv.stride, conv.padding)
+        return super().forward(x)
 
 
 class PatchEmbedding(nn.Module):

@@ -9,7 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 
-def run_recomputed(block: nn.Module, x: Tensor, *args) -> Tensor:
+def run_recomputed(block: nn.Module, x: Tensor, *args: object) -> Tensor:
     """``block(x, *args)`` that stores only its input for the backward pass."""
     if torch.compiler.is_compiling():  # a compiled graph updates running statistics once in any case
         return checkpoint(block, x, *args, use_reentrant=False)
@@ -27,11 +27,12 @@ class _KeptRunningStatistics:
         self.norms = [norm for norm in block.modules() if isinstance(norm, _BatchNorm) and norm.track_running_stats]
 
     def __enter__(self) -> None:
-        self.before = [(norm.momentum, norm.num_batches_tracked.clone()) for norm in self.norms]
-        for norm in self.norms:
+        self.before = [(norm, norm.momentum, counter, counter.clone()) for norm in self.norms
+                       if (counter := norm.num_batches_tracked) is not None]
+        for norm, *_ in self.before:
             norm.momentum = 0.0
 
-    def __exit__(self, *exception) -> None:
-        for norm, (momentum, num_batches_tracked) in zip(self.norms, self.before):
+    def __exit__(self, *exception: object) -> None:
+        for norm, momentum, counter, number in self.before:
             norm.momentum = momentum
-            norm.num_batches_tracked.copy_(num_batches_tracked)
+            counter.copy_(number)

@@ -1,6 +1,8 @@
 """The C x C sum over tokens that cross-covariance attention consists of."""
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -44,11 +46,11 @@ class _Moments(torch.autograd.Function):
         return torch.cat((upper, lower), dim=1), x.sum(dim=1, keepdim=True)
 
     @staticmethod
-    def setup_context(ctx, inputs: tuple, output: tuple) -> None:
+    def setup_context(ctx: Any, inputs: tuple, output: tuple) -> None:
         ctx.save_for_backward(*inputs)
 
     @staticmethod
-    def backward(ctx, grad_products: Tensor, grad_total: Tensor) -> Tensor:
+    def backward(ctx: Any, grad_products: Tensor, grad_total: Tensor) -> Tensor:
         x, = ctx.saved_tensors
         with torch.autocast(x.device.type, enabled=False):
             return torch.baddbmm(grad_total, _to_float(x), grad_products + grad_products.mT).to(x.dtype)

@@ -7,7 +7,10 @@ known by then, LPI with two rows ahead, MLP, and the sum that the next layer beg
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
+from typing import cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
@@ -41,7 +44,8 @@ def compute_levels(backbone: XCiT, image: Rows, progress: Progress) -> list[Rows
         progress: called with the share that is done, 0 … 1.
     """
     tokens = _embed(backbone, image)  # (height, width, C)
-    blocks, levels = list(backbone.blocks), {}
+    blocks = cast(list[XCiTBlock], list(backbone.blocks))
+    levels: dict[int, Rows] = {}
     moment = _moment(blocks[0], tokens)
     for index, block in enumerate(blocks):
         following = blocks[index + 1] if index + 1 < len(blocks) else None
@@ -75,7 +79,7 @@ class Resampled(Rows):
     def __init__(self, source: Rows, module: nn.Module, factor: float) -> None:
         if factor > 1:
             # A pooling window is no larger than the map; see MaxPool.
-            self.step = min(int(factor), source.height)
+            self.step: float = min(int(factor), source.height)
             size = [max(side // int(factor), 1) for side in (source.height, source.width)]
         else:
             self.step = factor
@@ -97,7 +101,7 @@ def _embed(backbone: XCiT, image: Rows) -> Tensor:
     rows = image
     for module in backbone.patch_embed.proj:
         if isinstance(module, ConvNorm):
-            rows = _stem_stage(rows, *module)
+            rows = _stem_stage(rows, module)
         else:
             rows = Pointwise(rows, module)
     reader, encoding = rows.reader(), backbone.pos_embeder(rows.height, rows.width)
@@ -107,8 +111,8 @@ def _embed(backbone: XCiT, image: Rows) -> Tensor:
     return encoding
 
 
-def _run_block(block: XCiTBlock, tokens: Tensor, moment: Tensor, following: XCiTBlock | None) -> Tensor | None:
-    """Run a block in place, and sum up what the attention of the following one needs."""
+def _run_block(block: XCiTBlock, tokens: Tensor, moment: Tensor, following: XCiTBlock | None) -> Tensor:
+    """Run a block in place, and sum up what the attention of the following one needs: zeros if there is none."""
     weight, bias = (part[0].to(tokens.dtype) for part in block.attn.affine_map(moment[None]))
     weight, bias = weight * block.gamma1, bias * block.gamma1
     attended = _Attended(tokens, block.norm1, weight, bias)
@@ -118,15 +122,14 @@ def _run_block(block: XCiTBlock, tokens: Tensor, moment: Tensor, following: XCiT
                         groups=lpi.conv1.groups)
     outer = Convolution(inner, lpi.conv2.weight, lpi.conv2.bias, lambda y: y * block.gamma3,
                         groups=lpi.conv2.groups).reader()
-    total = None
+    total = torch.zeros_like(moment)
     for start, stop in _bands(attended):
         local = outer.read(start, stop)  # which lets attention run two rows ahead, in place
         x = tokens[start:stop]
         x += local
         block.add_mlp_(x)
         if following:
-            part = second_moment(following.norm1(x).flatten(0, 1)[None])[0].double()
-            total = part if total is None else total + part
+            total += second_moment(following.norm1(x).flatten(0, 1)[None])[0]
     return total
 
 
@@ -147,7 +150,7 @@ class _Attended(Rows):
 def _moment(block: XCiTBlock, tokens: Tensor) -> Tensor:
     parts = (second_moment(block.norm1(tokens[start:stop]).flatten(0, 1)[None])[0].double()
              for start, stop in _bands(Stored(tokens)))
-    return sum(parts)
+    return reduce(torch.add, parts)
 
 
 def _bands(rows: Rows) -> list[tuple[int, int]]:
@@ -155,8 +158,12 @@ def _bands(rows: Rows) -> list[tuple[int, int]]:
     return [(start, min(start + step, rows.height)) for start in range(0, rows.height, step)]
 
 
-def _stem_stage(source: Rows, conv: nn.Conv2d, norm: nn.Module) -> Rows:
-    return Convolution(source, *fold_batch_norm(conv, norm), stride=2)
+def _stem_stage(source: Rows, module: ConvNorm) -> Rows:
+    conv, norm = module
+    assert isinstance(conv, nn.Conv2d)
+    folded = fold_batch_norm(conv, norm)
+    assert folded  # see check
+    return Convolution(source, *folded, stride=2)
 
 
 def _per_pixel(norm: nn.Module, x: Tensor) -> Tensor:

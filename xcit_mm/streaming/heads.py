@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import torch
 from mmcv.cnn import ConvModule
+from mmseg.models import BaseSegmentor
 from mmseg.models.decode_heads import FPNHead, UPerHead
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.necks import FPN
@@ -19,7 +20,7 @@ from ..layers.resized_convolution import ColumnConvolution, apply_row_taps, row_
 from .rows import Convolution, Pointwise, Resized, Rows, Stored, Sum
 
 
-def check(model: nn.Module) -> None:
+def check(model: BaseSegmentor) -> None:
     """Raise ``InputError`` unless there are bands of rows for the neck and the head of a model."""
     neck, head = model.neck if model.with_neck else None, model.decode_head
     if type(head) not in (UPerHead, EfficientUPerHead, FPNHead):
@@ -58,9 +59,7 @@ class Fused(Rows):
         self.columns = []
         for level, part in zip(levels[1:], others):
             columns = ColumnConvolution(part, level.width, self.width, align_corners, weight)
-            # Row taps stand where columns of other maps do: (rows, row tap, W, out)
-            mixed = Pointwise(level, lambda x, columns=columns: columns(x[None])[0])
-            self.columns.append((level.height, mixed.reader()))
+            self.columns.append((level.height, _mixed(level, columns).reader()))
         self.module, self.align_corners = module, align_corners
 
     def compute(self, start: int, stop: int) -> Tensor:
@@ -71,6 +70,11 @@ class Fused(Rows):
             taps = row_taps(height, self.height, start, stop, first, last, self.align_corners, fused)
             fused += apply_row_taps(taps, columns.read(first, last, following)[None])[0]
         return self.module.activate(fused) if self.module.with_activation else fused
+
+
+def _mixed(level: Rows, columns: ColumnConvolution) -> Rows:
+    """Row taps stand where columns of other maps do: (rows, row tap, W, out)."""
+    return Pointwise(level, lambda x: columns(x[None])[0])
 
 
 def _uper_features(head: UPerHead, levels: Sequence[Rows]) -> Rows:
@@ -113,16 +117,19 @@ def _resized_to(source: Rows, target: Rows, align_corners: bool) -> Rows:
 
 def _convolve(source: Rows, module: ConvModule | nn.Conv2d) -> Rows:
     """A 1x1 or 3x3 convolution, with norm and activation where the module has them."""
-    is_module = isinstance(module, ConvModule)
-    conv = module.conv if is_module else module
-    weight, bias = _folded(conv, module.norm if is_module and module.with_norm else None)
-    activate = module.activate if is_module and module.with_activation else nn.Identity()
+    conv, norm, activate = module, None, nn.Identity()
+    if isinstance(module, ConvModule):
+        conv, norm = module.conv, module.norm if module.with_norm else None
+        activate = module.activate if module.with_activation else activate
+    weight, bias = _folded(conv, norm)
     if conv.kernel_size == (1, 1):
         return Pointwise(source, lambda x: activate(nn.functional.linear(x, weight.flatten(1), bias)))
     return Convolution(source, weight, bias, activate)
 
 
 def _folded(conv: nn.Conv2d, norm: nn.Module | None) -> tuple[Tensor, Tensor | None]:
-    weight, bias = fold_batch_norm(conv, norm)
+    folded = fold_batch_norm(conv, norm)
+    assert folded  # see check
+    weight, bias = folded
     # The layout in which the products run; a 1x1 kernel is a matrix already.
     return weight.contiguous(memory_format=torch.channels_last), bias

@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import math
 
+from mmseg.models import BaseSegmentor
 from mmseg.models.decode_heads import FPNHead
-from torch import nn
 
 from ..backbone import XCiT
 from ..heads import EfficientUPerHead
@@ -21,7 +21,7 @@ BAND_MAPS = 6.5  # the same of LOGIT_ROWS rows
 LOGIT_BANDS = 3.0  # of logits at the size of the image: before and after the resizing, and its first half
 
 
-def estimate_bytes(model: nn.Module, height: int, width: int, mode: str) -> int:
+def estimate_bytes(model: BaseSegmentor, height: int, width: int, mode: str) -> int:
     """Bytes of tensors that a mode holds at its peak, on top of the model and the image.
 
     Args:
@@ -49,7 +49,7 @@ def estimate_bytes(model: nn.Module, height: int, width: int, mode: str) -> int:
     return int(logits + max(backbone + maps + held, LOGIT_BANDS * band))
 
 
-def _head_width(model: nn.Module) -> int:
+def _head_width(model: BaseSegmentor) -> int:
     return max(model.decode_head.channels, getattr(model.neck, 'out_channels', 0) if model.with_neck else 0)
 
 

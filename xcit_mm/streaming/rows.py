@@ -28,7 +28,8 @@ class Rows:
     def __init__(self, height: int, width: int) -> None:
         self.height, self.width, self.at_least = height, width, 1
         self._readers: list[Reader] = []
-        self._first, self._end, self._kept = 0, 0, None  # rows [first, end) are kept
+        self._first, self._end = 0, 0  # rows [first, end) are kept
+        self._kept: Tensor | None = None
 
     def compute(self, start: int, stop: int) -> Tensor:
         """Rows [start, stop): (stop - start, W, C). They are asked for in order, each once."""
@@ -46,6 +47,7 @@ class Rows:
             self._end, self._kept = min(max(stop, end + self.at_least), self.height), None
             fresh = self.compute(end, self._end)
             kept, first = (fresh, end) if kept is None else (torch.cat((kept, fresh)), first)
+        assert kept is not None  # who reads asks for a row at least
         needed = max(min(reader.following for reader in self._readers), first)
         if needed >= self._end:
             self._kept, self._first = None, self._end
@@ -120,8 +122,8 @@ class Convolution(Rows):
         self.source, self.source_height = source.reader(), source.height
         self.bias, self.function, self.stride, self.groups = bias, function, stride, groups
         is_dense = stride == groups == 1
-        self.kernel = winograd.transform_kernel(weight) if is_dense and winograd.pays(weight) else None
-        self.weight = weight if self.kernel is None else None  # one of them is held
+        self.is_winograd = is_dense and winograd.pays(weight)
+        self.weight = winograd.transform_kernel(weight) if self.is_winograd else weight
 
     def compute(self, start: int, stop: int) -> Tensor:
         first, last = start * self.stride - 1, (stop - 1) * self.stride + 2
@@ -130,8 +132,8 @@ class Convolution(Rows):
         above, below = max(-first, 0), max(last - self.source_height, 0)
         if above or below:  # beyond the map are zeros; between its rows are other rows
             x = F.pad(x, (0, 0, 0, 0, above, below))
-        if self.kernel is not None:
-            return self.function(winograd.convolve(x, self.kernel, self.bias))
+        if self.is_winograd:
+            return self.function(winograd.convolve(x, self.weight, self.bias))
         y = F.conv2d(x.permute(2, 0, 1)[None], self.weight, self.bias, stride=self.stride, padding=(0, 1),
                      groups=self.groups)
         return self.function(y[0].permute(1, 2, 0))

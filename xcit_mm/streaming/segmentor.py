@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-from mmseg.models import EncoderDecoder, SegDataPreProcessor
+from mmseg.models import BaseSegmentor, EncoderDecoder, SegDataPreProcessor
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from torch import Tensor, nn
 
@@ -40,7 +40,7 @@ class Normalised(Rows):
 
 
 @torch.no_grad()
-def compute_bands(model: nn.Module, image: Rows, size: tuple[int, int], mode: str = 'banded',
+def compute_bands(model: BaseSegmentor, image: Rows, size: tuple[int, int], mode: str = 'banded',
                   progress: Progress = lambda share: None) -> Iterator[tuple[int, Tensor]]:
     """The logits of an image, band by band from top to bottom, equal to those of the model's own forward pass.
 
@@ -59,6 +59,7 @@ def compute_bands(model: nn.Module, image: Rows, size: tuple[int, int], mode: st
     """
     check_mode(model, mode)
     share = SHARES[mode]
+    logits: Rows
     logits = _logits(model, Normalised(image, model.data_preprocessor), mode, lambda done: progress(share * done))
     for target in ((image.height, image.width), size):
         if target != (logits.height, logits.width):
@@ -73,7 +74,7 @@ def compute_bands(model: nn.Module, image: Rows, size: tuple[int, int], mode: st
         progress(share + (1 - share) * stop / logits.height)
 
 
-def _logits(model: nn.Module, image: Rows, mode: str, progress: Progress) -> Rows:
+def _logits(model: BaseSegmentor, image: Rows, mode: str, progress: Progress) -> Rows:
     def forward(x: Tensor) -> Tensor:
         """(rows, W, 3) -> logits (rows / 4, W / 4, classes)."""
         return model.decode_head(model.extract_feat(x.permute(2, 0, 1)[None]))[0].permute(1, 2, 0)
@@ -82,16 +83,16 @@ def _logits(model: nn.Module, image: Rows, mode: str, progress: Progress) -> Row
         head = model.decode_head
         return Windows(image, forward, model.test_cfg.crop_size, model.test_cfg.stride, head.align_corners)
     if mode == 'whole':
-        logits = Stored(forward(image.reader().read(0, image.height)))
+        whole = Stored(forward(image.reader().read(0, image.height)))
         progress(1.0)
-        return logits
+        return whole
     levels = compute_levels(model.backbone, image, progress)
     logits = compute_logits(model.neck if model.with_neck else None, model.decode_head, levels)
     logits.at_least = LOGIT_ROWS
     return logits
 
 
-def is_standard(model: nn.Module) -> bool:
+def is_standard(model: BaseSegmentor) -> bool:
     """Whether a segmentor does what mmseg's ``EncoderDecoder`` does: one head, whose logits are resized."""
     return (isinstance(model, EncoderDecoder) and isinstance(model.decode_head, BaseDecodeHead)
             and all(getattr(type(model), name) is getattr(EncoderDecoder, name)
@@ -103,7 +104,7 @@ def is_standard(model: nn.Module) -> bool:
             and not model.data_preprocessor.test_cfg)
 
 
-def check_mode(model: nn.Module, mode: str) -> None:
+def check_mode(model: BaseSegmentor, mode: str) -> None:
     """Raise ``InputError`` unless a model can run in a mode."""
     if not is_standard(model):
         raise InputError(f'only mode auto is for a {type(model).__name__} with a head of its own kind of prediction, '

@@ -33,7 +33,8 @@ class Windows(Rows):
         self.running: dict[int, list[Reader]] = {}  # index of a row of windows -> their logits
 
     def compute(self, start: int, stop: int) -> Tensor:
-        total, number = None, torch.zeros(stop - start, self.width, 1)
+        total: Tensor | None = None
+        number = torch.zeros(stop - start, self.width, 1)
         for index, top in enumerate(self.tops):
             first, last = max(start, top), min(stop, top + self.crop[0])
             if first >= last:
@@ -49,6 +50,7 @@ class Windows(Rows):
                 number[part] += 1
             if last == top + self.crop[0]:
                 del self.running[index]
+        assert total is not None  # windows are everywhere
         return total.div_(number.to(total))
 
     def _run(self, index: int) -> list[Reader]:

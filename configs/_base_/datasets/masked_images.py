@@ -1,5 +1,6 @@
-# Images with masks of class indices: images/<split>/NAME.png and masks/<split>/NAME.png, for small runs
-# on one machine. A data set adds data_root and metainfo.
+# Images with masks of class indices: images/<split>/NAME.png and masks/<split>/NAME.png. A data
+# set adds data_root and metainfo.
+_base_ = 'small_runs.py'
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
@@ -7,20 +8,12 @@ train_pipeline = [
 ]
 test_pipeline = train_pipeline
 train_dataloader = dict(
-    batch_size=8,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(
         type='BaseSegDataset',
         data_prefix=dict(img_path='images/train', seg_map_path='masks/train'),
         img_suffix='.png',
         pipeline=train_pipeline))
 val_dataloader = dict(
-    batch_size=1,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='BaseSegDataset',
         data_prefix=dict(img_path='images/val', seg_map_path='masks/val'),

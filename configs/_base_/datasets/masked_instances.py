@@ -1,5 +1,6 @@
-# Images with COCO annotations: images/<split>/NAME.png and annotations/instances_<split>.json, for small runs
-# on one machine. A data set adds data_root and metainfo.
+# Images with COCO annotations: images/<split>/NAME.png and annotations/instances_<split>.json. A data
+# set adds data_root and metainfo.
+_base_ = 'small_runs.py'
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
@@ -12,10 +13,6 @@ test_pipeline = [
     dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')),
 ]
 train_dataloader = dict(
-    batch_size=8,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(
         type='CocoDataset',
         ann_file='annotations/instances_train.json',
@@ -23,10 +20,6 @@ train_dataloader = dict(
         filter_cfg=dict(filter_empty_gt=True),
         pipeline=train_pipeline))
 val_dataloader = dict(
-    batch_size=1,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='CocoDataset',
         ann_file='annotations/instances_val.json',

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# A project of somebody else's adopts the wheel: tests/adoption.sh WHEEL. What it prints is the transcript.
+# A new virtual environment, an empty folder, a config that inherits ours; then compose, train, test and infer with
+# the tools of the wheel. It fails with the first step that does.
+set -euo pipefail
+wheel=$(realpath "$1")
+constraints=$(realpath "$(dirname "$0")/../constraints.txt")
+place=$(mktemp -d)
+trap 'rm -rf "$place"' EXIT
+unset PYTHONPATH  # nothing of the checkout
+mkdir "$place/project"
+cd "$place/project"
+set -x
+
+"${PYTHON:-python3}" -m venv ../venv
+PATH=$place/venv/bin:$PATH
+python -m pip install --quiet --upgrade pip
+python -m pip install --quiet -c "$constraints" torch
+python -m pip install --quiet -c "$constraints" "$wheel[onedl,digits]"
+tools=$(ls -d ../venv/lib/python*/site-packages/xcit_mm/.mim/tools)
+
+cat > mine.py <<'END'
+_base_ = __import__('xcit_mm').config_path('xcit_upernet_digits.py')
+model = dict(backbone=dict(drop_path_rate=0.1))
+train_dataloader = dict(batch_size=4)
+val_dataloader = test_dataloader = dict(dataset=dict(indices=20))
+train_cfg = dict(max_iters=4, val_interval=4)
+default_hooks = dict(checkpoint=dict(interval=4), logger=dict(interval=2))
+END
+python "$tools/prepare_dataset.py" digits
+python "$tools/train.py" mine.py
+python "$tools/test.py" mine.py work_dirs/mine/iter_4.pth | tee test.log
+grep '^mIoU: [0-9.]*$' test.log
+python "$tools/infer.py" mine.py work_dirs/mine/iter_4.pth data/digits/images/val/00000.png --out pictures
+ls -l pictures/00000_overlay.png pictures/00000_classes.png
