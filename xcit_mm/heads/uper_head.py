@@ -3,8 +3,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch.nn.functional as F
 from mmseg.models.decode_heads import UPerHead
-from mmseg.models.utils import resize
 from mmseg.registry import MODELS
 from torch import Tensor
 
@@ -40,7 +40,7 @@ class EfficientUPerHead(UPerHead):
         laterals = [conv(level) for conv, level in zip(self.lateral_convs, inputs)]
         laterals.append(self.psp_forward(inputs))
         for finer in range(len(laterals) - 2, -1, -1):
-            laterals[finer] = laterals[finer] + resize(
+            laterals[finer] = laterals[finer] + F.interpolate(
                 laterals[finer + 1], size=laterals[finer].shape[2:], mode='bilinear',
                 align_corners=self.align_corners)
         outputs = [conv(lateral) for conv, lateral in zip(self.fpn_convs, laterals)]

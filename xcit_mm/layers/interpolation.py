@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,8 +12,8 @@ def source_range(in_size: int, out_size: int, start: int, stop: int, align_corne
 
     Positions outside 0 … ``out_size`` depend on nothing.
     """
-    first = _source(max(start, 0), in_size, out_size, align_corners)
-    last = _source(min(stop, out_size) - 1, in_size, out_size, align_corners)
+    first = max(_source(max(start, 0), in_size, out_size, align_corners), 0)
+    last = max(_source(min(stop, out_size) - 1, in_size, out_size, align_corners), 0)
     return min(math.floor(first), in_size - 1), min(math.floor(last) + 2, in_size)
 
 
@@ -32,18 +31,16 @@ def resizing_matrix(in_size: int, out_size: int, start: int, stop: int, first: i
     Returns:
         (stop - start, last - first)
     """
-    matrix = np.zeros((stop - start, last - first))  # a tensor would take microseconds for each number
-    for position in range(max(start, 0), min(stop, out_size)):
-        source = _source(position, in_size, out_size, align_corners)
-        low = min(math.floor(source), in_size - 1)
-        high = min(low + 1, in_size - 1)
-        matrix[position - start, low - first] += 1 - (source - low)
-        matrix[position - start, high - first] += source - low
-    return torch.from_numpy(matrix).to(like)
+    position = torch.arange(start, stop, dtype=torch.float64)
+    source = _source(position, in_size, out_size, align_corners).clamp(0, in_size - 1)
+    # A weight falls from 1 to 0 over the distance of one position.
+    matrix = (1 - (source[:, None] - torch.arange(first, last)).abs()).clamp_min(0)
+    inside = (position >= 0) & (position < out_size)
+    return (matrix * inside[:, None]).to(like)
 
 
-def _source(position: int, in_size: int, out_size: int, align_corners: bool) -> float:
-    """Where in the input an output position lies."""
+def _source(position: int | Tensor, in_size: int, out_size: int, align_corners: bool) -> float | Tensor:
+    """Where in the input an output position lies; beyond its ends, the nearest end is meant."""
     if align_corners:
-        return position * ((in_size - 1) / max(out_size - 1, 1))
-    return max((position + 0.5) * (in_size / out_size) - 0.5, 0.0)
+        return position * (in_size - 1) / max(out_size - 1, 1)
+    return (position + 0.5) * in_size / out_size - 0.5

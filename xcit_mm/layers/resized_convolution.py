@@ -88,6 +88,9 @@ def row_taps(in_size: int, out_size: int, start: int, stop: int, first: int, las
 def _pieces(in_size: int, out_size: int, align_corners: bool, like: Tensor
             ) -> Iterator[tuple[int, int, int, int, Tensor]]:
     """Cut a resized axis into pieces: positions [start, stop), the input positions [first, last) they need, taps."""
+    if torch.compiler.is_compiling():  # a number of pieces would tie a graph to one size
+        yield 0, out_size, 0, in_size, row_taps(in_size, out_size, 0, out_size, 0, in_size, align_corners, like)
+        return
     step = max(PIECE * out_size // in_size, 1)
     for start in range(0, out_size, step):
         stop = min(start + step, out_size)
@@ -97,4 +100,4 @@ def _pieces(in_size: int, out_size: int, align_corners: bool, like: Tensor
 
 def _product(matrix: Tensor, batch: Tensor, out: Tensor | None = None) -> Tensor:
     """``matrix @ batch``, for which torch would turn around both, and copy the result back."""
-    return torch.bmm(matrix.expand(len(batch), -1, -1), batch, out=out)
+    return torch.bmm(matrix.expand(batch.shape[0], -1, -1), batch, out=out)

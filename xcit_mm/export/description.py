@@ -1,0 +1,31 @@
+"""What a user of an exported file must know, as it is written into the file."""
+from __future__ import annotations
+
+import json
+
+from torch import nn
+
+from .. import __version__
+
+
+def describe(model: nn.Module, function: nn.Module) -> dict[str, str]:
+    """How to prepare an image, and what comes out.
+
+    Args:
+        model: from ``init_model``.
+        function: ``exported_function`` of it.
+
+    Returns:
+        ``color`` (order of the channels), ``mean`` and ``std`` (of pixels 0 … 255: what goes in is (pixel - mean) /
+        std), ``strides`` (of the outputs), ``classes`` (of logits) and ``xcit_mm`` (version); lists as JSON.
+    """
+    preprocessor = model.data_preprocessor
+    # Pipelines read BGR, and mmengine's preprocessors may turn it around.
+    facts = dict(color='RGB' if getattr(preprocessor, '_channel_conversion', False) else 'BGR', xcit_mm=__version__)
+    for name, neutral in dict(mean=0.0, std=1.0).items():
+        values = getattr(preprocessor, name, None)
+        facts[name] = json.dumps([neutral] * 3 if values is None else [round(v, 4) for v in values.flatten().tolist()])
+    facts['strides'] = json.dumps(function.strides)
+    if function.has_classes:
+        facts['classes'] = json.dumps(model.dataset_meta['classes'], ensure_ascii=False)
+    return facts
