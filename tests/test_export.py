@@ -1,30 +1,32 @@
 """Exported files compute what the model does, at any size; what does not is not kept."""
 import json
+import sys
 from importlib.util import find_spec
 
 import pytest
 import torch
+from detection import needs_mmdet
 from mmengine.config import Config
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from xcit_mm import config_path
+from xcit_mm import XCiT, config_path
 from xcit_mm.apis import init_model
 from xcit_mm.errors import InputError
 from xcit_mm.export import export, exported_function
 from xcit_mm.export.formats import run_onnx, run_program
 from xcit_mm.export.parity import largest_difference
 from xcit_mm.export.symbolic import MatrixPool2d
-from xcit_mm.layers import PositionalEncoding
 
 needs_onnx = pytest.mark.skipif(not all(map(find_spec, ('onnx', 'onnxscript', 'onnxruntime'))), reason='no ONNX')
-CLASSES = 5
+CLASSES, SIZE = 5, (160, 224)
 
 
-def config(kind, patch, depth=1):
-    """A published recipe with the width of nano, fewer blocks, and narrow heads."""
+def config(kind, patch):
+    """A published recipe with one block as wide as nano's, and narrow heads: tracing takes time for each operation."""
     result = Config.fromfile(config_path(f'{kind}/xcit_{kind}_nano_12_p{patch}_ade20k.py'))
-    arch = dict(embed_dim=128, depth=depth, num_heads=4, patch_size=patch)
-    result.model.backbone.update(arch=arch, out_indices=(0, 0, depth - 1, depth - 1), init_cfg=None)
+    arch = dict(embed_dim=128, depth=1, num_heads=4, patch_size=patch)
+    result.model.backbone.update(arch=arch, out_indices=(0, 0, 0, 0), init_cfg=None)
     result.model.decode_head.update(channels=16, num_classes=CLASSES)
     if kind == 'upernet':
         result.model.decode_head.pool_scales = (1, 3)
@@ -35,27 +37,38 @@ def config(kind, patch, depth=1):
     return result
 
 
-def build(*args):
+def build(kind, patch):
     torch.manual_seed(0)
-    model = init_model(config(*args))
-    model.backbone.init_weights()
+    model = init_model(config(kind, patch))
+    model.init_weights()
     for module in model.modules():  # as after a training: the initial ones would hide a norm that is left out
         if isinstance(module, _BatchNorm):
-            module.running_mean.normal_(std=0.3)
-            module.running_var.uniform_(0.5, 2)
-            torch.nn.init.normal_(module.bias, std=0.3)
-            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
-    torch.nn.init.normal_(model.decode_head.conv_seg.weight)
+            nn.init.normal_(module.running_mean, std=0.3)
+            nn.init.uniform_(module.running_var, 0.5, 2)
+            nn.init.normal_(module.bias, std=0.3)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+    nn.init.normal_(model.decode_head.conv_seg.weight)
+    return model.eval()
+
+
+def build_stem():
+    """A segmentor whose backbone has one level and few operations."""
+    model = build('sem_fpn', 16)
+    arch = dict(embed_dim=16, depth=1, num_heads=2, patch_size=16)
+    model.backbone = XCiT(arch, out_indices=(0, ), pyramid=False).eval()
     return model
 
 
 @needs_onnx
 @pytest.mark.parametrize('kind, patch, backbone_only, suffix', [
-    ('upernet', 16, False, '.onnx'), ('upernet', 8, False, '.pt2'), ('sem_fpn', 16, False, '.pt2'),
-    ('sem_fpn', 8, False, '.onnx'), ('upernet', 16, True, '.onnx'), ('sem_fpn', 8, True, '.pt2')])
+    pytest.param('upernet', 16, False, '.onnx', marks=pytest.mark.slow),
+    pytest.param('upernet', 8, False, '.pt2', marks=pytest.mark.slow),
+    pytest.param('sem_fpn', 16, False, '.pt2', marks=pytest.mark.slow),
+    pytest.param('sem_fpn', 8, False, '.onnx', marks=pytest.mark.slow),
+    ('sem_fpn', 16, True, '.onnx'), ('upernet', 8, True, '.pt2')])
 def test_files_compute_what_the_model_does(tmp_path, kind, patch, backbone_only, suffix):
     model, path = build(kind, patch), tmp_path / f'model{suffix}'
-    facts, comparisons = export(model, path, backbone_only, (160, 224))
+    facts, comparisons = export(model, path, backbone_only, SIZE)
     assert len(comparisons) == 3 and max(row.difference for row in comparisons) < 1e-5
 
     function = exported_function(model, backbone_only)
@@ -71,3 +84,76 @@ def test_files_compute_what_the_model_does(tmp_path, kind, patch, backbone_only,
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
     assert json.loads(facts['mean']) == [123.675, 116.28, 103.53] and facts['color'] == 'RGB'
     assert facts['strides'] == ('[4, 8, 16, 32]' if backbone_only else '[1]')
+
+
+class TiedToSize(nn.Module):
+    """What a constant that was computed while tracing does: right at the traced size, wrong at others."""
+
+    def forward(self, x):
+        width = x.shape[-1]
+        return x * (width.node.hint if isinstance(width, torch.SymInt) else width)
+
+
+class Specialised(nn.Module):
+
+    def forward(self, x):
+        return x * int(x.shape[-1])
+
+
+@pytest.mark.parametrize('module, words', [
+    (TiedToSize(), r'differs from the model by \S+ of the largest value at 160 x 224 pixels and batch 1'),
+    (Specialised(), 'torch cannot export this model for any size: ')])
+def test_what_depends_on_the_traced_size_is_not_kept(tmp_path, module, words):
+    model, path = build_stem(), tmp_path / 'model.pt2'
+    path.write_text('of before')
+    model.backbone.fpn1 = module.eval()
+    with pytest.raises(InputError, match=words) as caught:
+        export(model, path, backbone_only=True, size=SIZE)
+    assert '\n' not in str(caught.value)
+    assert path.read_text() == 'of before' and [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_the_tool(run_here, tmp_path, capsys):
+    model, path = build('sem_fpn', 16), tmp_path / 'out/model.pt2'
+    model.cfg.model.backbone.update(pyramid=False, out_indices=[0])
+    model.cfg.dump(tmp_path / 'config.py')
+    assert run_here('export', tmp_path / 'config.py', '--out', path, '--backbone-only', '--size', *SIZE) is None
+    said = capsys.readouterr().out
+    assert all(words in said for words in ('1 x 160 x 224', '2 x 74 x 141', 'mean: [123.675, 116.', f'wrote {path}'))
+    facts = {'metadata.json': ''}
+    torch.export.load(path.open('rb'), extra_files=facts)
+    assert json.loads(facts['metadata.json'])['strides'] == '[16]'
+
+
+def test_what_cannot_be_exported_is_one_line(run_here, tmp_path, monkeypatch):
+    digits = 'configs/xcit_upernet_digits.py'
+    assert 'must have 128 pixels or more' in run_here('export', digits, '--out', tmp_path / 'a.pt2', '--size', 64, 64)
+    assert 'says its format, .onnx or .pt2, but is a.pth' in run_here('export', digits, '--out', tmp_path / 'a.pth')
+    (tmp_path / 'file').touch()
+    assert 'cannot write' in run_here('export', digits, '--out', tmp_path / 'file/a.pt2')
+    monkeypatch.setitem(sys.modules, 'onnxruntime', None)  # as where it is not installed
+    said = run_here('export', digits, '--out', tmp_path / 'a.onnx')
+    assert said.startswith('error: ') and "onnxruntime: pip install 'xcit_mm[export]'" in said
+    assert [file.name for file in tmp_path.iterdir()] == ['file']
+
+
+@needs_mmdet
+def test_detectors_are_refused(run_here, tmp_path):
+    said = run_here('export', 'configs/xcit_mask_rcnn_digits.py', '--out', tmp_path / 'a.pt2')
+    assert said.startswith('error: ') and 'not a MaskRCNN' in said and 'mmdeploy' in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_models_in_another_state_are_refused():
+    model = build_stem()
+    for change, words in ((lambda: model.train(), 'eval'), (lambda: model.eval().half(), r'float16 on cpu: call its')):
+        change()
+        with pytest.raises(InputError, match=words):
+            exported_function(model)
+
+
+@pytest.mark.parametrize('height, width', [(7, 12), (6, 2), (1, 33)])
+def test_pooling_by_matrices(height, width):
+    x = torch.randn(2, 3, height, width)
+    for bins in (1, 2, 3, 6):
+        torch.testing.assert_close(MatrixPool2d(bins)(x), nn.AdaptiveAvgPool2d(bins)(x))

@@ -24,6 +24,16 @@ def test_equals_resizing_then_convolving(in_size, out_size, align_corners):
             torch.testing.assert_close(convolve_resized(x, weight, out_size, align_corners), expected)
 
 
+def test_compiles_as_one_graph_for_any_size():
+    compiled = torch.compile(convolve_resized, fullgraph=True, dynamic=True, backend='eager')
+    weight = torch.randn(4, 6, 3, 3).double()
+    for align_corners in (False, True):
+        for in_size, out_size in SIZES:
+            x = torch.randn(2, *in_size, 6).double()
+            torch.testing.assert_close(compiled(x, weight, out_size, align_corners),
+                                       reference(x, weight, out_size, align_corners))
+
+
 def test_rows_of_the_result_from_rows_of_the_map():
     x, weight = torch.randn(1, 40, 9, 6).double(), torch.randn(4, 6, 3, 3).double()
     expected = reference(x, weight, (83, 20), False)

@@ -32,10 +32,22 @@ def convolve_resized(x: Tensor, weight: Tensor, out_size: tuple[int, int], align
         (B, H, W, out)
     """
     height, width = out_size
+    if torch.compiler.is_compiling():
+        return _convolve_at_once(x, weight, height, width, align_corners)
     columns = ColumnConvolution(weight, x.shape[2], width, align_corners, x)
     rows = [apply_row_taps(taps, columns(x[:, first:last]))
             for _, _, first, last, taps in _pieces(x.shape[1], height, align_corners, x)]
     return torch.cat(rows, dim=1) if len(rows) > 1 else rows[0]
+
+
+def _convolve_at_once(x: Tensor, weight: Tensor, height: int, width: int, align_corners: bool) -> Tensor:
+    """``convolve_resized`` without pieces, whose number would tie a compiler's graph to one size."""
+    rows, columns = (row_taps(in_size, out_size, 0, out_size, 0, in_size, align_corners, x)
+                     for in_size, out_size in zip(x.shape[1:3], (height, width)))  # (H, h * 3), (W, w * 3)
+    pixels = F.linear(x, weight.permute(2, 3, 0, 1).flatten(0, 2)).unflatten(3, (3, 3, -1))
+    pixels = pixels.permute(0, 1, 3, 2, 4, 5).flatten(3, 4)  # (B, h, row tap, w * column tap, out)
+    resized = _product(columns, pixels.flatten(0, 2)).unflatten(0, pixels.shape[:3])  # (B, h, row tap, W, out)
+    return apply_row_taps(rows, resized)
 
 
 class ColumnConvolution:
@@ -88,9 +100,6 @@ def row_taps(in_size: int, out_size: int, start: int, stop: int, first: int, las
 def _pieces(in_size: int, out_size: int, align_corners: bool, like: Tensor
             ) -> Iterator[tuple[int, int, int, int, Tensor]]:
     """Cut a resized axis into pieces: positions [start, stop), the input positions [first, last) they need, taps."""
-    if torch.compiler.is_compiling():  # a number of pieces would tie a graph to one size
-        yield 0, out_size, 0, in_size, row_taps(in_size, out_size, 0, out_size, 0, in_size, align_corners, like)
-        return
     step = max(PIECE * out_size // in_size, 1)
     for start in range(0, out_size, step):
         stop = min(start + step, out_size)
