@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := work_dirs/xcit_upernet_digits
 
-.PHONY: setup setup-det demo test test-fast lint wheel transcript clean
+.PHONY: setup setup-det demo test test-fast lint docs wheel transcript clean
 
 setup: $(VENV)/.installed
 
@@ -52,6 +52,9 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/pylint xcit_mm tools tests configs setup.py  # copies of code; see pyproject.toml
 
+docs: setup
+	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build
+
 # The sdist, and the wheel out of the sdist.
 wheel: setup
 	rm -rf build dist
@@ -63,4 +66,4 @@ transcript: wheel
 	PYTHON=$(PYTHON) tests/adoption.sh dist/*.whl
 
 clean:
-	rm -rf build dist work_dirs outputs
+	rm -rf build dist docs/_build work_dirs outputs

@@ -25,6 +25,7 @@ class BuildWithMim(build_py):
 VERSION = re.search(r"__version__ = '(.+)'", (HERE / 'xcit_mm/__init__.py').read_text())[1]
 TIFF = ['tifffile>=2024.1', 'imagecodecs>=2024.1']
 DATA = ['pooch>=1.8', 'requests>=2.28', 'opencv-python>=4.8']
+EXPORT = ['onnx>=1.16', 'onnxruntime>=1.18', 'onnxscript>=0.2']
 DIGITS = ['scikit-learn>=1.3', 'scikit-image>=0.22', 'opencv-python>=4.8']
 
 setup(
@@ -46,9 +47,10 @@ setup(
         'data': DATA,
         'digits': DIGITS,
         'tiff': TIFF,
-        'export': ['onnx>=1.16', 'onnxruntime>=1.18', 'onnxscript>=0.2'],
-        'dev': [*DATA, *DIGITS, *TIFF, 'build>=1.2', 'matplotlib>=3.8', 'mypy>=2.4', 'pylint>=4', 'pytest>=8',
-                'ruff>=0.6'],
+        'export': EXPORT,
+        'dev': [*DATA, *DIGITS, *TIFF, *EXPORT, 'build>=1.2', 'furo>=2024.8', 'ipykernel>=6', 'matplotlib>=3.8',
+                'mypy>=2.4', 'myst-parser>=4', 'nbclient>=0.10', 'pylint>=4', 'pytest>=8', 'ruff>=0.6', 'sphinx>=8',
+                'sybil>=9', 'tensorboard>=2.17'],
     },
     cmdclass={'build_py': BuildWithMim},
 )
