@@ -1,5 +1,6 @@
 """What the documents tell to type is run: Python, configs and commands, in a folder with a checkout's tools."""
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,9 @@ from unittest import SkipTest
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
+from mmengine.runner import Runner
 from sybil import Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser, SkipParser
 
@@ -78,3 +81,30 @@ def test_snippets_run(page, project, monkeypatch):
             example.evaluate()
         except SkipTest as skipped:  # with a reason in the page
             print(f'{page}, line {example.line}: {skipped}')
+
+
+def test_every_failure_has_its_test():
+    cases = re.findall(r'`(test_\w+\.py)(?:::(\w+))?`', (ROOT / 'docs/troubleshooting.md').read_text())
+    assert len(cases) > 20
+    assert [case for case in cases if f'def {case[1]}' not in (ROOT / 'tests' / case[0]).read_text()] == []
+
+
+def test_messages_of_the_mm_packages(tmp_path):
+    import mmseg.models  # noqa: F401
+    from mmengine.registry import Registry
+
+    (tmp_path / 'a.py').write_text('x = 1')
+    (tmp_path / 'b.py').write_text('x = 2')
+    (tmp_path / 'both.py').write_text("_base_ = ['a.py', 'b.py']")
+    (tmp_path / 'imports.py').write_text("from xcit_mm import config_path\n_base_ = 'a.py'")
+    alone = Registry('model', scope='mmseg')  # as if nothing had imported us
+    loader = dict(dataset=[1], batch_size=1, sampler=dict(type='DefaultSampler'), damaged_files='skip')
+    said = []
+    for provoke in (lambda: alone.build(dict(type='XCiT')), lambda: Config.fromfile(tmp_path / 'both.py'),
+                    lambda: Config.fromfile(tmp_path / 'imports.py'), lambda: Runner.build_dataloader(loader)):
+        with pytest.raises(Exception) as error:  # noqa: B017
+            provoke()
+        said.append(str(error.value))
+    page = (ROOT / 'docs/troubleshooting.md').read_text().partition('## What the MM packages say')[2]
+    told = [row.split('`')[1] for row in page.splitlines() if row.startswith('| `')]
+    assert [message for message, error in zip(told, said) if message not in error] == []
