@@ -19,17 +19,17 @@ from xcit_mm.export.parity import largest_difference
 from xcit_mm.export.symbolic import MatrixPool2d
 
 needs_onnx = pytest.mark.skipif(not all(map(find_spec, ('onnx', 'onnxscript', 'onnxruntime'))), reason='no ONNX')
-CLASSES, SIZE = 5, (160, 224)
+CLASSES, SIZE = 5, (128, 128)
 
 
 def config(kind, patch):
-    """A published recipe with one block as wide as nano's, and narrow heads: tracing takes time for each operation."""
+    """A published recipe with one block as wide as nano's, and small heads: tracing takes time for each operation."""
     result = Config.fromfile(config_path(f'{kind}/xcit_{kind}_nano_12_p{patch}_ade20k.py'))
     arch = dict(embed_dim=128, depth=1, num_heads=4, patch_size=patch)
     result.model.backbone.update(arch=arch, out_indices=(0, 0, 0, 0), init_cfg=None)
     result.model.decode_head.update(channels=16, num_classes=CLASSES)
     if kind == 'upernet':
-        result.model.decode_head.pool_scales = (1, 3)
+        result.model.decode_head.update(in_index=[0, 3], in_channels=[128, 128], pool_scales=(1, 3))
         result.model.auxiliary_head.num_classes = CLASSES
     else:
         result.model.neck.out_channels = 16
@@ -62,10 +62,8 @@ def build_stem():
 @needs_onnx
 @pytest.mark.parametrize('kind, patch, backbone_only, suffix', [
     pytest.param('upernet', 16, False, '.onnx', marks=pytest.mark.slow),
-    pytest.param('upernet', 8, False, '.pt2', marks=pytest.mark.slow),
-    pytest.param('sem_fpn', 16, False, '.pt2', marks=pytest.mark.slow),
-    pytest.param('sem_fpn', 8, False, '.onnx', marks=pytest.mark.slow),
-    ('sem_fpn', 16, True, '.onnx'), ('upernet', 8, True, '.pt2')])
+    pytest.param('sem_fpn', 8, False, '.pt2', marks=pytest.mark.slow),
+    ('sem_fpn', 8, True, '.onnx'), ('upernet', 16, True, '.pt2')])
 def test_files_compute_what_the_model_does(tmp_path, kind, patch, backbone_only, suffix):
     model, path = build(kind, patch), tmp_path / f'model{suffix}'
     facts, comparisons = export(model, path, backbone_only, SIZE)
@@ -73,7 +71,7 @@ def test_files_compute_what_the_model_does(tmp_path, kind, patch, backbone_only,
 
     function = exported_function(model, backbone_only)
     run = (run_onnx if suffix == '.onnx' else run_program)(path)
-    for size in ((1, 64, 64), (3, 131, 77), (1, 200, 333)):
+    for size in ((1, 64, 64), (3, 131, 77), (1, 96, 211)):
         image = torch.randn(size[0], 3, *size[1:])
         with torch.no_grad():
             expected = function(image)
@@ -101,7 +99,7 @@ class Specialised(nn.Module):
 
 
 @pytest.mark.parametrize('module, words', [
-    (TiedToSize(), r'differs from the model by \S+ of the largest value at 160 x 224 pixels and batch 1'),
+    (TiedToSize(), r'differs from the model by \S+ of the largest value at 128 x 128 pixels and batch 1'),
     (Specialised(), 'torch cannot export this model for any size: ')])
 def test_what_depends_on_the_traced_size_is_not_kept(tmp_path, module, words):
     model, path = build_stem(), tmp_path / 'model.pt2'
@@ -119,7 +117,7 @@ def test_the_tool(run_here, tmp_path, capsys):
     model.cfg.dump(tmp_path / 'config.py')
     assert run_here('export', tmp_path / 'config.py', '--out', path, '--backbone-only', '--size', *SIZE) is None
     said = capsys.readouterr().out
-    assert all(words in said for words in ('1 x 160 x 224', '2 x 74 x 141', 'mean: [123.675, 116.', f'wrote {path}'))
+    assert all(words in said for words in ('1 x 128 x 128', '2 x 64 x 77', 'mean: [123.675, 116.', f'wrote {path}'))
     facts = {'metadata.json': ''}
     torch.export.load(path.open('rb'), extra_files=facts)
     assert json.loads(facts['metadata.json'])['strides'] == '[16]'
