@@ -3,12 +3,13 @@ from __future__ import annotations
 
 import json
 
-from torch import nn
+from mmengine.model import BaseModel
 
 from .. import __version__
+from .functions import Levels, Logits
 
 
-def describe(model: nn.Module, function: nn.Module) -> dict[str, str]:
+def describe(model: BaseModel, function: Levels | Logits) -> dict[str, str]:
     """How to prepare an image, and what comes out.
 
     Args:

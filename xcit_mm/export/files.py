@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from torch import nn
+from mmengine.model import BaseModel
 
 from ..errors import InputError
 from ..files import complete_file
@@ -31,7 +31,7 @@ def require(path: Path) -> None:
         raise InputError(f"exporting ONNX needs {', '.join(missing)}: pip install 'xcit_mm[export]'")
 
 
-def export(model: nn.Module, path: Path, backbone_only: bool = False, size: tuple[int, int] = (512, 512),
+def export(model: BaseModel, path: Path, backbone_only: bool = False, size: tuple[int, int] = (512, 512),
            report: Callable[[str], None] = lambda step: None) -> tuple[dict[str, str], list[Comparison]]:
     """Write the function that a model is in inference to a file, and compare the file with the model.
 

@@ -31,6 +31,7 @@ def write_onnx(program: ExportedProgram, path: Path, output_names: list[str], fa
         warnings.simplefilter('ignore', FutureWarning)  # of torch about torch
         model = torch.onnx.export(program, dynamo=True, opset_version=OPSET, input_names=['image'],
                                   output_names=output_names, dynamic_shapes=DYNAMIC_SHAPES, verbose=False)
+    assert model is not None  # see dynamo
     model.model.metadata_props.update(facts)
     model.save(path, external_data=False)
 
@@ -47,7 +48,7 @@ def run_onnx(path: Path) -> Runtime:
 
 def write_program(program: ExportedProgram, path: Path, output_names: list[str], facts: Mapping[str, str]) -> None:
     """Write a program of ``torch.export``, with facts in its extra file ``metadata.json``."""
-    facts = facts | dict(outputs=json.dumps(output_names))
+    facts = {**facts, 'outputs': json.dumps(output_names)}
     with path.open('wb') as stream:
         torch.export.save(program, stream, extra_files={'metadata.json': json.dumps(facts)})
 

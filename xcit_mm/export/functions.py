@@ -5,6 +5,8 @@ import copy
 
 import torch
 import torch.nn.functional as F
+from mmengine.model import BaseModel
+from mmseg.models import BaseSegmentor
 from mmseg.models.utils import Upsample
 from torch import Tensor, nn
 
@@ -20,7 +22,7 @@ class Levels(nn.Module):
 
     has_classes = False
 
-    def __init__(self, backbone: nn.Module) -> None:
+    def __init__(self, backbone: XCiT) -> None:
         super().__init__()
         self.backbone = backbone
         self.strides = list(backbone.out_strides)
@@ -38,7 +40,7 @@ class Logits(nn.Module):
 
     output_names, strides, has_classes = ['logits'], [1], True
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: BaseSegmentor) -> None:
         super().__init__()
         # Nothing else: auxiliary heads are for training.
         self.backbone, self.head = model.backbone, model.decode_head
@@ -49,7 +51,7 @@ class Logits(nn.Module):
         return F.interpolate(logits, image.shape[2:], mode='bilinear', align_corners=self.head.align_corners),
 
 
-def exported_function(model: nn.Module, backbone_only: bool = False) -> Levels | Logits:
+def exported_function(model: BaseModel, backbone_only: bool = False) -> Levels | Logits:
     """The function that is exported of a model: it shares the model's modules.
 
     Args:
@@ -86,7 +88,7 @@ def prepare(function: nn.Module) -> nn.Module:
         if isinstance(module, CrossCovarianceAttention) and module.form == 'auto':
             module.form = 'gram'
         for name, child in module.named_children():
-            if isinstance(child, nn.AdaptiveAvgPool2d):
+            if isinstance(child, nn.AdaptiveAvgPool2d) and isinstance(child.output_size, int):
                 setattr(module, name, MatrixPool2d(child.output_size))
             elif isinstance(child, Upsample) and not child.size:
                 setattr(module, name, IntegerUpsample(child))

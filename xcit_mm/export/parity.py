@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import timeit
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import NamedTuple
 
@@ -36,7 +36,7 @@ def sizes_near(height: int, width: int) -> list[tuple[int, int, int]]:
     if min(height, width) < 2 * SMALLEST_SIDE:
         raise InputError(f'the sides of an image to compare at must have {2 * SMALLEST_SIDE} pixels or more, but are '
                          f'{height} and {width}')
-    odd = [max(side, SMALLEST_SIDE) for side in (height // 2 - 6, 2 * width // 3 - 8)]
+    odd = max(height // 2 - 6, SMALLEST_SIDE), max(2 * width // 3 - 8, SMALLEST_SIDE)
     return [(1, height, width), (1, 3 * height // 4, 5 * width // 4), (2, *odd)]
 
 
@@ -68,7 +68,7 @@ def compare(function: nn.Module, runtime: Runtime, sizes: list[tuple[int, int, i
         yield Comparison(batch, height, width, difference, *map(median, zip(*times)))
 
 
-def largest_difference(actual: list[Tensor], expected: tuple[Tensor, ...]) -> float:
+def largest_difference(actual: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
     """Of all outputs, relative to the largest absolute value of each; infinite where shapes differ."""
     if [output.shape for output in actual] != [output.shape for output in expected]:
         return float('inf')

@@ -2,9 +2,12 @@
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import torch
 from torch import Tensor
+
+Position = TypeVar('Position', float, Tensor)
 
 
 def source_range(in_size: int, out_size: int, start: int, stop: int, align_corners: bool) -> tuple[int, int]:
@@ -39,7 +42,7 @@ def resizing_matrix(in_size: int, out_size: int, start: int, stop: int, first: i
     return (matrix * inside[:, None]).to(like)
 
 
-def _source(position: int | Tensor, in_size: int, out_size: int, align_corners: bool) -> float | Tensor:
+def _source(position: Position, in_size: int, out_size: int, align_corners: bool) -> Position:
     """Where in the input an output position lies; beyond its ends, the nearest end is meant."""
     if align_corners:
         return position * (in_size - 1) / max(out_size - 1, 1)
