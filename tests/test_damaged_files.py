@@ -28,6 +28,7 @@ def damaged(scenes, tmp_path):
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('folder', ['images', 'masks'])
 def test_a_training_names_the_file(run_tool, damaged, tmp_path, folder):
     root, path = damaged(folder)
@@ -39,6 +40,7 @@ def test_a_training_names_the_file(run_tool, damaged, tmp_path, folder):
     assert 'Traceback' not in result.stderr
 
 
+@pytest.mark.slow
 def test_or_skips_and_counts_it(run_tool, damaged, tmp_path):
     root, path = damaged('images')
     result = run_tool('train', CONFIG, '--work-dir', tmp_path / 'run', '--cfg-options', f'data_root={root}', *OPTIONS,
