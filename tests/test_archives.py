@@ -43,6 +43,14 @@ def test_nothing_leaves_the_folder(unpack_members, tmp_path, name):
     assert sorted(os.listdir(tmp_path)) == ['Train.zip', 'out'] and os.listdir(tmp_path / 'out') == []
 
 
+@pytest.mark.parametrize('name', ['Set//tmp/evil', 'Set//'])
+def test_what_is_left_of_a_name_stays_in_the_folder(tmp_path, name):
+    (tmp_path / 'a.zip').write_bytes(zipped({name + 'evil.png': b'evil'}))
+    with pytest.raises(InputError, match='a.zip is not unpacked: Set//.*evil.png in it is a link or leaves the folder'):
+        unpack(Archive('a.zip', None, moves={'Set/': ''}), tmp_path / 'a.zip', tmp_path / 'out')
+    assert os.listdir(tmp_path) == ['a.zip']
+
+
 @pytest.mark.parametrize('damage', [
     lambda content: content.replace(b'urban', b'urbaN', 1), lambda content: content[:100], lambda content: b'<html>'])
 def test_damage_is_named(unpack_members, damage):

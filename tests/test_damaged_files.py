@@ -1,7 +1,11 @@
 """Images and masks that cannot be read are named, or skipped and counted."""
+import copy
+import pickle
+import re
 from shutil import copytree
 
 import pytest
+import torch
 from mmengine.dataset import BaseDataset, ConcatDataset, RepeatDataset
 
 from xcit_mm.datasets.damaged_files import GuardedLoading, guard
@@ -35,8 +39,8 @@ def test_a_training_names_the_file(run_tool, damaged, tmp_path, folder):
     result = run_tool('train', CONFIG, '--work-dir', tmp_path / 'run', '--cfg-options', f'data_root={root}', *OPTIONS)
     assert result.returncode == 1
     # beside what the decoder itself has to say
-    assert (f'error: cannot read {path}: it is damaged or not an image; mend or remove it, or go on without such '
-            'files: train_dataloader.damaged_files=skip') in result.stderr.splitlines()
+    assert re.search(f'^error: cannot read {path}: it is damaged or not an image [(].*[)]; mend or remove it, or go on '
+                     'without such files: train_dataloader.damaged_files=skip$', result.stderr, re.MULTILINE)
     assert 'Traceback' not in result.stderr
 
 
@@ -48,8 +52,8 @@ def test_or_skips_and_counts_it(run_tool, damaged, tmp_path):
                       'val_evaluator=None')
     assert result.returncode == 0, result.stderr
     log = result.stdout + result.stderr
-    assert f'skipped {path}: it is damaged or not an image (1 skipped so far)' in log
-    assert '(2 skipped so far)' in log  # by whichever worker
+    assert f'skipped {path}: it is damaged or not an image' in log
+    assert 'files were skipped 2 times so far' in log  # by whichever worker
 
 
 def test_nothing_is_skipped_in_an_evaluation():
@@ -66,10 +70,33 @@ def test_every_part_of_a_nested_data_set_is_guarded(scenes):
                               pipeline=[dict(type='LoadImageFromFile')])
 
     parts = [make(), make(), make()]
+    shown = repr(parts[0].pipeline)
     guard(ConcatDataset(parts[:2]))
     guard(RepeatDataset(parts[2], 2))
     assert all(isinstance(part, BaseDataset) and isinstance(part.pipeline.transforms[0], GuardedLoading)
                for part in parts)
+    assert repr(parts[0].pipeline) == shown
+    for again in (copy.deepcopy(parts[0]), pickle.loads(pickle.dumps(parts[0])), parts[0].get_subset([1])):
+        assert again[0]['img'].shape[2] == 3
+
+
+def test_an_evaluation_gives_no_advice_for_trainings(damaged):
+    from mmseg.datasets import BaseSegDataset
+
+    root, path = damaged('images')
+    dataset = BaseSegDataset(data_root=str(root), img_suffix='.png', data_prefix=dict(img_path='images/train'),
+                             pipeline=[dict(type='LoadImageFromFile')])
+    guard(dataset)
+    with pytest.raises(InputError, match=f'cannot read {path}: .*; mend or remove it$'):
+        list(dataset)
+
+
+def test_a_decoder_that_is_missing_is_no_damage():
+    def load(results):
+        raise ImportError('no such decoder')
+
+    with pytest.raises(ImportError):
+        GuardedLoading(load, True, torch.zeros(1), '')(dict(img_path='a.png'))
 
 
 def test_an_unknown_action_is_refused():

@@ -33,9 +33,16 @@ def test_goes_on_where_the_connection_broke(server, archive, tmp_path):
     held = [int(one.range.removeprefix('bytes=').removesuffix('-')) for one in (second, third)]
     assert first.range is None and 0 < held[0] <= 200_000 and held[0] < held[1] <= held[0] + 100_000
     assert third.sent == len(CONTENT) - held[1]
-    assert os.listdir(tmp_path) == ['images.zip']
+    assert sorted(os.listdir(tmp_path)) == ['.images.zip.downloaded', 'images.zip']
     download(archive, tmp_path)
     assert len(server.gets()) == 3  # it is there
+
+
+def test_another_file_that_the_user_has_put_there_is_left_alone(server, archive, tmp_path):
+    (tmp_path / 'images.zip').write_bytes(b'another one')
+    with pytest.raises(InputError, match='images.zip is not the file that is known: .*; remove it to have it'):
+        download(archive, tmp_path)
+    assert (tmp_path / 'images.zip').read_bytes() == b'another one' and server.gets() == []
 
 
 def test_an_attempt_that_brings_nothing_ends_it_and_the_next_run_goes_on(server, archive, tmp_path):

@@ -2,8 +2,10 @@
 import errno
 import os
 import signal
+from contextlib import nullcontext
 from pathlib import Path
 from shutil import copytree
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from PIL import Image
 
 from xcit_mm.config import load_config
 from xcit_mm.errors import InputError
+from xcit_mm.hooks import LabelRangeHook
 from xcit_mm.runner import StrictRunner
 
 CONFIG = Path(__file__).resolve().parents[1] / 'configs/xcit_upernet_digits.py'
@@ -86,6 +89,29 @@ def test_heads_of_another_number_of_classes_are_named(train, head):
     with pytest.raises(InputError, match=rf'model.{head} has 7 classes, but the data set has 11 \(background, 0, 1, …'):
         train(**{f'model.{head}.num_classes': 7, f'model.{head}.out_channels': 7,
                  f'model.{head}.loss_decode.class_weight': None})
+
+
+class Binary(torch.nn.Module):
+    """A head with one logit, behind a cascade's first stage, and one that learns from edges."""
+
+    def __init__(self):
+        super().__init__()
+        stage = torch.nn.Identity()
+        stage.num_classes, stage.out_channels, stage.ignore_index = 1, 1, 255
+        edges = torch.nn.Identity()
+        edges.num_classes, edges.boundary_threshold = 7, 0.1
+        self.decode_head, self.auxiliary_head = torch.nn.ModuleList([stage, stage]), edges
+
+
+@pytest.mark.parametrize('label', [1, 2])
+def test_one_logit_tells_two_classes_apart(label):
+    runner = SimpleNamespace(model=Binary(), train_dataloader=SimpleNamespace(
+        dataset=SimpleNamespace(metainfo=dict(classes=('sky', 'other')))))
+    hook, labels = LabelRangeHook(), torch.full((1, 2, 2), label)
+    hook.before_train(runner)
+    sample = SimpleNamespace(gt_sem_seg=SimpleNamespace(data=labels), get=lambda key: 'a.png')
+    with nullcontext() if label == 1 else pytest.raises(InputError, match='a.png: label 2 is out of range'):
+        hook.before_train_iter(runner, 0, dict(data_samples=[sample]))
 
 
 def test_sigterm_saves_and_the_training_goes_on_from_there(train, tmp_path):

@@ -1,10 +1,12 @@
 """Pictures of features and of channel attention show what the network computes."""
 import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
 
 from xcit_mm.apis import init_model
+from xcit_mm.errors import InputError
 from xcit_mm.image_pipeline import prepare_image
 from xcit_mm.inspection import draw_attention, draw_features, inspect, principal_colors
 
@@ -26,9 +28,26 @@ def test_features_and_attention_are_those_of_the_network():
         query, key, _ = block.attn.qkv(seen[0]).view(-1, 3, block.attn.num_heads, 24).permute(1, 2, 3, 0)
         cosines = F.normalize(query, dim=-1) @ F.normalize(key, dim=-1).mT
         maps = (cosines * block.attn.temperature).softmax(dim=-1)
-    assert all(torch.equal(level, other[0]) for level, other in zip(levels, expected))
+    for level, other in zip(levels, expected):
+        assert torch.equal(level, other[0, :, :level.shape[1], :level.shape[2]])
     assert len(attention) == len(model.backbone.blocks) and len(seen) == 1
     torch.testing.assert_close(attention[3], maps)
+
+
+def test_what_is_padded_is_not_shown():
+    model = init_model(CONFIG)
+    data = prepare_image(model.cfg, np.zeros((70, 100, 3), np.uint8))
+    height, width = data['data_samples'].img_shape
+    data['inputs'] = F.pad(data['inputs'], (0, 40, 0, 30))
+    levels, _ = inspect(model, data)
+    assert levels[0].shape[1:] == (-(-height // 4), -(-width // 4))
+
+
+def test_another_backbone_is_named():
+    model = init_model(CONFIG)
+    model.backbone = torch.nn.Identity()
+    with pytest.raises(InputError, match='only an XCiT is looked into, but the backbone is a Identity'):
+        inspect(model, {})
 
 
 def test_the_leading_component_is_red():

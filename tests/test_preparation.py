@@ -128,6 +128,14 @@ def test_cityscapes_is_fetched_by_hand(small, server, tmp_path):
     assert not prepare(dataset, root) and (root / mask).exists()
 
 
+def test_an_archive_that_the_user_has_put_there_is_not_removed(small, server, tmp_path):
+    (tmp_path / 'coco.archives').mkdir()
+    for name, content in MEMBERS['coco'].items():
+        (tmp_path / 'coco.archives' / name).write_bytes(server.files[f'/{name}'])
+    assert prepare(small('coco'), tmp_path / 'coco') and server.gets() == []
+    assert sorted(os.listdir(tmp_path / 'coco.archives')) == sorted(MEMBERS['coco'])
+
+
 def test_an_incomplete_folder_is_left_alone_and_names_what_is_first_missing(small, server, tmp_path):
     (tmp_path / 'coco/train2017').mkdir(parents=True)
     (tmp_path / 'coco/train2017/1.jpg').touch()

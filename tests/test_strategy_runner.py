@@ -65,6 +65,17 @@ def test_another_model_is_nothing_to_resume_from(make_runner, tmp_path):
         make_runner(resume=str(path)).train()
 
 
+def test_a_strategy_may_be_a_class(make_runner):
+    from mmengine._strategy import SingleDeviceStrategy
+
+    assert type(make_runner(SingleDeviceStrategy).strategy) is SingleDeviceStrategy
+
+
+def test_an_unknown_strategy_is_named(make_runner):
+    with pytest.raises(InputError, match="no strategy 'FSDPStrateg'; take configs/_base_/strategies/fsdp.py"):
+        make_runner('FSDPStrateg')
+
+
 @pytest.mark.parametrize('strategy', ['DeepSpeedStrategy', 'FSDPStrategy'])
 def test_strategies_whose_checkpoints_are_in_pieces_are_refused(make_runner, strategy):
     with pytest.raises(InputError, match=f'{strategy} .*writes checkpoints in .*: take configs/_base_/strategies'):

@@ -5,6 +5,7 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.model import BaseModel
 from mmengine.registry import DATASETS
+from torch import nn
 
 from .image_pipeline import find_test_dataset
 
@@ -22,16 +23,14 @@ def dataset_meta(config: Config, model: BaseModel, checkpoint: dict) -> dict:
         kind = dataset.type if isinstance(dataset.type, type) else registry.get(dataset.type)
     meta = dict(getattr(kind, 'METAINFO', {})) | dict(dataset.get('metainfo') or {})
     meta |= (checkpoint.get('meta') or {}).get('dataset_meta') or {}
-    return _complete(meta, _num_classes(model))
+    second_stage = getattr(model, 'roi_head', model)  # of a detector that has two
+    return _complete(meta, num_classes(model) or num_classes(getattr(second_stage, 'bbox_head', None)))
 
 
-def _num_classes(model: BaseModel) -> int:
-    """Of a segmentor, or of a detector with one or two stages. One logit tells two classes apart."""
-    second_stage = getattr(model, 'roi_head', model)
-    for part in (model, getattr(second_stage, 'bbox_head', None)):
-        if part is not None and hasattr(part, 'num_classes'):
-            return max(part.num_classes, 2) if getattr(part, 'out_channels', 0) == 1 else part.num_classes
-    return 0
+def num_classes(part: nn.Module | None) -> int:
+    """How many classes a segmentor or a head tells apart, which one logit does with two; 0 for any other module."""
+    number = getattr(part, 'num_classes', 0)
+    return max(number, 2) if number and getattr(part, 'out_channels', 0) == 1 else number
 
 
 def _complete(meta: dict, num_classes: int) -> dict:

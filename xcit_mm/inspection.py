@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import cv2
 import numpy as np
@@ -10,6 +11,9 @@ from mmengine.model import BaseModel
 from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
+from .backbone import XCiT
+from .errors import InputError
+from .layers import XCiTBlock
 from .layers.second_moment import second_moment
 
 SHOWN = (0.01, 0.99)  # quantiles of a component that become 0 and 255
@@ -26,15 +30,21 @@ def inspect(model: BaseModel, data: dict) -> tuple[tuple[Tensor, ...], list[Tens
         data: of ``prepare_image``.
 
     Returns:
-        The feature maps (C, h, w), and for each block its heads' channel attention (heads, d, d), whose rows sum to 1.
+        The feature maps (C, h, w) without what the preprocessing pads, and for each block its heads' channel attention
+        (heads, d, d), whose rows sum to 1.
+
+    Raises:
+        InputError: the backbone is no XCiT.
     """
     backbone = model.backbone
+    if not isinstance(backbone, XCiT):
+        raise InputError(f'only an XCiT is looked into, but the backbone is a {type(backbone).__name__}')
     attention: list[Tensor] = []
 
-    def note(norm: nn.Module, _: tuple, tokens: Tensor) -> None:
+    def note(norm: nn.LayerNorm, _: tuple, tokens: Tensor) -> None:
         attention.append(attends[norm].attention_map(second_moment(tokens))[0].float().cpu())
 
-    attends = {block.norm1: block.attn for block in backbone.blocks}
+    attends = {block.norm1: block.attn for block in cast(list[XCiTBlock], list(backbone.blocks))}
     hooks = [norm.register_forward_hook(note) for norm in attends]
     try:
         batch = model.data_preprocessor(dict(inputs=[data['inputs']], data_samples=[data['data_samples']]), False)
@@ -42,7 +52,12 @@ def inspect(model: BaseModel, data: dict) -> tuple[tuple[Tensor, ...], list[Tens
     finally:
         for hook in hooks:
             hook.remove()
-    return tuple(level[0].float().cpu() for level in levels), attention
+    sides = data['data_samples'].img_shape[:2]
+    cropped = []
+    for level, stride in zip(levels, backbone.out_strides):
+        height, width = (-(-side // stride) for side in sides)
+        cropped.append(level[0, :, :height, :width].float().cpu())
+    return tuple(cropped), attention
 
 
 def principal_colors(features: Tensor) -> np.ndarray:

@@ -50,10 +50,9 @@ class CompleteRuns(BothRunners):
             dataloader = dict(dataloader)
             action = dataloader.pop('damaged_files', action)
         built = super().build_dataloader(dataloader, *args, **kwargs)
-        if action == 'skip' and not getattr(built.sampler, 'shuffle', False):
-            raise InputError('damaged_files=skip is for training: an evaluation would count another image twice')
         if built is not dataloader:
-            guard(built.dataset, action)
+            is_training = getattr(built.sampler, 'shuffle', True) and not getattr(built.dataset, 'test_mode', False)
+            guard(built.dataset, action, may_skip=is_training)
         return built
 
     def save_checkpoint(self, out_dir: str, filename: str, *args: object, **kwargs: object) -> None:

@@ -9,6 +9,7 @@ from mmengine.model import BaseModel
 from mmengine.registry import RUNNERS, STRATEGIES
 from mmengine.runner import FlexibleRunner
 from torch import nn
+from torch.distributed.fsdp import StateDictType
 
 from . import checkpoints
 from .errors import InputError
@@ -70,7 +71,8 @@ class StrictFlexibleRunner(CompleteRuns, FlexibleRunner):
         if given != wanted:
             raise InputError(f'cannot resume from {filename}: it is of another model, which has '
                              f'{len(given - wanted)} other keys and lacks {len(wanted - given)}')
-        super().resume(filename, *args, **kwargs)
+        with checkpoints.harmless_classes():  # MMEngine reads the file once more
+            super().resume(filename, *args, **kwargs)
 
     def _load_weights(self) -> None:
         if self._load_from and not self._resume:
@@ -81,10 +83,15 @@ class StrictFlexibleRunner(CompleteRuns, FlexibleRunner):
 
 
 def _require_whole_checkpoints(strategy: dict) -> None:
-    kind = STRATEGIES.get(strategy['type'])
+    kind = strategy.get('type')
+    kind = STRATEGIES.get(kind) if isinstance(kind, str) else kind
+    if not isinstance(kind, type):
+        raise InputError(f'no strategy {strategy.get("type")!r}; take configs/_base_/strategies/fsdp.py')
     if not issubclass(kind, SingleDeviceStrategy):
         raise InputError(f'{kind.__name__} writes checkpoints in a format of its own, which cannot be read without '
                          'running code in them: take configs/_base_/strategies/fsdp.py')
-    if issubclass(kind, FSDPStrategy) and strategy.get('state_dict_cfg', 'local') == 'local':
-        raise InputError(f'{kind.__name__} with state_dict_cfg local writes checkpoints in pieces, which no tool reads '
-                         'but this one with as many GPUs: take configs/_base_/strategies/fsdp.py')
+    states = strategy.get('state_dict_cfg', 'local')
+    states = states if isinstance(states, str) else states.get('state_dict_type')
+    if issubclass(kind, FSDPStrategy) and states not in ('full', 'FULL_STATE_DICT', StateDictType.FULL_STATE_DICT):
+        raise InputError(f'{kind.__name__} with state_dict_cfg {states} writes checkpoints in pieces, which no tool '
+                         'reads but this one with as many GPUs: take configs/_base_/strategies/fsdp.py')

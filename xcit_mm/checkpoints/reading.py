@@ -50,7 +50,7 @@ def read(source: str | Path, trust: bool = False) -> dict:
     """
     require(source)
     try:
-        with torch.serialization.safe_globals(_allowed_classes()):
+        with harmless_classes():
             if _is_url(source):
                 checkpoint = torch.hub.load_state_dict_from_url(
                     str(source), map_location='cpu', weights_only=not trust, file_name=_cached_name(str(source)))
@@ -99,17 +99,17 @@ def with_metadata(weights: Mapping[str, Tensor], source: Mapping) -> OrderedDict
     return complete
 
 
-def _allowed_classes() -> list:
-    """Classes without side effects that MMEngine's and the authors' checkpoints hold."""
+def harmless_classes() -> torch.serialization.safe_globals:
+    """A context in which torch reads the classes without side effects that MMEngine's and the authors' files hold."""
     multiarray = (getattr(np, '_core', None) or np.core).multiarray
     dtypes = {type(np.dtype(code)) for code in '?bhilqBHILQefd'}
     # numpy 2 renamed numpy.core: a file may have been written on either side.
     arrays = [(getattr(multiarray, name), f'numpy.{core}.multiarray.{name}')
               for name in ('scalar', '_reconstruct') for core in ('core', '_core')]
-    return [
+    return torch.serialization.safe_globals([
         HistoryBuffer, argparse.Namespace, np.ndarray, np.dtype, *dtypes, *arrays,
         (_get_statistic, 'builtins.getattr')
-    ]
+    ])
 
 
 def _cached_name(url: str) -> str:

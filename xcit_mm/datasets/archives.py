@@ -33,6 +33,11 @@ class Archive:
     convert: Callable[[ZipFile, Path], None] | None = None
 
 
+def downloaded_mark(path: Path) -> Path:
+    """The file that tells an archive that was downloaded, and may be removed, from one that the user has put there."""
+    return path.with_name(f'.{path.name}.downloaded')
+
+
 def unpack(archive: Archive, path: Path, folder: Path) -> None:
     """Write what a data set needs of the archive at ``path`` below ``folder``. CRCs are checked on the way.
 
@@ -43,27 +48,35 @@ def unpack(archive: Archive, path: Path, folder: Path) -> None:
     """
     try:
         with ZipFile(path) as file:
-            _refuse_what_leaves(file, path)
+            _refuse_what_leaves(file)
             if archive.convert:
                 archive.convert(file, folder)
             else:
                 _move(file, archive, folder)
-    except (BadZipFile, EOFError, zlib.error) as error:
+    except (BadZipFile, EOFError, zlib.error, RuntimeError) as error:  # RuntimeError: it is encrypted
         raise InputError(f'{path} is damaged ({error}); remove it and run again') from None
 
 
-def _refuse_what_leaves(file: ZipFile, path: Path) -> None:
+def _refuse_what_leaves(file: ZipFile) -> None:
     for member in file.infolist():
         name = PurePosixPath(member.filename)
         if name.is_absolute() or '..' in name.parts or stat.S_ISLNK(member.external_attr >> 16):
-            raise InputError(f'{path} is not unpacked: {member.filename} in it is a link or leaves the folder; '
-                             'remove it and get it from a source that you trust')
+            raise _leaving(file, member.filename)
+
+
+def _leaving(file: ZipFile, name: str) -> InputError:
+    return InputError(f'{file.filename} is not unpacked: {name} in it is a link or leaves the folder; remove it and '
+                      'get it from a source that you trust')
 
 
 def _move(file: ZipFile, archive: Archive, folder: Path) -> None:
     targets = [(member, folder / (new + member.filename.removeprefix(old)))
                for member in file.infolist() if not member.is_dir()
                for old, new in archive.moves.items() if member.filename.startswith(old)]
+    # What is left of a name may be absolute, or be none.
+    for member, target in targets:
+        if not target.resolve().is_relative_to(folder.resolve()):
+            raise _leaving(file, member.filename)
     for member, target in track(targets, description=f'unpacking {archive.name}'):
         target.parent.mkdir(parents=True, exist_ok=True)
         with file.open(member) as source, target.open('wb') as written:

@@ -3,12 +3,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from multiprocessing import Value
-from multiprocessing.sharedctypes import Synchronized
 
+import torch
 from mmcv.transforms import BaseTransform, LoadAnnotations, LoadImageFromFile
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
+from torch import Tensor
 
 from ..errors import InputError
 
@@ -23,45 +23,57 @@ class GuardedLoading(BaseTransform):
         loading: the transform.
         skip: give None for such a file, for which the data set takes another one, and count it; otherwise
             raise ``InputError``.
-        skipped: how many there were, in all worker processes.
+        skipped: (1,) int64 in shared memory: how often a file was skipped, in all worker processes.
+        way_out: what else can be done about a file, for the error.
     """
 
-    def __init__(self, loading: BaseTransform, skip: bool, skipped: Synchronized) -> None:
-        self.loading, self.skip, self.skipped = loading, skip, skipped
+    def __init__(self, loading: BaseTransform, skip: bool, skipped: Tensor, way_out: str) -> None:
+        self.loading, self.skip, self.skipped, self.way_out = loading, skip, skipped, way_out
+
+    def __repr__(self) -> str:
+        return repr(self.loading)
 
     def transform(self, results: dict) -> dict | None:
         try:
             return self.loading(results)
+        except ImportError:  # a decoder that is not there
+            raise
         except Exception as error:  # each decoder has its own
             path = (results.get('seg_map_path') if isinstance(self.loading, LoadAnnotations) else None
                     ) or results.get('img_path')
-            reason = getattr(error, 'strerror', None) or 'it is damaged or not an image'
+            said = next(iter(str(error).splitlines()), '')
+            reason = getattr(error, 'strerror', None) or (
+                f'it is damaged or not an image ({type(error).__name__}: {said})')
             if not self.skip:
-                raise InputError(f'cannot read {path}: {reason}; mend or remove it, or go on without such files: '
-                                 'train_dataloader.damaged_files=skip') from error
-            with self.skipped.get_lock():
-                self.skipped.value += 1
-            print_log(f'skipped {path}: {reason} ({self.skipped.value} skipped so far)', 'current', logging.WARNING)
+                raise InputError(f'cannot read {path}: {reason}; mend or remove it{self.way_out}') from error
+            self.skipped += 1
+            print_log(f'skipped {path}: {reason}; files were skipped {int(self.skipped)} times so far', 'current',
+                      logging.WARNING)
             return None
 
 
-def guard(dataset: object, action: str = 'refuse') -> None:
+def guard(dataset: object, action: str = 'refuse', may_skip: bool = False) -> None:
     """Guard the loading of every data set in a (nested) data set.
 
     Args:
         dataset: of a data loader whose workers have not started yet.
         action: one of ``ACTIONS``.
+        may_skip: an evaluation may not: it would count another image twice.
 
     Raises:
-        InputError: an unknown action.
+        InputError: an unknown action, or one that may not be.
     """
     if action not in ACTIONS:
         raise InputError(f'damaged_files must be one of {", ".join(ACTIONS)}, but is {action!r}')
-    skipped = Value('l')
+    if action == 'skip' and not may_skip:
+        raise InputError('damaged_files=skip is for training: an evaluation would count another image twice')
+    skipped = torch.zeros(1, dtype=torch.int64).share_memory_()
+    way_out = ', or go on without such files: train_dataloader.damaged_files=skip' if may_skip else ''
     for part in _parts(dataset):
         steps = part.pipeline.transforms
         part.pipeline.transforms = [
-            GuardedLoading(step, action == 'skip', skipped) if isinstance(step, READERS) else step for step in steps]
+            GuardedLoading(step, action == 'skip', skipped, way_out) if isinstance(step, READERS) else step
+            for step in steps]
 
 
 def _parts(dataset: object) -> Iterator[BaseDataset]:

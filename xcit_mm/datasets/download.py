@@ -10,7 +10,7 @@ import pooch
 import requests
 
 from ..errors import InputError
-from .archives import Archive
+from .archives import Archive, downloaded_mark
 from .resuming import AS_IT_IS, TIMEOUT, ResumingDownloader
 
 
@@ -22,6 +22,10 @@ def download(archive: Archive, folder: Path) -> Path:
     """
     pooch.get_logger().setLevel(logging.WARNING)
     path = folder / archive.name
+    was_there = path.exists()
+    if was_there and not downloaded_mark(path).exists() and not pooch.hashes.hash_matches(path, archive.checksum):
+        raise InputError(f'{path} is not the file that is known: its checksum is not {archive.checksum}; remove it to '
+                         'have it downloaded')
     if archive.checksum is None:
         print(f'{archive.name}: its publisher names no checksum; the CRCs of the zip are checked when it is unpacked')
     try:
@@ -35,7 +39,10 @@ def download(archive: Archive, folder: Path) -> Path:
     except OSError as error:
         raise InputError(f'cannot write {path}: {error.strerror or error}; what is there stays, run again '
                          'to go on') from None
+    if not was_there:
+        downloaded_mark(path).touch()
     return path
+
 
 
 def require_space(archives: Sequence[Archive], folder: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 from rich.progress import track
 
+from ..errors import InputError
 from .scenes import Scene, write_split
 
 CLASSES = ('background', 'nucleus')
@@ -21,7 +22,8 @@ def convert(file: ZipFile, folder: Path) -> None:
     """Write the images of up to 360 px as ``write_split`` does, every fifth to ``val``, others to ``train``.
 
     Raises:
-        OSError: an image cannot be read, or a file cannot be written.
+        InputError: an image cannot be read.
+        OSError: a file cannot be written.
     """
     images, masks = {}, defaultdict(list)
     for member in file.namelist():
@@ -48,4 +50,11 @@ def _scene(file: ZipFile, name: str, image: str, masks: list[str]) -> Scene:
 
 
 def _read(file: ZipFile, member: str) -> Image.Image:
-    return Image.open(io.BytesIO(file.read(member)))
+    content = file.read(member)
+    try:
+        image = Image.open(io.BytesIO(content))
+        image.load()
+        return image
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InputError(f'{member} in {file.filename} is no image that can be read ({error}); remove the archive and '
+                         'run again') from None

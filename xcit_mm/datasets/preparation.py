@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..files import complete_folder
-from .archives import unpack
+from .archives import downloaded_mark, unpack
 from .catalogue import DataSet
 from .layout import first_difference
 
@@ -64,8 +64,10 @@ def _assemble(dataset: DataSet, root: Path, keep_archives: bool) -> bool:
         if difference:
             raise InputError(f'{archives} does not hold the data set that is known: {difference}')
     for archive in dataset.archives:
-        if archive.url and not keep_archives:
+        mark = downloaded_mark(archives / archive.name)
+        if mark.exists() and not keep_archives:
             (archives / archive.name).unlink()
+        mark.unlink(missing_ok=True)
     with suppress(OSError):  # not empty
         archives.rmdir()
     return True

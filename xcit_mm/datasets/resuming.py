@@ -57,14 +57,14 @@ class ResumingDownloader:
         held = self._held()
         rest = {'Range': f'bytes={held}-', 'If-Range': self.validator.read_text()} if held else {}
         with requests.get(url, headers=AS_IT_IS | rest, stream=True, timeout=TIMEOUT) as response:
-            if response.status_code == 416:  # nothing is missing, or all of it is another file
+            if response.status_code == 416 and held:  # nothing is missing, or all of it is another file
                 self.validator.unlink()
                 return self._receive(url)
             response.raise_for_status()
             goes_on = response.headers.get('Content-Range', '').startswith(f'bytes {held}-')
             held = held if goes_on else 0
             length = response.headers.get('Content-Length')
-            total = held + int(length) if length else None
+            total = None if length is None else held + int(length)
             if not goes_on:
                 self._begin(response)
             with self.partial.open('ab' if goes_on else 'wb') as file, _progress() as progress:
@@ -72,7 +72,7 @@ class ResumingDownloader:
                 for chunk in response.iter_content(CHUNK):
                     file.write(chunk)
                     progress.advance(task, len(chunk))
-        if total and self.partial.stat().st_size != total:
+        if total is not None and self.partial.stat().st_size != total:
             raise requests.ConnectionError('the server closed the connection before the end')
 
     def _begin(self, response: requests.Response) -> None:

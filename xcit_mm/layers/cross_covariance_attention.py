@@ -103,8 +103,10 @@ class CrossCovarianceAttention(nn.Module):
         Returns:
             (B, H, d, d), in the dtype of ``moment``; the last dimension sums to 1.
         """
+        return self._attention(self._augmented(moment)[:2 * self.proj.in_features], moment)
+
+    def _attention(self, query_key: Tensor, moment: Tensor) -> Tensor:
         with torch.autocast(moment.device.type, enabled=False):
-            query_key = self._augmented(0, 2).to(moment.dtype)  # (2 C, C + 1)
             # With q = W x', the products over tokens are q q^T = W (x' x'^T) W^T.
             half_products = query_key @ moment  # (B, 2 C, C + 1)
             # Rounding can carry the sum of squares of a vanishing channel below 0.
@@ -125,16 +127,15 @@ class CrossCovarianceAttention(nn.Module):
         Returns:
             weight (B, C, C) and bias (B, 1, C), in the dtype of ``moment``.
         """
-        attention = self.attn_drop(self.attention_map(moment))
+        query_key, value = self._augmented(moment).split((2 * self.proj.in_features, self.proj.in_features))
+        attention = self.attn_drop(self._attention(query_key, moment))
         with torch.autocast(moment.device.type, enabled=False):
-            value = self._augmented(2, 3).to(moment.dtype)  # (C, C + 1)
             # (B, H, d, d) @ (H, d, C + 1) -> (B, C, C + 1)
             mixed = (attention @ value.unflatten(0, (self.num_heads, -1))).flatten(1, 2)
             affine = (self.proj.weight.to(moment.dtype) @ mixed).mT  # (B, C + 1, C)
             weight, bias = affine.split((affine.shape[-1], 1), dim=1)
             return weight, bias + self.proj.bias
 
-    def _augmented(self, start: int, stop: int) -> Tensor:
-        """Weight and bias of q (0), k (1) and v (2), from start to stop: a bias weighs a feature that is 1."""
-        rows = slice(start * self.proj.in_features, stop * self.proj.in_features)
-        return torch.cat((self.qkv.weight[rows], self.qkv.bias[rows, None]), dim=1)
+    def _augmented(self, moment: Tensor) -> Tensor:
+        """Weight and bias of q, k and v in the dtype of ``moment``, (3 C, C + 1): a bias weighs a feature that is 1."""
+        return torch.cat((self.qkv.weight, self.qkv.bias[:, None]), dim=1).to(moment.dtype)
