@@ -44,7 +44,7 @@ setup(
         'openmmlab-det': ['mmdet>=3.3.0'],
         'digits': DIGITS,
         'tiff': TIFF,
-        'export': ['onnx>=1.16', 'onnxruntime>=1.18', 'onnxscript>=0.2'],
+        'export': ['torch>=2.9', 'onnx>=1.16', 'onnxruntime>=1.18', 'onnxscript>=0.5'],
         'dev': [*DIGITS, *TIFF, 'build>=1.2', 'matplotlib>=3.8', 'pytest>=8', 'ruff>=0.6'],
     },
     cmdclass={'build_py': BuildWithMim},
