@@ -101,7 +101,7 @@ class Specialised(nn.Module):
 
 @pytest.mark.parametrize('module, words', [
     (TiedToSize(), r'differs from the model by \S+ of the largest value at 128 x 128 pixels and batch 1'),
-    (Specialised(), 'torch cannot export this model for any size: ')])
+    (Specialised(), r'torch cannot export this model for any size: \w+')])
 def test_what_depends_on_the_traced_size_is_not_kept(tmp_path, module, words):
     model, path = build_stem(), tmp_path / 'model.pt2'
     path.write_text('of before')

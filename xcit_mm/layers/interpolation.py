@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,15 +32,18 @@ def resizing_matrix(in_size: int, out_size: int, start: int, stop: int, first: i
     Returns:
         (stop - start, last - first)
     """
-    position = torch.arange(start, stop, dtype=torch.float64)
-    source = _source(position, in_size, out_size, align_corners).clamp(0, in_size - 1)
+    # Operations on small arrays take a fraction of the time, but a compiler follows sizes through tensors only.
+    library = torch if torch.compiler.is_compiling() else np
+    position = library.arange(start, stop, dtype=library.float64)
+    source = _source(position, in_size, out_size, align_corners).clip(0, in_size - 1)
     # A weight falls from 1 to 0 over the distance of one position.
-    matrix = (1 - (source[:, None] - torch.arange(first, last)).abs()).clamp_min(0)
+    matrix = (1 - abs(source[:, None] - library.arange(first, last))).clip(0)
     inside = (position >= 0) & (position < out_size)
-    return (matrix * inside[:, None]).to(like)
+    return torch.as_tensor(matrix * inside[:, None]).to(like)
 
 
-def _source(position: int | Tensor, in_size: int, out_size: int, align_corners: bool) -> float | Tensor:
+def _source(position: int | np.ndarray | Tensor, in_size: int, out_size: int, align_corners: bool
+            ) -> float | np.ndarray | Tensor:
     """Where in the input an output position lies; beyond its ends, the nearest end is meant."""
     if align_corners:
         return position * (in_size - 1) / max(out_size - 1, 1)
