@@ -129,10 +129,11 @@ def test_cityscapes_is_fetched_by_hand(small, server, tmp_path):
 
 
 def test_an_archive_that_the_user_has_put_there_is_not_removed(small, server, tmp_path):
+    dataset = small('coco')
     (tmp_path / 'coco.archives').mkdir()
-    for name, content in MEMBERS['coco'].items():
+    for name in MEMBERS['coco']:
         (tmp_path / 'coco.archives' / name).write_bytes(server.files[f'/{name}'])
-    assert prepare(small('coco'), tmp_path / 'coco') and server.gets() == []
+    assert prepare(dataset, tmp_path / 'coco') and server.gets() == []
     assert sorted(os.listdir(tmp_path / 'coco.archives')) == sorted(MEMBERS['coco'])
 
 

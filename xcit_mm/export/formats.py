@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
 Runtime = Callable[[Tensor], Sequence[Tensor]]
-OPSET = 18  # what torch's exporter writes without a conversion; onnxruntime 1.14 reads it
+OPSET = 18  # what torch's exporter writes without a conversion; onnxruntime 1.18 reads its files
 SMALLEST_SIDE = 64  # pixels: below, the coarsest map may be one pixel wide, for which torch makes another graph
 TRACED = (2, 3, 112, 144)  # a batch of one, or two equal sides, would be taken for constants
 DYNAMIC_SHAPES = ({0: Dim('batch', min=1), 2: Dim('height', min=SMALLEST_SIDE), 3: Dim('width', min=SMALLEST_SIDE)}, )

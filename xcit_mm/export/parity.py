@@ -82,4 +82,4 @@ def _time(run: Runtime, image: Tensor) -> float:
 
 def first_line(error: Exception) -> str:
     """What an error says, without its details."""
-    return next(iter(str(error).splitlines()), type(error).__name__)
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -2,12 +2,13 @@
 from __future__ import annotations
 
 import math
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
-Position = TypeVar('Position', float, Tensor)
+Position = TypeVar('Position', float, np.ndarray, Tensor)
 
 
 def source_range(in_size: int, out_size: int, start: int, stop: int, align_corners: bool) -> tuple[int, int]:
@@ -34,12 +35,14 @@ def resizing_matrix(in_size: int, out_size: int, start: int, stop: int, first: i
     Returns:
         (stop - start, last - first)
     """
-    position = torch.arange(start, stop, dtype=torch.float64)
-    source = _source(position, in_size, out_size, align_corners).clamp(0, in_size - 1)
+    # Operations on small arrays take a fraction of the time, but a compiler follows sizes through tensors only.
+    library: Any = torch if torch.compiler.is_compiling() else np
+    position = library.arange(start, stop, dtype=library.float64)
+    source = _source(position, in_size, out_size, align_corners).clip(0, in_size - 1)
     # A weight falls from 1 to 0 over the distance of one position.
-    matrix = (1 - (source[:, None] - torch.arange(first, last)).abs()).clamp_min(0)
+    matrix = (1 - abs(source[:, None] - library.arange(first, last))).clip(0)
     inside = (position >= 0) & (position < out_size)
-    return (matrix * inside[:, None]).to(like)
+    return torch.as_tensor(matrix * inside[:, None]).to(like)
 
 
 def _source(position: Position, in_size: int, out_size: int, align_corners: bool) -> Position:
