@@ -36,13 +36,16 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     python_requires='>=3.10',
+    # Each has run tests/adoption.sh.
+    classifiers=[f'Programming Language :: Python :: 3.{minor}' for minor in (10, 11, 12, 13)],
     packages=find_packages(include=['xcit_mm', 'xcit_mm.*']),
     install_requires=['torch>=2.6', 'numpy>=1.24', 'pillow>=10.1', 'psutil>=5.9', 'rich>=13'],
     # The two MM families share their import names: install one of them.
     extras_require={
         'onedl': ['onedl-mmengine>=0.10.12', 'onedl-mmcv>=2.3.6', 'onedl-mmsegmentation>=1.4.2'],
         'onedl-det': ['onedl-mmdetection>=3.5.1'],
-        'openmmlab': ['mmengine>=0.10.7', 'mmcv>=2.1.0,<2.2', 'mmsegmentation>=1.2.2'],
+        # Its mmseg imports ftfy and regex, and does not ask for them.
+        'openmmlab': ['mmengine>=0.10.7', 'mmcv>=2.1.0,<2.2', 'mmsegmentation>=1.2.2', 'ftfy', 'regex'],
         'openmmlab-det': ['mmdet>=3.3.0'],
         'data': DATA,
         'digits': DIGITS,
