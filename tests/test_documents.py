@@ -11,6 +11,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import Runner
+from PIL import Image
 from sybil import Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser, SkipParser
 
@@ -30,7 +31,9 @@ def project(tmp_path_factory, scenes):
         (folder / name).symlink_to(ROOT / name)
     (folder / 'data').mkdir()
     (folder / 'data/digits').symlink_to(scenes)
-    (folder / 'photo.jpg').symlink_to(next((scenes / 'images/val').iterdir()))
+    photo = Image.open(next((scenes / 'images/val').iterdir()))
+    for name in ('photo.jpg', 'orthophoto.tif'):
+        photo.save(folder / name)
     (folder / CHECKPOINT).parent.mkdir(parents=True)
     torch.manual_seed(0)
     torch.save(init_model(ROOT / 'configs/xcit_upernet_digits.py').state_dict(), folder / CHECKPOINT)
@@ -81,6 +84,25 @@ def test_snippets_run(page, project, monkeypatch):
             example.evaluate()
         except SkipTest as skipped:  # with a reason in the page
             print(f'{page}, line {example.line}: {skipped}')
+
+
+@pytest.mark.parametrize('page', PAGES, ids=str)
+def test_snippets_say_what_they_are(page):
+    languages = set(re.findall(r'^```(.*)$', (ROOT / page).read_text(), re.MULTILINE)[::2])
+    assert languages <= {'python', 'sh', 'text', '{eval-rst}', '{toctree}', '{include} ../CHANGELOG.md'}
+
+
+def test_every_link_leads_somewhere():
+    for page in PAGES:
+        for target in re.findall(r'\]\(([^)#:]+)(?:#[^)]*)?\)', (ROOT / page).read_text()):
+            assert ((ROOT / page).parent / target).exists(), f'{page}: {target}'
+
+
+def test_every_target_of_make_is_there():
+    makefile = (ROOT / 'Makefile').read_text()
+    for page in PAGES:
+        for target in re.findall(r'(?:`|^)make ([a-z-]+)', (ROOT / page).read_text(), re.MULTILINE):
+            assert f'\n{target}:' in makefile, f'{page}: {target}'
 
 
 def test_every_failure_has_its_test():
