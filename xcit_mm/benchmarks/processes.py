@@ -60,7 +60,7 @@ def _run(result: dict, config: Path, width: int, height: int, limit: int, labels
         last = process.stderr.strip().splitlines()[-1:] or [f'exit code {process.returncode}']
         if process.returncode != -9 and not any(words in last[0] for words in NO_MEMORY):
             raise InputError(f'{result["contender"]} failed on {width} x {height}: {last[0]}')
-        result['failed'] = f'more than {limit / 1e9:.0f} GB'
+        result['failed'] = f'more than {limit / 1e9:g} GB'
     else:
         measured = json.loads(process.stdout.splitlines()[-1])
         result['times_s'].append(measured['seconds'])
