@@ -47,7 +47,7 @@ test: setup-det
 	@echo "==> the whole test suite"
 	$(BIN)/python -m pytest
 
-# The same on the original OpenMMLab packages; the first time, their ops take twice as long.
+# The same on the original OpenMMLab packages, whose ops are compiled the first time, too.
 test-openmmlab:
 	$(MAKE) test FAMILY=openmmlab VENV=.venv-openmmlab
 
