@@ -21,8 +21,10 @@ def describe(model: BaseModel, function: Levels | Logits) -> dict[str, str]:
         std), ``strides`` (of the outputs), ``classes`` (of logits) and ``xcit_mm`` (version); lists as JSON.
     """
     preprocessor = model.data_preprocessor
-    # Pipelines read BGR, and mmengine's preprocessors may turn it around.
-    facts = dict(color='RGB' if getattr(preprocessor, '_channel_conversion', False) else 'BGR', xcit_mm=__version__)
+    # Pipelines read BGR, and preprocessors may turn it around; what they note of it has another name in each family.
+    settings = model.cfg.model.get('data_preprocessor') or {}
+    turns = settings.get('bgr_to_rgb') or settings.get('rgb_to_bgr')
+    facts = dict(color='RGB' if turns else 'BGR', xcit_mm=__version__)
     for name, neutral in dict(mean=0.0, std=1.0).items():
         values = getattr(preprocessor, name, None)
         facts[name] = json.dumps([neutral] * 3 if values is None else [round(v, 4) for v in values.flatten().tolist()])
