@@ -108,3 +108,10 @@ def test_the_command_prepares_the_data_root_that_was_asked_for(tmp_path, name):
     config = load_config(CONFIGS / f'xcit_upernet_{name}.py', dict(data_root=f'{tmp_path}/data'))
     with pytest.raises(InputError, match=f'prepare it with: .* {tmp_path}/data '):
         require_data(config, ('train', ))
+
+
+def test_a_misspelt_setting_is_named(tmp_path):
+    (tmp_path / 'a.py').write_text('optim_wrapper = dict(lr=1)')
+    with pytest.raises(InputError, match="no setting 'optim_wraper'; did you mean 'optim_wrapper'?"):
+        load_config(tmp_path / 'a.py', {'optim_wraper.lr': 2})
+    assert load_config(tmp_path / 'a.py', {'load_from': 'x.pth'}).load_from == 'x.pth'

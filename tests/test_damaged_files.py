@@ -4,9 +4,11 @@ import pickle
 import re
 from shutil import copytree
 
+import numpy as np
 import pytest
 import torch
 from mmengine.dataset import BaseDataset, ConcatDataset, RepeatDataset
+from PIL import Image
 
 from xcit_mm.datasets.damaged_files import GuardedLoading, guard
 from xcit_mm.errors import InputError
@@ -78,6 +80,25 @@ def test_every_part_of_a_nested_data_set_is_guarded(scenes):
     assert repr(parts[0].pipeline) == shown
     for again in (copy.deepcopy(parts[0]), pickle.loads(pickle.dumps(parts[0])), parts[0].get_subset([1])):
         assert again[0]['img'].shape[2] == 3
+
+
+@pytest.mark.parametrize('mask, said', [
+    (np.zeros((5, 4), np.uint8), '00003.png is 4 x 5, but its image .*00003.png is 128 x 96'),
+    (np.zeros((96, 128, 3), np.uint8), '00003.png has 3 channels, but a mask has one, of class indices')])
+def test_a_mask_that_does_not_fit_its_image_is_named(scenes, tmp_path, mask, said):
+    from mmseg.datasets import BaseSegDataset
+
+    root = copytree(scenes, tmp_path / 'digits')
+    Image.fromarray(np.zeros((96, 128, 3), np.uint8)).save(root / 'images/train/00003.png')
+    Image.fromarray(mask).save(root / 'masks/train/00003.png')
+    dataset = BaseSegDataset(
+        data_root=str(root), img_suffix='.png', seg_map_suffix='.png',
+        data_prefix=dict(img_path='images/train', seg_map_path='masks/train'),
+        pipeline=[dict(type='LoadImageFromFile'), dict(type='mmseg.LoadAnnotations')])
+    guard(dataset)
+    dataset[0]
+    with pytest.raises(InputError, match=said):
+        dataset[3]
 
 
 def test_an_evaluation_gives_no_advice_for_trainings(damaged):

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 from mmengine.hooks import Hook
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
 from PIL import Image
 
 from xcit_mm.config import load_config
@@ -103,15 +105,16 @@ class Binary(torch.nn.Module):
         self.decode_head, self.auxiliary_head = torch.nn.ModuleList([stage, stage]), edges
 
 
+@pytest.mark.parametrize('loop', ['train', 'val', 'test'])
 @pytest.mark.parametrize('label', [1, 2])
-def test_one_logit_tells_two_classes_apart(label):
+def test_one_logit_tells_two_classes_apart(label, loop):
     runner = SimpleNamespace(model=Binary(), train_dataloader=SimpleNamespace(
         dataset=SimpleNamespace(metainfo=dict(classes=('sky', 'other')))))
     hook, labels = LabelRangeHook(), torch.full((1, 2, 2), label)
     hook.before_train(runner)
-    sample = SimpleNamespace(gt_sem_seg=SimpleNamespace(data=labels), get=lambda key: 'a.png')
+    sample = SegDataSample(metainfo=dict(seg_map_path='a.png'), gt_sem_seg=PixelData(data=labels))
     with nullcontext() if label == 1 else pytest.raises(InputError, match='a.png: label 2 is out of range'):
-        hook.before_train_iter(runner, 0, dict(data_samples=[sample]))
+        getattr(hook, f'before_{loop}_iter')(runner, 0, dict(data_samples=[SegDataSample(), sample]))
 
 
 def test_sigterm_saves_and_the_training_goes_on_from_there(train, tmp_path):

@@ -26,8 +26,8 @@ def main() -> None:
     require(args.out)
     model = init_model(load_config(args.config, args.cfg_options), args.checkpoint)
     console = Console(width=100)
-    with console.status('') as status:
-        facts, comparisons = export(model, args.out, args.backbone_only, args.size, status.update)
+    facts, comparisons = export(model, args.out, args.backbone_only, args.size,
+                                lambda step: console.print(f'{step} …'))
     table = Table('batch x height x width', 'largest difference, relative', 'the file, ms', 'PyTorch, ms')
     for row in comparisons:
         table.add_row(f'{row.batch} x {row.height} x {row.width}', f'{row.difference:.1e}',

@@ -1,6 +1,7 @@
 """Finding and reading configs, and finding out early that what they need is missing."""
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,6 +31,7 @@ def load_config(path: str | Path, options: dict | None = None, work_dir: str | N
     options = dict(options or {})
     try:
         config = Config.fromfile(path)
+        _refuse_misspelt(config, options)
         old_root, new_root = config.get('data_root'), options.get('data_root')
         if new_root:
             before = config.to_dict()
@@ -48,6 +50,14 @@ def load_config(path: str | Path, options: dict | None = None, work_dir: str | N
         compiled_ops.require()
     config.work_dir = work_dir or config.get('work_dir') or str(Path('work_dirs') / Path(path).stem)
     return config
+
+
+def _refuse_misspelt(config: Config, options: dict) -> None:
+    """Refuse a setting that nothing reads, where the config has one that is nearly called so."""
+    for name in {option.split('.')[0] for option in options} - set(config):
+        nearest = difflib.get_close_matches(name, config, 1, cutoff=0.85)
+        if nearest:
+            raise InputError(f'the config has no setting {name!r}; did you mean {nearest[0]!r}?')
 
 
 def config_path(name: str, package: str = 'xcit_mm') -> str:
@@ -102,9 +112,11 @@ def require_data(config: Config, splits: tuple[str, ...]) -> None:
     for split in splits:
         for path in _dataset_paths(config.get(f'{split}_dataloader') or {}):
             if not path.exists():
-                preparation = (config.get('data_preparation') or '').replace(
-                    '{data_root}', config.get('data_root') or '')
-                hint = f'prepare it with: {preparation}' if preparation else 'set the data_root of the config'
+                root = config.get('data_root') or ''
+                preparation = (config.get('data_preparation') or '').replace('{data_root}', root)
+                is_there = bool(root) and Path(root).exists()  # then it is a data set of the user's, or half of one
+                hint = (f'prepare it with: {preparation}' if preparation and not is_there else
+                        'complete the folder, or set the data_root of the config')
                 raise InputError(f'no {split} data in {path.absolute()}; {hint} '
                                  '(or point to them: --cfg-options data_root=FOLDER)')
 

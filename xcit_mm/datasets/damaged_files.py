@@ -35,7 +35,7 @@ class GuardedLoading(BaseTransform):
 
     def transform(self, results: dict) -> dict | None:
         try:
-            return self.loading(results)
+            loaded = self.loading(results)
         except ImportError:  # a decoder that is not there
             raise
         except Exception as error:  # each decoder has its own
@@ -50,6 +50,19 @@ class GuardedLoading(BaseTransform):
             print_log(f'skipped {path}: {reason}; files were skipped {int(self.skipped)} times so far', 'current',
                       logging.WARNING)
             return None
+        if loaded and 'gt_seg_map' in loaded:
+            _require_fitting(loaded)
+        return loaded
+
+
+def _require_fitting(loaded: dict) -> None:
+    """Refuse a mask in colours, or of another size than its image, which resizing would hide."""
+    mask, path = loaded['gt_seg_map'], loaded.get('seg_map_path')
+    if mask.ndim != 2:
+        raise InputError(f'{path} has {mask.shape[2]} channels, but a mask has one, of class indices: convert colours')
+    if mask.shape != tuple(loaded['ori_shape']):
+        sizes = [f'{width} x {height}' for height, width in (mask.shape, loaded['ori_shape'])]
+        raise InputError(f'{path} is {sizes[0]}, but its image {loaded.get("img_path")} is {sizes[1]}')
 
 
 def guard(dataset: object, action: str = 'refuse', may_skip: bool = False) -> None:

@@ -60,7 +60,7 @@ def export(model: BaseModel, path: Path, backbone_only: bool = False, size: tupl
     with complete_file(path) as file:
         file.touch()  # before minutes of work
         try:
-            report('tracing')
+            report('tracing, which takes a minute or two')
             program = trace(prepare(function))
             report('writing')
             write(program, file, function.output_names, facts)

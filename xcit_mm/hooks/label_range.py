@@ -33,8 +33,9 @@ class LabelRangeHook(Hook):
                 continue
             number = num_classes(head)
             if classes and number and number != len(classes):
-                raise InputError(f'model.{name} has {number} classes, but the data set has {len(classes)} '
-                                 f'({", ".join(classes[:3])}, …): set num_classes={len(classes)} in every head')
+                names = ', '.join(classes[:3]) + (', …' if len(classes) > 3 else '')
+                raise InputError(f'model.{name} has {number} classes, but the data set has {len(classes)} ({names}): '
+                                 f'set num_classes={len(classes)} in every head')
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict) -> None:
         """Raise ``InputError`` if a label map of the batch holds a value out of range."""
@@ -44,6 +45,8 @@ class LabelRangeHook(Hook):
         head = head[-1] if isinstance(head, nn.ModuleList) else head
         number, ignored = num_classes(head), head.ignore_index
         for sample in data_batch['data_samples']:
+            if 'gt_sem_seg' not in sample:  # an image to test without a mask
+                continue
             labels = sample.gt_sem_seg.data
             wrong = labels[((labels < 0) | (labels >= number)) & (labels != ignored)]
             if len(wrong):
@@ -51,6 +54,8 @@ class LabelRangeHook(Hook):
                     f'{sample.get("seg_map_path")}: label {int(wrong[0])} is out of range; the model has {number} '
                     f'classes, 0 … {number - 1}, and ignores {ignored}. Set num_classes of the heads, or '
                     'reduce_zero_label of the data set if 0 stands for "no class"')
+
+    before_val_iter = before_test_iter = before_train_iter  # where evaluators would count it as nothing
 
 
 def _unwrapped(runner: Runner) -> nn.Module:
