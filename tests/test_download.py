@@ -104,7 +104,7 @@ def test_what_is_not_on_the_server_is_named_before_anything_is_downloaded(server
 
 
 def test_a_server_that_is_not_there_is_named(server, tmp_path):
-    with pytest.raises(InputError, match='cannot download http://127.0.0.1:1/a.zip: .*refused') as error:
+    with pytest.raises(InputError, match='http://127.0.0.1:1/a.zip: Failed to establish a .*refused') as error:
         download(Archive('a.zip', 'http://127.0.0.1:1/a.zip'), tmp_path)
     assert '\n' not in str(error.value)
 

@@ -57,6 +57,21 @@ def test_large_images_by_the_tool(run_here, capsys, tmp_path):
     assert not list((tmp_path / 'none').iterdir())
 
 
+def test_an_image_that_cannot_be_read_leaves_the_others(run_here, capsys, tmp_path, scenes):
+    torch.save(init_model(DIGITS).state_dict(), tmp_path / 'weights.pth')
+    (tmp_path / 'images').mkdir()
+    for name in ('00000.png', '00001.png'):
+        (tmp_path / 'images' / name).symlink_to(scenes / 'images/val' / name)
+    damaged = tmp_path / 'images/00000a.png'
+    damaged.write_bytes((scenes / 'images/val/00000.png').read_bytes()[:40])
+    arguments = ['infer', DIGITS, tmp_path / 'weights.pth', '--out', tmp_path / 'out']
+    assert run_here(*arguments, tmp_path / 'images').startswith('error: 1 of 3 images could not be read')
+    assert f'cannot read {damaged}: it is damaged' in capsys.readouterr().out
+    assert [path.name for path in sorted((tmp_path / 'out').glob('*_classes.png'))] == [
+        '00000_classes.png', '00001_classes.png']
+    assert run_here(*arguments, damaged).startswith(f'error: cannot read {damaged}: it is damaged')
+
+
 @pytest.mark.slow
 def test_ade20k_recipe_from_end_to_end(run_tool, miniature_ade20k, tmp_path):
     weights = XCiT('small_12_p16', pyramid=False).state_dict()  # what a classifier has in common with us

@@ -4,14 +4,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-from mmengine.config import DictAction
 from mmengine.model import BaseModel
-from rich.markup import escape
-from rich.progress import Progress
 
 from xcit_mm.apis import MODES, inference_detector, inference_segmentor, init_model
-from xcit_mm.command_line import run
+from xcit_mm.command_line import for_each_image, image_parser, run
 from xcit_mm.config import load_config
 from xcit_mm.errors import InputError
 from xcit_mm.image_pipeline import read_as_shown
@@ -23,23 +19,13 @@ MIN_SCORE = 0.3
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='file or URL: checkpoint of a training, or a state dict')
-    parser.add_argument('inputs', nargs='+', metavar='IMAGE_OR_FOLDER')
-    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder for the results')
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu',
-                        help='e.g. cuda:1 (default: %(default)s)')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
-                        help='override settings of the config')
+    parser = image_parser(__doc__)
     segmentors = parser.add_argument_group('segmentors')
     segmentors.add_argument('--mode', default='auto', choices=MODES,
                             help='the whole image at once, the same by bands of rows, or sliding windows '
                                  '(default: the fastest that fits the memory, or windows if the config says so)')
     segmentors.add_argument('--max-memory', metavar='SIZE',
                             help='of the process (on a GPU: of its tensors), e.g. 2GB (default: what is free)')
-    segmentors.add_argument('--full-resolution', action='store_true',
-                            help='do not resize the image, though the config does')
     segmentors.add_argument('--blocks', action='store_true',
                             help='read and write TIFFs by blocks, at full resolution: for images larger than memory')
     detectors = parser.add_argument_group('detectors')
@@ -95,19 +81,14 @@ def main() -> None:
     check(args, images, detects)
     model = init_model(config, args.checkpoint, args.device)
     modes = set()
-    with Progress() as bars:
-        task = bars.add_task('', total=len(images))
-        for index, path in enumerate(images):
-            bars.update(task, completed=index, description=escape(path.name))
 
-            def advance(share: float, index: int = index) -> None:
-                bars.update(task, completed=index + share)
+    def work(path: Path, advance: Callable[[float], None]) -> None:
+        if detects:
+            detect(args, model, path)
+        else:
+            modes.add(segment(args, model, path, advance))
 
-            if detects:
-                detect(args, model, path)
-            else:
-                modes.add(segment(args, model, path, advance))
-            advance(1.0)
+    for_each_image(images, work)
     took = f' (mode {" or ".join(sorted(modes))})' if modes else ''
     print(f'{len(images)} image(s): results in {args.out}{took}')
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
+import torch
 from mmengine.config import Config, DictAction
+from rich.markup import escape
+from rich.progress import Progress
 
 from .config import load_config
-from .errors import InputError
+from .errors import InputError, UnreadableImageError
 
 
 def run(main: Callable[[], None]) -> None:
@@ -24,7 +28,7 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(130)
 
 
-def runner_parser(description: str) -> argparse.ArgumentParser:
+def runner_parser(description: str | None) -> argparse.ArgumentParser:
     """A parser with the arguments that MM's training and test scripts share."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument('config', help='config file')
@@ -43,3 +47,51 @@ def runner_config(args: argparse.Namespace) -> Config:
     config = load_config(args.config, args.cfg_options, args.work_dir)
     config.launcher = args.launcher
     return config
+
+
+def image_parser(description: str | None) -> argparse.ArgumentParser:
+    """A parser with the arguments that scripts share which take a trained model to images."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='file or URL: checkpoint of a training, or a state dict')
+    parser.add_argument('inputs', nargs='+', metavar='IMAGE_OR_FOLDER')
+    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder for the results')
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu',
+                        help='e.g. cuda:1 (default: %(default)s)')
+    parser.add_argument('--full-resolution', action='store_true',
+                        help='do not resize the image, though the config does')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+                        help='override settings of the config')
+    return parser
+
+
+def for_each_image(images: Sequence[Path], work: Callable[[Path, Callable[[float], None]], None]) -> None:
+    """Work on images one after the other, under a progress bar.
+
+    Args:
+        images: of ``find_images``.
+        work: called with an image and a function that takes the share of the work that is done, 0 … 1.
+
+    Raises:
+        UnreadableImageError: some of the images; each was named, and the others are done.
+    """
+    unreadable = 0
+    with Progress() as bars:
+        task = bars.add_task('', total=len(images))
+        for index, path in enumerate(images):
+            bars.update(task, description=escape(path.name))
+
+            def advance(share: float, index: int = index) -> None:
+                bars.update(task, completed=index + share)
+
+            try:
+                work(path, advance)
+            except UnreadableImageError as error:
+                if len(images) == 1:
+                    raise
+                unreadable += 1
+                bars.console.print(escape(str(error)), soft_wrap=True)
+            advance(1.0)
+    if unreadable:
+        raise UnreadableImageError(f'{unreadable} of {len(images)} images could not be read (named above); '
+                                   'the others are done')

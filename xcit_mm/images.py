@@ -9,7 +9,7 @@ import cv2
 import mmcv
 import numpy as np
 
-from .errors import InputError
+from .errors import InputError, UnreadableImageError
 
 Image = str | Path | np.ndarray
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
@@ -69,13 +69,14 @@ def read_image(image: Image, color_type: str = 'color', imdecode_backend: str = 
 
 def _read_file(path: Path, color_type: str, backend: str) -> np.ndarray:
     if not path.is_file():
-        raise InputError(f'no image file {path}')
+        raise UnreadableImageError(f'no image file {path}')
     try:
         array = mmcv.imfrombytes(path.read_bytes(), flag=color_type, backend=backend)
     except cv2.error:  # an empty file
         array = None
     except OSError as error:  # no permission, or Pillow does not know the format
-        raise InputError(f'cannot read {path}: {error.strerror or "it is damaged or not an image"}') from None
+        reason = error.strerror or 'it is damaged or not an image'
+        raise UnreadableImageError(f'cannot read {path}: {reason}') from None
     if array is None:
-        raise InputError(f'cannot read {path}: it is damaged or not an image')
+        raise UnreadableImageError(f'cannot read {path}: it is damaged or not an image')
     return array

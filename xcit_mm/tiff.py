@@ -12,7 +12,7 @@ import tifffile
 import torch
 from torch import Tensor
 
-from .errors import InputError
+from .errors import UnreadableImageError
 from .files import complete_file
 from .streaming.rows import Rows
 
@@ -31,13 +31,13 @@ class TiffRows(Rows):
         path: file in strips or tiles. A compressed one in a single strip is decoded as a whole.
 
     Raises:
-        InputError: a file that is not there or damaged, or pixels of another kind.
+        UnreadableImageError: a file that is not there or damaged, or pixels of another kind.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         if not path.is_file():
-            raise InputError(f'no image file {path}')
+            raise UnreadableImageError(f'no image file {path}')
         with _readable(path):
             self.file = tifffile.TiffFile(path)
             self.page = page = self.file.pages.first
@@ -45,11 +45,11 @@ class TiffRows(Rows):
         kind = page.dtype.kind if page.dtype else ''
         colors = getattr(page.photometric, 'name', page.photometric)
         if page.bitspersample not in (8, 16) or kind != 'u' or page.planarconfig != 1 or not _is_known(page):
-            raise InputError(f'cannot read {path} by blocks: it holds {page.bitspersample} bits of '
+            raise UnreadableImageError(f'cannot read {path} by blocks: it holds {page.bitspersample} bits of '
                              f'{colors} in {page.samplesperpixel} channels, and known are 8 or 16 of '
                              'grey or RGB, channels side by side')
         if orientation is not None and orientation.value != 1:
-            raise InputError(f'cannot read {path} by blocks: it is stored turned or mirrored (orientation '
+            raise UnreadableImageError(f'cannot read {path} by blocks: it is stored turned or mirrored (orientation '
                              f'{orientation.value}); store it upright')
         super().__init__(page.imagelength, page.imagewidth)
         self._blocks, self._rest = self._read_blocks(), np.empty((0, self.width, 3), np.uint8)
@@ -170,4 +170,4 @@ def _readable(path: Path) -> Iterator[None]:
         raise
     except Exception as error:
         reason = str(error).splitlines() or ['it is damaged']
-        raise InputError(f'cannot read {path}: {reason[0]}') from None
+        raise UnreadableImageError(f'cannot read {path}: {reason[0]}') from None

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,7 +45,6 @@ def download(archive: Archive, folder: Path) -> Path:
     return path
 
 
-
 def require_space(archives: Sequence[Archive], folder: Path) -> None:
     """Check that there is room for what is missing of some archives, and for what they hold.
 
@@ -84,7 +84,9 @@ def _size(archive: Archive, path: Path) -> int:
 
 
 def _not_downloaded(archive: Archive, path: Path, error: requests.RequestException) -> InputError:
-    reason = str(error).splitlines()[0]
+    cause = error.args[0] if error.args else error
+    cause = str(getattr(cause, 'reason', cause))  # urllib3 wraps it twice
+    reason = re.sub(r"^HTTPS?Connection\(.*?\): ", '', cause).splitlines()[0]
     return InputError(f'cannot download {archive.url}: {reason}; run again to go on, or put the file there '
                       f'yourself: {path}')
 
