@@ -14,7 +14,9 @@ setup: $(VENV)/.installed
 # torch comes first, in the version that CI tests; without it, other packages pull in the newest build.
 $(VENV)/.installed: setup.py constraints.txt
 	@echo "==> installing into $(VENV) (minutes; longer where PyPI serves a CUDA build of torch)"
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: make needs Python 3.11 or newer, and \
+	$(PYTHON) is older: PYTHON=python3.12 make, say, names another")'
+	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(INSTALL) torch
 	$(INSTALL) -e '.[$(FAMILY),dev]'

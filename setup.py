@@ -24,9 +24,9 @@ class BuildWithMim(build_py):
 
 VERSION = re.search(r"__version__ = '(.+)'", (HERE / 'xcit_mm/__init__.py').read_text())[1]
 TIFF = ['tifffile>=2024.1', 'imagecodecs>=2024.1']
-DATA = ['pooch>=1.8', 'requests>=2.28', 'opencv-python>=4.8']
+DATA = ['filelock>=3.12', 'pooch>=1.8', 'requests>=2.28', 'opencv-python>=4.8']
 EXPORT = ['torch>=2.9', 'onnx>=1.16', 'onnxruntime>=1.18', 'onnxscript>=0.5']
-DIGITS = ['scikit-learn>=1.3', 'scikit-image>=0.22', 'opencv-python>=4.8']
+DIGITS = ['filelock>=3.12', 'scikit-learn>=1.3', 'scikit-image>=0.22', 'opencv-python>=4.8']
 
 setup(
     name='xcit_mm',

@@ -4,19 +4,21 @@
 # the tools of the wheel. It fails with the first step that does.
 set -euo pipefail
 wheel=$(realpath "$1")
-constraints=$(realpath "$(dirname "$0")/../constraints.txt")
+constraints=(-c "$(realpath "$(dirname "$0")/../constraints.txt")")
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 unset PYTHONPATH  # nothing of the checkout
 mkdir "$place/project"
 cd "$place/project"
+# Some of what is pinned has no distribution for Python 3.10.
+"${PYTHON:-python3}" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || constraints=()
 set -x
 
 "${PYTHON:-python3}" -m venv ../venv
 PATH=$place/venv/bin:$PATH
 python -m pip install --quiet --upgrade pip
-python -m pip install --quiet -c "$constraints" torch
-python -m pip install --quiet -c "$constraints" "$wheel[onedl,digits]"
+python -m pip install --quiet "${constraints[@]}" torch
+python -m pip install --quiet "${constraints[@]}" "$wheel[onedl,digits]"
 tools=$(ls -d ../venv/lib/python*/site-packages/xcit_mm/.mim/tools)
 
 cat > mine.py <<'END'

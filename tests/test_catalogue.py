@@ -27,8 +27,8 @@ KINDS = {(path.stem.split('_')[1], path.stem.split('_')[-1]): path for path in L
 def test_every_folder_and_file_that_a_config_reads_is_prepared(path, monkeypatch):
     monkeypatch.delenv('XCIT_MM_NUCLEI_ROOT', raising=False)
     config = Config.fromfile(path)
-    command, _, name, option, root = config.data_preparation.split()
-    assert [command, option, root] == ['python', '--root', '{data_root}']
+    command, tool, name, option, root = config.data_preparation.split()
+    assert [command, tool, option, root] == ['python', '{tools}/prepare_dataset.py', '--root', '{data_root}']
     assert Path(CATALOGUE[name].root) == Path(config.data_root)
     read = {path for split in ('train', 'val', 'test') for path in _dataset_paths(config[f'{split}_dataloader'])}
     annotations = config.val_evaluator.get('ann_file')

@@ -1,8 +1,10 @@
 import numpy as np
+import pytest
 from mmseg.datasets import CityscapesDataset
 from PIL import Image
 
 from xcit_mm.datasets.cityscapes import TRAINED, make_train_ids
+from xcit_mm.errors import InputError
 
 
 def test_ids_become_those_of_the_classes_that_are_trained(tmp_path):
@@ -20,3 +22,12 @@ def test_ids_become_those_of_the_classes_that_are_trained(tmp_path):
     assert made[[7, 26, 33]].tolist() == [classes.index(name) for name in ('road', 'car', 'bicycle')]
     assert (folder / 'b_gtFine_labelTrainIds.png').read_text() == 'there already'
     assert len(list(folder.iterdir())) == 4
+
+
+def test_a_mask_that_cannot_be_read_is_named(tmp_path):
+    path = tmp_path / 'gtFine/val/ulm/a_gtFine_labelIds.png'
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b'damaged')
+    with pytest.raises(InputError, match='cannot read .*/a_gtFine_labelIds.png: '):
+        make_train_ids(tmp_path)
+    assert list(path.parent.iterdir()) == [path]

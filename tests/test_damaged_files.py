@@ -1,5 +1,6 @@
 """Images and masks that cannot be read are named, or skipped and counted."""
 import copy
+import errno
 import pickle
 import re
 from shutil import copytree
@@ -84,6 +85,7 @@ def test_every_part_of_a_nested_data_set_is_guarded(scenes):
 
 @pytest.mark.parametrize('mask, said', [
     (np.zeros((5, 4), np.uint8), '00003.png is 4 x 5, but its image .*00003.png is 128 x 96'),
+    (np.full((96, 128), 300, np.uint16), '00003.png: label 300 is out of range; a mask holds class indices of 0 … 255'),
     (np.zeros((96, 128, 3), np.uint8), '00003.png has 3 channels, but a mask has one, of class indices')])
 def test_a_mask_that_does_not_fit_its_image_is_named(scenes, tmp_path, mask, said):
     from mmseg.datasets import BaseSegDataset
@@ -112,11 +114,12 @@ def test_an_evaluation_gives_no_advice_for_trainings(damaged):
         list(dataset)
 
 
-def test_a_decoder_that_is_missing_is_no_damage():
+@pytest.mark.parametrize('error', [ImportError('no decoder'), MemoryError(), OSError(errno.EMFILE, 'open files')])
+def test_what_another_file_would_meet_too_is_no_damage(error):
     def load(results):
-        raise ImportError('no such decoder')
+        raise error
 
-    with pytest.raises(ImportError):
+    with pytest.raises(type(error)):
         GuardedLoading(load, True, torch.zeros(1), '')(dict(img_path='a.png'))
 
 

@@ -92,23 +92,56 @@ def test_a_sharded_training_resumes(command, tmp_path):
     assert (halves - steady).norm() < 1e-4 * (steady - weights(tmp_path / 'steady', 2)).norm()
 
 
+SPOILING = """
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
+
+@HOOKS.register_module()
+class Spoiling(Hook):
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter == 1 and get_rank() == 1:
+            data_batch['inputs'] = [image * float('nan') for image in data_batch['inputs']]
+"""
+
+
+@pytest.mark.slow
+def test_an_invalid_loss_of_one_process_ends_all(command, tmp_path, monkeypatch):
+    (tmp_path / 'spoiling.py').write_text(SPOILING)
+    monkeypatch.setenv('PYTHONPATH', str(tmp_path))
+    arguments = [*command(2, 'spoilt', 4), 'custom_imports.imports=[xcit_mm,spoiling]',
+                 "custom_hooks=[dict(type='Spoiling')]"]
+    result = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=600,
+                            env={**os.environ, 'PYTHON': sys.executable, 'OMP_NUM_THREADS': '1'})
+    assert result.returncode != 0
+    assert 'error: the loss of iteration 2 is nan' in result.stderr
+    assert 'error: the loss of iteration 2 is invalid on another GPU' in result.stderr
+    found = sorted(path.name for path in (tmp_path / 'spoilt').glob('*iter_*'))
+    assert found == ['invalid_loss_iter_2_rank_1.txt']
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGTERM])
 def test_a_job_ends_with_its_processes(command, tmp_path, number):
+    arguments = [*command(2, 'job', 10**6), 'train_dataloader.num_workers=1']
     with open(tmp_path / 'log', 'w') as log:
-        process = subprocess.Popen(command(2, 'job', 10**6), cwd=ROOT, stdout=log, stderr=log,
+        process = subprocess.Popen(arguments, cwd=ROOT, stdout=log, stderr=log,
                                    env={**os.environ, 'PYTHON': sys.executable, 'OMP_NUM_THREADS': '1'})
     pointer, deadline = tmp_path / 'job/last_checkpoint', time.monotonic() + 300
     while not pointer.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.1)
+    ranks = [child for child in psutil.Process(process.pid).children() if 'tools/train.py' in child.cmdline()]
+    assert len(ranks) == 2, (tmp_path / 'log').read_text()
+    everything = psutil.Process(process.pid).children(recursive=True)
     if number == signal.SIGKILL:
-        ranks = [child for child in psutil.Process(process.pid).children() if 'tools/train.py' in child.cmdline()]
-        assert len(ranks) == 2, (tmp_path / 'log').read_text()
         ranks[1].kill()
     else:
         process.terminate()
     assert process.wait(timeout=120) != 0
-    assert not psutil.pid_exists(process.pid) or psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE
+    _, alive = psutil.wait_procs(everything, timeout=60)
+    assert not alive
     if number == signal.SIGTERM:
         saved = Path(pointer.read_text())
         assert f'terminated: saved {saved}' in (tmp_path / 'log').read_text()

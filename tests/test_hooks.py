@@ -2,12 +2,15 @@
 import errno
 import os
 import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 from shutil import copytree
 from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from mmengine.hooks import Hook
@@ -46,12 +49,13 @@ def train(tmp_path, scenes):
 
 
 class At(Hook):
-    """Do something before one iteration."""
+    """Do something before one iteration, or in the validation after so many."""
 
-    def __init__(self, iteration, action):
+    def __init__(self, iteration, action, loop='train'):
         self.iteration, self.action = iteration, action
+        setattr(self, f'before_{loop}_iter', self.act)
 
-    def before_train_iter(self, runner, batch_idx, data_batch=None):
+    def act(self, runner, batch_idx, data_batch=None):
         if runner.iter == self.iteration:
             self.action(runner)
 
@@ -63,8 +67,9 @@ def spoil(runner):
 def test_an_invalid_loss_ends_the_training_and_names_its_images(train, tmp_path):
     with pytest.raises(InputError, match='the loss of iteration 4 is nan; .*invalid_loss_iter_4.txt'):
         train(6, [At(3, spoil)])
-    listed = (tmp_path / 'run/invalid_loss_iter_4.txt').read_text().splitlines()
-    assert len(listed) == 2 and all(Path(path).is_file() for path in listed)
+    listed = [Path(line) for line in (tmp_path / 'run/invalid_loss_iter_4.txt').read_text().splitlines()]
+    assert [path.parent.parent.name for path in listed] == ['images', 'masks'] * 2
+    assert all(path.is_file() for path in listed)
     weights = torch.load(tmp_path / 'run/iter_2.pth', weights_only=False)['state_dict']
     assert all(value.isfinite().all() for value in weights.values())
     assert not (tmp_path / 'run/iter_4.pth').exists()
@@ -105,6 +110,13 @@ class Binary(torch.nn.Module):
         self.decode_head, self.auxiliary_head = torch.nn.ModuleList([stage, stage]), edges
 
 
+def test_one_class_for_one_logit_is_named():
+    runner = SimpleNamespace(model=Binary(), train_dataloader=SimpleNamespace(
+        dataset=SimpleNamespace(metainfo=dict(classes=('crack', )))))
+    with pytest.raises(InputError, match='decode_head.0 has 2 classes, .* 1 [(]crack[)]: give the data set two'):
+        LabelRangeHook().before_train(runner)
+
+
 @pytest.mark.parametrize('loop', ['train', 'val', 'test'])
 @pytest.mark.parametrize('label', [1, 2])
 def test_one_logit_tells_two_classes_apart(label, loop):
@@ -128,18 +140,77 @@ def test_sigterm_saves_and_the_training_goes_on_from_there(train, tmp_path):
     assert begun == [3] and runner.iter == 5 and signal.getsignal(signal.SIGTERM) is before
 
 
-def test_a_full_disk_leaves_the_checkpoint_before(train, tmp_path, monkeypatch):
+def terminate(runner):
+    """As launchers do: the whole job, data loaders and all."""
+    for process in [*psutil.Process().children(recursive=True), psutil.Process()]:
+        process.terminate()
+    time.sleep(0.5)  # for a worker to die
+
+
+@pytest.mark.parametrize('workers', [1, 2])
+def test_workers_live_through_sigterm(train, tmp_path, workers):
+    with pytest.raises(SystemExit):
+        train(5, [At(2, terminate)], **{'train_dataloader.num_workers': workers})
+    assert torch.load(tmp_path / 'run/iter_3.pth', weights_only=False)['meta']['iter'] == 3
+
+
+def test_sigterm_ends_a_validation(train, tmp_path):
+    changes = {'train_cfg.val_interval': 3, 'default_hooks.checkpoint.interval': 100}
+    with pytest.raises(SystemExit):
+        train(5, [At(3, terminate, loop='val')], **changes)
+    assert torch.load(tmp_path / 'run/iter_3.pth', weights_only=False)['meta']['iter'] == 3
+    begun = []
+    train(5, [At(3, lambda runner: begun.append(runner.iter))], resume=True, **changes)
+    assert begun == [3]
+
+
+def test_a_training_that_fails_gives_the_signal_back(train):
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(InputError):
+        train(5, [At(1, spoil)])
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_training_in_another_thread(train):
+    with ThreadPoolExecutor() as pool:
+        assert pool.submit(train, 2).result().iter == 2
+
+
+@pytest.fixture
+def fill(monkeypatch):
+    """A hook's action, after which the disk has no room."""
     import mmengine.fileio.backends.local_backend as backend
 
-    def fill(runner):
-        def put(self, obj, filepath):
-            Path(filepath).write_bytes(obj[:1000])
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    def put(self, obj, filepath):
+        Path(filepath).write_bytes(obj[:1000])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-        monkeypatch.setattr(backend.LocalBackend, 'put', put)
+    return lambda runner: monkeypatch.setattr(backend.LocalBackend, 'put', put)
 
+
+@pytest.mark.parametrize('kept', [-1, 1, 2])
+def test_a_full_disk_leaves_the_checkpoint_before(train, tmp_path, fill, kept):
     with pytest.raises(InputError, match='cannot write .*iter_4.pth: No space left on device'):
-        train(6, [At(3, fill)])
+        train(6, [At(3, fill)], **{'default_hooks.checkpoint.max_keep_ckpts': kept})
     assert sorted(path.name for path in (tmp_path / 'run').glob('*iter_*')) == ['iter_2.pth']
     assert (tmp_path / 'run/last_checkpoint').read_text() == str(tmp_path / 'run/iter_2.pth')
     torch.load(tmp_path / 'run/iter_2.pth', weights_only=False)
+
+
+def test_a_full_disk_leaves_the_best_checkpoint(train, tmp_path, fill):
+    class Rising(Hook):
+
+        def after_val_epoch(self, runner, metrics):
+            metrics['mIoU'] = runner.iter
+
+    with pytest.raises(InputError, match='cannot write .*best_mIoU_iter_4.pth: No space left on device'):
+        train(6, [At(4, fill, loop='val'), Rising()], **{
+            'train_cfg.val_interval': 2, 'default_hooks.checkpoint.save_best': 'mIoU'})
+    assert [path.name for path in (tmp_path / 'run').glob('*best*')] == ['best_mIoU_iter_2.pth']
+
+
+def test_outdated_checkpoints_go(train, tmp_path):
+    train(6, **{'default_hooks.checkpoint.max_keep_ckpts': 1, 'default_hooks.checkpoint.save_best': 'mIoU',
+                'train_cfg.val_interval': 3})
+    names = sorted(path.name for path in (tmp_path / 'run').glob('*.pth'))
+    assert len(names) == 2 and names[0].startswith('best_mIoU_iter_') and names[1] == 'iter_6.pth'

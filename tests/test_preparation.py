@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from archive_server import zipped
+from filelock import FileLock
 from PIL import Image
 from test_nuclei import bowl, png
 
@@ -111,6 +112,13 @@ def test_a_killed_run_is_gone_on_with(small, server, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ['ade.archives', 'ade.partial'] and len(server.gets()) == 1
     assert prepare(dataset, tmp_path / 'ade') and len(server.gets()) == 1
     assert os.listdir(tmp_path) == ['ade'] and not prepare(dataset, tmp_path / 'ade')
+
+
+def test_two_runs_keep_out_of_each_other_s_way(small, server, tmp_path):
+    (tmp_path / 'ade.archives').mkdir()
+    with FileLock(tmp_path / 'ade.archives/.lock'), pytest.raises(InputError, match='another run is at work in /'):
+        prepare(small('ade20k'), tmp_path / 'ade')
+    assert server.asked == [] and prepare(small('ade20k'), tmp_path / 'ade')
 
 
 def test_cityscapes_is_fetched_by_hand(small, server, tmp_path):

@@ -80,3 +80,8 @@ def test_an_unknown_strategy_is_named(make_runner):
 def test_strategies_whose_checkpoints_are_in_pieces_are_refused(make_runner, strategy):
     with pytest.raises(InputError, match=f'{strategy} .*writes checkpoints in .*: take configs/_base_/strategies'):
         make_runner(strategy)
+
+
+def test_strategies_of_several_processes_need_a_launcher(make_runner):
+    with pytest.raises(InputError, match='DDPStrategy is for several processes: tools/dist_train.sh CONFIG GPUS'):
+        make_runner('DDPStrategy')

@@ -2,12 +2,12 @@
 from .backbone import XCiT
 from .config import config_dict, config_path
 from .fsdp import CorrectedFSDPStrategy, each_xcit_block
-from .hooks import InvalidLossHook, LabelRangeHook, TerminationHook
+from .hooks import CompleteCheckpointHook, InvalidLossHook, LabelRangeHook, TerminationHook
 from .optim import XCiTLayerDecayConstructor
 from .runner import StrictRunner
 from .strategy_runner import StrictFlexibleRunner
 
 __version__ = '0.1.0'
-__all__ = ['CorrectedFSDPStrategy', 'InvalidLossHook', 'LabelRangeHook', 'StrictFlexibleRunner', 'StrictRunner',
-           'TerminationHook', 'XCiT', 'XCiTLayerDecayConstructor', '__version__', 'config_dict', 'config_path',
-           'each_xcit_block']
+__all__ = ['CompleteCheckpointHook', 'CorrectedFSDPStrategy', 'InvalidLossHook', 'LabelRangeHook',
+           'StrictFlexibleRunner', 'StrictRunner', 'TerminationHook', 'XCiT', 'XCiTLayerDecayConstructor',
+           '__version__', 'config_dict', 'config_path', 'each_xcit_block']

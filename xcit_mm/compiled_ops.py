@@ -14,8 +14,10 @@ from pathlib import Path
 import torch
 
 from .errors import InputError
+from .installation import installed_folder
 
-WAY_OUT = 'in a checkout, make setup-det installs it; elsewhere, tools/install_ops.py and then mmdet with pip'
+WAY_OUT = ('in a checkout, make setup-det installs it; elsewhere, python '
+           f'{installed_folder("xcit_mm", "tools")}/install_ops.py and then mmdet with pip')
 DISTRIBUTIONS = ('onedl-mmcv', 'mmcv')  # of the two MM families
 BUILD_TOOLS = ('setuptools<81', 'wheel', 'ninja', 'psutil')  # what mmcv's setup.py wants, newer setuptools not
 NINJA_STEP = re.compile(r'\[(\d+)/(\d+)\] ')

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from mmengine.config import Config
 
 from . import compiled_ops
 from .errors import InputError
+from .installation import installed_folder
 
 
 def load_config(path: str | Path, options: dict | None = None, work_dir: str | None = None) -> Config:
@@ -74,13 +74,11 @@ def config_path(name: str, package: str = 'xcit_mm') -> str:
     Raises:
         InputError: there is no such package, or it has no such config.
     """
-    spec = find_spec(package)  # imports nothing: mmdet cannot be imported where compiled ops are missing
-    if spec is None or not spec.origin:
+    try:
+        path = installed_folder(package, 'configs') / name
+    except InputError as error:
         hint = f'; {compiled_ops.WAY_OUT}' if package == 'mmdet' else ''
-        raise InputError(f'no package {package}, to which the config {name} belongs{hint}')
-    root = Path(spec.origin).parent
-    installed = root / '.mim/configs'
-    path = (installed if installed.is_dir() else root.parent / 'configs') / name
+        raise InputError(f'{error}, to which the config {name} belongs{hint}') from None
     if not path.is_file():
         raise InputError(f'{package} has no config {name} in {path.parent}')
     return str(path)
@@ -114,11 +112,17 @@ def require_data(config: Config, splits: tuple[str, ...]) -> None:
             if not path.exists():
                 root = config.get('data_root') or ''
                 preparation = (config.get('data_preparation') or '').replace('{data_root}', root)
+                preparation = preparation.replace('{tools}', str(_shown(installed_folder('xcit_mm', 'tools'))))
                 is_there = bool(root) and Path(root).exists()  # then it is a data set of the user's, or half of one
                 hint = (f'prepare it with: {preparation}' if preparation and not is_there else
                         'complete the folder, or set the data_root of the config')
                 raise InputError(f'no {split} data in {path.absolute()}; {hint} '
                                  '(or point to them: --cfg-options data_root=FOLDER)')
+
+
+def _shown(path: Path) -> Path:
+    """A path as one would type it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _dataset_paths(node: object) -> Iterator[Path]:

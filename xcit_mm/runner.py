@@ -1,6 +1,7 @@
 """MMEngine's runner with safe and strict loading, complete checkpoints, and hooks for what goes wrong."""
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +18,11 @@ from . import checkpoints
 from .datasets.damaged_files import guard
 from .errors import InputError
 from .files import complete_file
+from .hooks.termination import spare_workers
 
-DEFAULT_HOOKS = dict(invalid_loss=dict(type='InvalidLossHook'), label_range=dict(type='LabelRangeHook'),
-                     termination=dict(type='TerminationHook'))
+DEFAULT_HOOKS = dict(
+    checkpoint=dict(type='CompleteCheckpointHook', interval=1), invalid_loss=dict(type='InvalidLossHook'),
+    label_range=dict(type='LabelRangeHook'), termination=dict(type='TerminationHook'))
 if TYPE_CHECKING:
     from typing import Any as BothRunners  # FlexibleRunner is no Runner
 else:
@@ -51,9 +54,19 @@ class CompleteRuns(BothRunners):
             action = dataloader.pop('damaged_files', action)
         built = super().build_dataloader(dataloader, *args, **kwargs)
         if built is not dataloader:
+            spare_workers(built)
             is_training = getattr(built.sampler, 'shuffle', True) and not getattr(built.dataset, 'test_mode', False)
             guard(built.dataset, action, may_skip=is_training)
         return built
+
+    def train(self) -> nn.Module:
+        """Train as MMEngine does; then SIGTERM, which a hook may have caught, is as it was, however it ended."""
+        before = signal.getsignal(signal.SIGTERM)
+        try:
+            return super().train()
+        finally:
+            if signal.getsignal(signal.SIGTERM) is not before:
+                signal.signal(signal.SIGTERM, before)
 
     def save_checkpoint(self, out_dir: str, filename: str, *args: object, **kwargs: object) -> None:
         """Save as MMEngine does, under a name that the file gets when it is complete.
@@ -72,8 +85,8 @@ class CompleteRuns(BothRunners):
 class StrictRunner(CompleteRuns, Runner):
     """A ``Runner`` whose ``load_from``, ``resume`` and tests refuse what does not fit the model.
 
-    Its default hooks are MMEngine's, ``invalid_loss``, ``label_range`` and ``termination``; a config switches one off
-    by ``default_hooks = dict(invalid_loss=None)``.
+    Its default hooks are MMEngine's, with ``CompleteCheckpointHook``, and ``invalid_loss``, ``label_range`` and
+    ``termination``; a config switches one off by ``default_hooks = dict(invalid_loss=None)``.
 
     MMEngine's own loading skips keys that do not match, and may run code of a file that torch refuses. Where a
     config says ``load_from_strict = False``, ``load_from`` takes what fits and warns of the rest.

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import torch
-from mmengine._strategy import BaseStrategy, FSDPStrategy, SingleDeviceStrategy
+from mmengine._strategy import BaseStrategy, DDPStrategy, FSDPStrategy, SingleDeviceStrategy
 from mmengine.device import get_device
 from mmengine.dist import is_distributed
 from mmengine.model import BaseModel
@@ -31,10 +31,14 @@ class StrictFlexibleRunner(CompleteRuns, FlexibleRunner):
         """Build a strategy as MMEngine does, which knows no distributed training without an accelerator.
 
         Raises:
-            InputError: the strategy writes checkpoints in pieces, as DeepSpeed's does.
+            InputError: the strategy writes checkpoints in pieces, as DeepSpeed's does, or there is one process only
+                for a strategy of several.
         """
         if isinstance(strategy, dict):
             _require_whole_checkpoints(strategy)
+            if launcher == 'none' and issubclass(_kind(strategy), DDPStrategy) and not is_distributed():
+                raise InputError(f'{_kind(strategy).__name__} is for several processes: '
+                                 'tools/dist_train.sh CONFIG GPUS')
         if launcher != 'none' and not is_distributed() and get_device() == 'cpu':
             torch.distributed.init_process_group('gloo')
         return super().build_strategy(strategy, launcher, **kwargs)
@@ -82,11 +86,16 @@ class StrictFlexibleRunner(CompleteRuns, FlexibleRunner):
             self._load_from = None
 
 
-def _require_whole_checkpoints(strategy: dict) -> None:
+def _kind(strategy: dict) -> type:
     kind = strategy.get('type')
     kind = STRATEGIES.get(kind) if isinstance(kind, str) else kind
     if not isinstance(kind, type):
         raise InputError(f'no strategy {strategy.get("type")!r}; take configs/_base_/strategies/fsdp.py')
+    return kind
+
+
+def _require_whole_checkpoints(strategy: dict) -> None:
+    kind = _kind(strategy)
     if not issubclass(kind, SingleDeviceStrategy):
         raise InputError(f'{kind.__name__} writes checkpoints in a format of its own, which cannot be read without '
                          'running code in them: take configs/_base_/strategies/fsdp.py')

@@ -42,8 +42,8 @@ def unpack(archive: Archive, path: Path, folder: Path) -> None:
     """Write what a data set needs of the archive at ``path`` below ``folder``. CRCs are checked on the way.
 
     Raises:
-        InputError: the file is damaged, or something in it is a link or would leave the folder; then nothing
-            of it is written.
+        InputError: the file is damaged; or something in it is a link or would leave the folder, and nothing of it
+            is written.
         OSError: a file cannot be written.
     """
     try:

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 from rich.progress import track
 
+from ..errors import InputError
 from ..files import complete_file
 
 # The Cityscapes id of each of the 19 classes that are trained, in their order (cityscapesscripts, helpers/labels.py).
@@ -20,8 +21,7 @@ def make_train_ids(root: Path) -> None:
     The masks are those of cityscapesscripts: it draws the same polygons in the same order for both.
 
     Raises:
-        InputError: a mask cannot be written.
-        OSError: a mask cannot be read.
+        InputError: a mask cannot be read or written.
     """
     train_ids = np.full(256, IGNORED, np.uint8)
     train_ids[list(TRAINED)] = range(len(TRAINED))
@@ -29,5 +29,10 @@ def make_train_ids(root: Path) -> None:
             for split in ('train', 'val') for path in sorted(root.glob(f'gtFine/{split}/*/*_gtFine_labelIds.png'))}
     missing = [path for path in made if not made[path].exists()]
     for path in track(missing, description='labelTrainIds', disable=not missing):
+        try:
+            with Image.open(path) as ids:
+                labels = train_ids[np.asarray(ids)]
+        except (OSError, SyntaxError, IndexError) as error:  # IndexError: it is no map of 8 bits
+            raise InputError(f'cannot read {path}: {error}; get it again from the archive') from None
         with complete_file(made[path]) as partial:
-            Image.fromarray(train_ids[np.asarray(Image.open(path))]).save(partial, 'PNG')
+            Image.fromarray(labels).save(partial, 'PNG')

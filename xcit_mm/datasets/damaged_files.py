@@ -1,13 +1,18 @@
 """What to do with an image or a mask that cannot be read: refuse it, or skip and count it."""
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
+import numpy as np
 import torch
 from mmcv.transforms import BaseTransform, LoadAnnotations, LoadImageFromFile
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from ..errors import InputError
@@ -36,11 +41,14 @@ class GuardedLoading(BaseTransform):
     def transform(self, results: dict) -> dict | None:
         try:
             loaded = self.loading(results)
-        except ImportError:  # a decoder that is not there
+        except (ImportError, MemoryError):  # a decoder that is not there
             raise
         except Exception as error:  # each decoder has its own
-            path = (results.get('seg_map_path') if isinstance(self.loading, LoadAnnotations) else None
-                    ) or results.get('img_path')
+            if getattr(error, 'errno', None) in (errno.EMFILE, errno.ENFILE):  # too many files are open
+                raise
+            path = results.get('img_path')
+            if isinstance(self.loading, LoadAnnotations):
+                path = results.get('seg_map_path') or f'the annotations of {path}'
             said = next(iter(str(error).splitlines()), '')
             reason = getattr(error, 'strerror', None) or (
                 f'it is damaged or not an image ({type(error).__name__}: {said})')
@@ -52,6 +60,7 @@ class GuardedLoading(BaseTransform):
             return None
         if loaded and 'gt_seg_map' in loaded:
             _require_fitting(loaded)
+            _require_bytes(loaded)
         return loaded
 
 
@@ -63,6 +72,17 @@ def _require_fitting(loaded: dict) -> None:
     if mask.shape != tuple(loaded['ori_shape']):
         sizes = [f'{width} x {height}' for height, width in (mask.shape, loaded['ori_shape'])]
         raise InputError(f'{path} is {sizes[0]}, but its image {loaded.get("img_path")} is {sizes[1]}')
+
+
+def _require_bytes(loaded: dict) -> None:
+    """Refuse a mask with labels beyond 255, of which mmseg keeps the lowest byte: another class."""
+    path = loaded.get('seg_map_path')
+    if path is None or not Path(path).is_file():  # in a remote storage
+        return
+    with suppress(UnidentifiedImageError), Image.open(path) as mask:
+        if mask.mode[0] in 'IF' and np.asarray(mask).max() > 255:
+            raise InputError(f'{path}: label {np.asarray(mask).max()} is out of range; a mask holds class indices of '
+                             '0 … 255')
 
 
 def guard(dataset: object, action: str = 'refuse', may_skip: bool = False) -> None:

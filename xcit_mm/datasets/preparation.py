@@ -2,8 +2,11 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from ..errors import InputError
 from ..files import complete_folder
@@ -54,7 +57,7 @@ def _assemble(dataset: DataSet, root: Path, keep_archives: bool) -> bool:
     archives = root.with_name(f'{root.name}.archives')
     archives.mkdir(parents=True, exist_ok=True)
     print(f'{dataset.page}\n{dataset.licence}')
-    with complete_folder(root) as folder:  # first, for it clears what a killed run left
+    with _alone(archives), complete_folder(root) as folder:  # first, for it clears what a killed run left
         _fetch(dataset, archives)
         for archive in dataset.archives:
             unpack(archive, archives / archive.name, folder)
@@ -71,6 +74,18 @@ def _assemble(dataset: DataSet, root: Path, keep_archives: bool) -> bool:
     with suppress(OSError):  # not empty
         archives.rmdir()
     return True
+
+
+@contextmanager
+def _alone(archives: Path) -> Iterator[None]:
+    """Keep a second run out, which would remove what the first one unpacks."""
+    lock = archives / '.lock'
+    try:
+        with FileLock(lock, timeout=0):
+            yield
+            lock.unlink()
+    except Timeout:
+        raise InputError(f'another run is at work in {archives}: wait until it is done') from None
 
 
 def _fetch(dataset: DataSet, folder: Path) -> None:

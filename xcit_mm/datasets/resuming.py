@@ -81,6 +81,7 @@ class ResumingDownloader:
         if not version or version.startswith('W/'):
             version = response.headers.get('Last-Modified')
         self.validator.unlink(missing_ok=True)
+        self.partial.unlink(missing_ok=True)  # before there is a validator, which would be of other bytes
         if version:
             self.validator.write_text(version)
 

@@ -1,6 +1,7 @@
 """Writing and running a traced function in each file format."""
 from __future__ import annotations
 
+import io
 import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -49,8 +50,9 @@ def run_onnx(path: Path) -> Runtime:
 def write_program(program: ExportedProgram, path: Path, output_names: list[str], facts: Mapping[str, str]) -> None:
     """Write a program of ``torch.export``, with facts in its extra file ``metadata.json``."""
     facts = {**facts, 'outputs': json.dumps(output_names)}
-    with path.open('wb') as stream:
-        torch.export.save(program, stream, extra_files={'metadata.json': json.dumps(facts)})
+    content = io.BytesIO()  # torch says of a full disk no more than that its writer failed
+    torch.export.save(program, content, extra_files={'metadata.json': json.dumps(facts)})
+    path.write_bytes(content.getbuffer())
 
 
 def run_program(path: Path) -> Runtime:

@@ -29,13 +29,16 @@ class LabelRangeHook(Hook):
         classes = getattr(runner.train_dataloader.dataset, 'metainfo', {}).get('classes') or ()
         for name, head in _unwrapped(runner).named_modules():
             # A head with a threshold for boundaries learns from edges, which it finds itself.
-            if not re.fullmatch(HEADS, name) or hasattr(head, 'boundary_threshold'):
+            if not re.fullmatch(HEADS, name) or hasattr(head, 'boundary_threshold') or getattr(
+                    head, 'class_agnostic', False):
                 continue
             number = num_classes(head)
             if classes and number and number != len(classes):
                 names = ', '.join(classes[:3]) + (', …' if len(classes) > 3 else '')
+                way_out = (f'set num_classes={len(classes)} in every head' if len(classes) > 1 or number > 2 else
+                           'give the data set two, the background first')
                 raise InputError(f'model.{name} has {number} classes, but the data set has {len(classes)} ({names}): '
-                                 f'set num_classes={len(classes)} in every head')
+                                 f'{way_out}')
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict) -> None:
         """Raise ``InputError`` if a label map of the batch holds a value out of range."""

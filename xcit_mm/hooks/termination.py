@@ -1,56 +1,92 @@
 """Save a checkpoint when the machine is asked back."""
 from __future__ import annotations
 
+import atexit
+import os
 import signal
+import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
-from mmengine.device import get_device
-from mmengine.dist import all_reduce, is_main_process
+from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
+from torch import Tensor
+from torch.utils.data import DataLoader
 
 from ..files import complete_file
+from .ranks import on_any_rank
 
 
 @HOOKS.register_module()
 class TerminationHook(Hook):
     """At SIGTERM, end the iteration, save ``iter_<N>.pth`` and exit with code 143; ``--resume`` goes on from there.
 
-    Schedulers and torchrun send this signal before they kill. An epoch that was cut is begun again.
+    Schedulers and torchrun send this signal before they kill. An epoch that was cut is begun again, and a validation
+    that was cut is left out. Signals reach the main thread only: elsewhere this does nothing.
     """
 
     priority = 'LOWEST'  # after all that belongs to the iteration
+    terminated = training = False
+    iterations = 0  # of the checkpoint that is saved at the end
 
     def before_train(self, runner: Runner) -> None:
-        """Catch the signal from now on."""
-        self.terminated = False
-        self.previous = signal.signal(signal.SIGTERM, self._note)
-
-    def after_train(self, runner: Runner) -> None:
-        """Leave the signal to whom it belonged."""
-        signal.signal(signal.SIGTERM, self.previous)
+        """Catch the signal from now on; the runner gives it back when the training ends."""
+        self.training = True
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._note)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
         """Save and exit, on every rank in the same iteration, if one has got the signal."""
-        terminated = self.terminated
-        if runner.distributed:
-            flag = torch.tensor(int(terminated), device=get_device())
-            all_reduce(flag, 'max')
-            terminated = bool(flag)
-        if not terminated:
+        self._end_if_terminated(runner, runner.iter + 1)
+
+    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
+                       outputs: object = None) -> None:
+        """Save and exit in a validation, which may take longer than a scheduler waits."""
+        if self.training:
+            self._end_if_terminated(runner, runner.iter)
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Put the number of iterations right, which MMEngine takes for one more than the runner counts."""
+        if self.iterations:
+            checkpoint['meta']['iter'] = self.iterations
+
+    def _end_if_terminated(self, runner: Runner, iterations: int) -> None:
+        if not on_any_rank(self.terminated):
             return
-        name = f'iter_{runner.iter + 1}.pth'
-        runner.save_checkpoint(runner.work_dir, name, by_epoch=False)
-        path = Path(runner.work_dir, name)
+        path = Path(runner.work_dir, f'iter_{iterations}.pth')
+        self.iterations = iterations
+        runner.save_checkpoint(runner.work_dir, path.name, by_epoch=False)
         if is_main_process():
             with complete_file(path.with_name('last_checkpoint')) as file:
                 file.write_text(str(path))
+        barrier()  # a launcher kills the others when the first one ends
         runner.logger.warning(f'terminated: saved {path}; --resume goes on from there')
-        self.after_train(runner)
         raise SystemExit(128 + signal.SIGTERM)
 
     def _note(self, number: int, frame: object) -> None:
         self.terminated = True
+
+
+def spare_workers(loader: DataLoader) -> None:
+    """Let the workers of a loader live through the signal, which launchers send to every process of a job.
+
+    Without them, the iteration could not end. When this process exits, the signal ends them again.
+    """
+    exiting = torch.zeros(1, dtype=torch.bool).share_memory_()
+    atexit.register(exiting.fill_, True)  # before multiprocessing, in whose exit workers that are left get the signal
+    loader.worker_init_fn = partial(_begin_worker, loader.worker_init_fn, exiting)
+
+
+def _begin_worker(begin: Callable[[int], None] | None, exiting: Tensor, worker_id: int) -> None:
+    def end(number: int, frame: object) -> None:
+        if exiting:
+            os._exit(128 + number)
+
+    signal.signal(signal.SIGTERM, end)
+    if begin:
+        begin(worker_id)

@@ -7,5 +7,4 @@ param_scheduler = [
     dict(type='PolyLR', power=1.0, eta_min=0.0, by_epoch=False, begin=50, end=max_iters),
 ]
 train_cfg = dict(max_iters=max_iters, val_interval=250)
-# Two checkpoints are kept, for MMEngine deletes the oldest before it has written the newest.
 default_hooks = dict(checkpoint=dict(interval=250, max_keep_ckpts=2), logger=dict(interval=20))
