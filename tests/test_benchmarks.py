@@ -84,16 +84,15 @@ def test_short_runs_are_timed_in_numbers(clock):
     assert len(count) == untimed + 2 * 8 and row['median_s'] == pytest.approx(0.0025)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('arguments', [
     ('attention', '--channels', '16', '--heads', '2', '--tokens', '20', '50', '--backward'),
     ('backbone', '--arch', 'nano_12_p16', '--sizes', '32', '64', '--no-peers'),
-    pytest.param(('train', '--arch', 'nano_12_p16', '--sizes', '64', '--no-peers', '--batch', '2',
-                  '--dtype', 'bfloat16'), marks=pytest.mark.slow),
-    pytest.param(('inference', 'configs/xcit_upernet_digits.py', '--sizes', '64', '--modes', 'banded', 'whole'),
-                 marks=pytest.mark.slow),
+    ('train', '--arch', 'nano_12_p16', '--sizes', '64', '--no-peers', '--batch', '2', '--dtype', 'bfloat16'),
+    ('inference', 'configs/xcit_upernet_digits.py', '--sizes', '64', '--modes', 'banded', 'whole'),
     ('convolution', '--channels', '4', '8', '--rows', '2', '--width', '6'),
-    pytest.param(('head', '--channels', '8', '--sizes', '64', '128'), marks=pytest.mark.slow),
-    pytest.param(('head', '--channels', '8', '--sizes', '64', '--batch', '2', '--backward'), marks=pytest.mark.slow),
+    ('head', '--channels', '8', '--sizes', '64', '128'),
+    ('head', '--channels', '8', '--sizes', '64', '--batch', '2', '--backward'),
 ])
 def test_from_command_to_picture(run_tool, tmp_path, arguments):
     path = tmp_path / 'results.json'

@@ -18,6 +18,7 @@ def test_compiles_as_one_graph_for_any_size(attention):
                 torch.testing.assert_close(actual, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('with_cp', [False, True])
 def test_compiles_for_training(with_cp):
     plain, twin = XCiT(TINY, attention='gram'), XCiT(TINY, attention='gram', with_cp=with_cp)

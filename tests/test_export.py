@@ -64,7 +64,8 @@ def build_stem():
 @pytest.mark.parametrize('kind, patch, backbone_only, suffix', [
     pytest.param('upernet', 16, False, '.pt2', marks=pytest.mark.slow),  # docs/export.md writes its .onnx
     pytest.param('sem_fpn', 8, False, '.onnx', marks=pytest.mark.slow),
-    ('sem_fpn', 8, True, '.onnx'), ('upernet', 16, True, '.pt2')])
+    pytest.param('upernet', 16, True, '.pt2', marks=pytest.mark.slow),
+    ('sem_fpn', 8, True, '.onnx')])
 def test_files_compute_what_the_model_does(tmp_path, kind, patch, backbone_only, suffix):
     model, path = build(kind, patch), tmp_path / f'model{suffix}'
     facts, comparisons = export(model, path, backbone_only, SIZE)
@@ -112,6 +113,7 @@ def test_what_depends_on_the_traced_size_is_not_kept(tmp_path, module, words):
     assert path.read_text() == 'of before' and [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
+@pytest.mark.slow
 def test_the_tool(run_here, tmp_path, capsys):
     model, path = build('sem_fpn', 16), tmp_path / 'out/model.pt2'
     model.cfg.model.backbone.update(pyramid=False, out_indices=[0])

@@ -2,6 +2,7 @@
 import errno
 import os
 import signal
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -142,18 +143,19 @@ def test_sigterm_saves_and_the_training_goes_on_from_there(train, tmp_path):
 
 def terminate(runner):
     """As launchers do: the whole job, data loaders and all."""
-    for process in [*psutil.Process().children(recursive=True), psutil.Process()]:
-        process.terminate()
+    processes = [*psutil.Process().children(recursive=True), psutil.Process()]
+    subprocess.run(['kill', *(str(process.pid) for process in processes)], check=True)
     time.sleep(0.5)  # for a worker to die
 
 
-@pytest.mark.parametrize('workers', [1, 2])
-def test_workers_live_through_sigterm(train, tmp_path, workers):
+@pytest.mark.slow
+def test_workers_live_through_sigterm(train, tmp_path):
     with pytest.raises(SystemExit):
-        train(5, [At(2, terminate)], **{'train_dataloader.num_workers': workers})
+        train(5, [At(2, terminate)], **{'train_dataloader.num_workers': 1})
     assert torch.load(tmp_path / 'run/iter_3.pth', weights_only=False)['meta']['iter'] == 3
 
 
+@pytest.mark.slow
 def test_sigterm_ends_a_validation(train, tmp_path):
     changes = {'train_cfg.val_interval': 3, 'default_hooks.checkpoint.interval': 100}
     with pytest.raises(SystemExit):
@@ -188,7 +190,7 @@ def fill(monkeypatch):
     return lambda runner: monkeypatch.setattr(backend.LocalBackend, 'put', put)
 
 
-@pytest.mark.parametrize('kept', [-1, 1, 2])
+@pytest.mark.parametrize('kept', [-1, 1])
 def test_a_full_disk_leaves_the_checkpoint_before(train, tmp_path, fill, kept):
     with pytest.raises(InputError, match='cannot write .*iter_4.pth: No space left on device'):
         train(6, [At(3, fill)], **{'default_hooks.checkpoint.max_keep_ckpts': kept})
@@ -209,6 +211,7 @@ def test_a_full_disk_leaves_the_best_checkpoint(train, tmp_path, fill):
     assert [path.name for path in (tmp_path / 'run').glob('*best*')] == ['best_mIoU_iter_2.pth']
 
 
+@pytest.mark.slow
 def test_outdated_checkpoints_go(train, tmp_path):
     train(6, **{'default_hooks.checkpoint.max_keep_ckpts': 1, 'default_hooks.checkpoint.save_best': 'mIoU',
                 'train_cfg.val_interval': 3})

@@ -9,33 +9,32 @@ ROOT = Path(__file__).resolve().parents[1]
 ADE20K, DIGITS = 'configs/xcit_upernet_ade20k.py', 'configs/xcit_upernet_digits.py'
 
 
-def one_line_error(result, *words):
-    lines = result.stderr.strip().splitlines()
-    return result.returncode == 1 and len(lines) == 1 and all(word in lines[0] for word in words)
+def is_one_line(said, *words):
+    return said.startswith('error: ') and len(said.splitlines()) == 1 and all(word in said for word in words)
 
 
-def test_train_says_where_data_are_missing(run_tool, tmp_path):
-    for tool, arguments in (('train', ()), ('test', ('weights.pth', ))):
-        result = run_tool(tool, ROOT / DIGITS, *arguments, cwd=tmp_path)
-        assert one_line_error(result, f'{tmp_path}/data/digits/images/', 'tools/prepare_dataset.py digits'), result
-    result = run_tool('train', ROOT / ADE20K, cwd=tmp_path)
-    folder = f'{tmp_path}/data/ade/ADEChallengeData2016/images/training'
-    assert one_line_error(result, folder, 'tools/prepare_dataset.py ade20k')
+def test_train_says_where_data_are_missing(run_tool, run_here, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = f'{tmp_path}/data/digits/images/'
+    result = run_tool('train', ROOT / DIGITS, cwd=tmp_path)
+    assert result.returncode == 1
+    assert is_one_line(result.stderr, f'{folder}train', f'python {ROOT}/tools/prepare_dataset.py digits'), result
+    said = run_here('test', ROOT / DIGITS, 'weights.pth')
+    assert is_one_line(said, f'{folder}val', f'python {ROOT}/tools/prepare_dataset.py digits')
+    said = run_here('train', ROOT / ADE20K)
+    assert is_one_line(said, f'{tmp_path}/data/ade/ADEChallengeData2016/images/training', '/prepare_dataset.py ade20k')
     assert not (tmp_path / 'work_dirs').exists()
 
 
-def test_missing_inputs_are_one_line(run_tool, tmp_path, scenes):
-    assert one_line_error(run_tool('train', 'none.py'), 'no config file none.py')
-    result = run_tool('test', DIGITS, 'none.pth', '--cfg-options', f'data_root={scenes}')
-    assert one_line_error(result, 'no checkpoint file none.pth')
-    result = run_tool('train', DIGITS, '--resume', 'none.pth', '--cfg-options', f'data_root={scenes}')
-    assert one_line_error(result, 'no checkpoint file none.pth')
-    result = run_tool('infer', DIGITS, 'none.pth', 'none.png', '--out', tmp_path)
-    assert one_line_error(result, 'none.png')
+def test_missing_inputs_are_one_line(run_here, tmp_path, scenes):
+    data = ['--cfg-options', f'data_root={scenes}']
+    assert is_one_line(run_here('train', 'none.py'), 'no config file none.py')
+    for arguments in (['test', DIGITS, 'none.pth'], ['train', DIGITS, '--resume', 'none.pth']):
+        assert is_one_line(run_here(*arguments, *data), 'no checkpoint file none.pth')
+    assert is_one_line(run_here('infer', DIGITS, 'none.pth', 'none.png', '--out', tmp_path), 'none.png')
     if not torch.cuda.is_available():
-        result = run_tool('train', DIGITS, '--amp', '--cfg-options', f'data_root={scenes}')
-        assert one_line_error(result, '--amp needs a GPU')
-    assert one_line_error(run_tool('plot_training', tmp_path, '--out', tmp_path / 'x.png'), str(tmp_path))
+        assert is_one_line(run_here('train', DIGITS, '--amp', *data), '--amp needs a GPU')
+    assert is_one_line(run_here('plot_training', tmp_path, '--out', tmp_path / 'x.png'), str(tmp_path))
 
 
 def test_options_that_do_not_fit_are_one_line(run_here, tmp_path):
@@ -55,4 +54,4 @@ def test_options_that_do_not_fit_are_one_line(run_here, tmp_path):
     ('model.backbone.frozen_stages=99', 'frozen_stages must be in -1 … 4, but is 99')])
 def test_settings_that_cannot_be_are_one_line(run_here, tmp_path, scenes, option, words):
     said = run_here('train', DIGITS, '--work-dir', tmp_path, '--cfg-options', f'data_root={scenes}', option)
-    assert said.startswith('error: ') and words in said and len(said.splitlines()) == 1
+    assert is_one_line(said, words)

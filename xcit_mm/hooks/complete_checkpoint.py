@@ -38,6 +38,8 @@ class CompleteCheckpointHook(CheckpointHook):
     MMEngine's removes first: with ``max_keep_ckpts=1`` or ``save_best``, a disk that fills up takes the last one.
     """
 
+    file_backend: Any
+
     def before_train(self, runner: Runner) -> None:
         """Prepare as MMEngine does."""
         super().before_train(runner)

@@ -1,7 +1,6 @@
 """Save a checkpoint when the machine is asked back."""
 from __future__ import annotations
 
-import atexit
 import os
 import signal
 import threading
@@ -9,12 +8,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import torch
 from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ..files import complete_file
@@ -73,20 +70,22 @@ class TerminationHook(Hook):
 
 
 def spare_workers(loader: DataLoader) -> None:
-    """Let the workers of a loader live through the signal, which launchers send to every process of a job.
+    """Let the workers of a loader live through the signal, unless it is from the process that they read for.
 
-    Without them, the iteration could not end. When this process exits, the signal ends them again.
+    Launchers send it to every process of a job, and without its workers this one could not end the iteration.
     """
-    exiting = torch.zeros(1, dtype=torch.bool).share_memory_()
-    atexit.register(exiting.fill_, True)  # before multiprocessing, in whose exit workers that are left get the signal
-    loader.worker_init_fn = partial(_begin_worker, loader.worker_init_fn, exiting)
+    if hasattr(signal, 'sigwaitinfo'):  # not on macOS and Windows
+        loader.worker_init_fn = partial(_begin_worker, loader.worker_init_fn)
 
 
-def _begin_worker(begin: Callable[[int], None] | None, exiting: Tensor, worker_id: int) -> None:
-    def end(number: int, frame: object) -> None:
-        if exiting:
-            os._exit(128 + number)
-
-    signal.signal(signal.SIGTERM, end)
+def _begin_worker(begin: Callable[[int], None] | None, worker_id: int) -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    threading.Thread(target=_obey_parent, daemon=True).start()
     if begin:
         begin(worker_id)
+
+
+def _obey_parent() -> None:
+    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != os.getppid():
+        pass
+    os._exit(128 + signal.SIGTERM)
