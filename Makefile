@@ -35,7 +35,7 @@ $(VENV)/.installed-det: $(VENV)/.installed
 demo: setup
 	@echo "==> 1/4 composing the digits data set"
 	$(BIN)/python tools/prepare_dataset.py digits
-	@echo "==> 2/4 training (about five minutes on 2 cores)"
+	@echo "==> 2/4 training (about six minutes on 2 cores)"
 	$(BIN)/python tools/train.py configs/xcit_upernet_digits.py --work-dir $(RUN)
 	@echo "==> 3/4 evaluating on held-out scenes"
 	$(BIN)/python tools/test.py configs/xcit_upernet_digits.py "$$(cat $(RUN)/last_checkpoint)" --work-dir $(RUN)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -28,21 +29,34 @@ SHARDED = """_base_ = [__import__('xcit_mm').config_path(name) for name in (
 """
 
 
-@pytest.fixture
-def command(tmp_path, scenes):
-    """The command that trains in one or two processes."""
+@pytest.fixture(scope='module')
+def command(tmp_path_factory, scenes):
+    """The command that trains in one or two processes, with a batch of four in all."""
+    sharded_config = tmp_path_factory.mktemp('configs') / 'sharded.py'
+    sharded_config.write_text(SHARDED)
 
-    def make(processes, folder, iterations, *arguments, batch=4, sharded=False):
+    def make(processes, folder, iterations, *arguments, sharded=False):
         config, changes = 'configs/xcit_upernet_digits.py', CHANGES
         if sharded:
-            config, changes = tmp_path / 'sharded.py', [*CHANGES, 'strategy.model_wrapper.device_id=cpu']
-            config.write_text(SHARDED)
+            config, changes = sharded_config, [*CHANGES, 'strategy.model_wrapper.device_id=cpu']
         arguments = [str(config), *([str(processes)] if processes > 1 else []), '--work-dir',
-                     str(tmp_path / folder), *arguments, '--cfg-options', f'data_root={scenes}', *changes,
-                     f'train_cfg.max_iters={iterations}', f'train_dataloader.batch_size={batch // processes}']
+                     str(folder), *arguments, '--cfg-options', f'data_root={scenes}', *changes,
+                     f'train_cfg.max_iters={iterations}', f'train_dataloader.batch_size={4 // processes}']
         return [*(['tools/dist_train.sh'] if processes > 1 else [sys.executable, 'tools/train.py']), *arguments]
 
     return make
+
+
+@pytest.fixture(scope='module')
+def trained(command, tmp_path_factory):
+    """The work dir of four iterations without interruption, which are run once."""
+    @cache
+    def train(processes, sharded=False):
+        folder = tmp_path_factory.mktemp('steady')
+        run(command(processes, folder, 4, sharded=sharded))
+        return folder
+
+    return train
 
 
 def run(command):
@@ -56,6 +70,11 @@ def weights(folder, iteration):
     return torch.cat([value.flatten().double() for value in content['state_dict'].values()])
 
 
+def assert_same_weights(folder, steady):
+    change = (weights(steady, 4) - weights(steady, 2)).norm()
+    assert (weights(folder, 4) - weights(steady, 4)).norm() < 1e-4 * change
+
+
 def gradient_norms(folder):
     logs, = [path for path in folder.glob('*/vis_data/scalars.json')]
     rows = [json.loads(line) for line in logs.read_text().splitlines()]
@@ -64,32 +83,25 @@ def gradient_norms(folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('sharded', [False, True])
-def test_two_processes_train_as_one_with_the_doubled_batch(command, tmp_path, sharded):
-    run(command(1, 'one', 4))
-    run(command(2, 'two', 4, sharded=sharded))
-    one, two = gradient_norms(tmp_path / 'one'), gradient_norms(tmp_path / 'two')
-    assert len(one) == 4
-    torch.testing.assert_close(two, one, rtol=1e-4, atol=0)
-    one, two = weights(tmp_path / 'one', 4), weights(tmp_path / 'two', 4)
-    assert (one - two).norm() < 1e-4 * (one - weights(tmp_path / 'one', 2)).norm()
+def test_two_processes_train_as_one_with_the_doubled_batch(trained, sharded):
+    one, two = trained(1), trained(2, sharded)
+    assert len(gradient_norms(one)) == 4
+    torch.testing.assert_close(gradient_norms(two), gradient_norms(one), rtol=1e-4, atol=0)
+    assert_same_weights(two, one)
 
 
 @pytest.mark.slow
-def test_a_training_resumes_with_another_number_of_processes(command, tmp_path):
-    run(command(2, 'changing', 2))
-    run(command(1, 'changing', 4, '--resume'))
-    run(command(1, 'steady', 4))
-    changing, steady = weights(tmp_path / 'changing', 4), weights(tmp_path / 'steady', 4)
-    assert (changing - steady).norm() < 1e-4 * (steady - weights(tmp_path / 'steady', 2)).norm()
+def test_a_training_resumes_with_another_number_of_processes(command, trained, tmp_path):
+    run(command(2, tmp_path, 2))
+    run(command(1, tmp_path, 4, '--resume'))
+    assert_same_weights(tmp_path, trained(1))
 
 
 @pytest.mark.slow
-def test_a_sharded_training_resumes(command, tmp_path):
-    run(command(2, 'halves', 2, sharded=True))
-    run(command(2, 'halves', 4, '--resume', sharded=True))
-    run(command(2, 'steady', 4, sharded=True))
-    halves, steady = weights(tmp_path / 'halves', 4), weights(tmp_path / 'steady', 4)
-    assert (halves - steady).norm() < 1e-4 * (steady - weights(tmp_path / 'steady', 2)).norm()
+def test_a_sharded_training_resumes(command, trained, tmp_path):
+    run(command(2, tmp_path, 2, sharded=True))
+    run(command(2, tmp_path, 4, '--resume', sharded=True))
+    assert_same_weights(tmp_path, trained(2, sharded=True))
 
 
 SPOILING = """
@@ -116,7 +128,7 @@ def test_an_invalid_loss_of_one_process_ends_all(command, tmp_path, monkeypatch)
     (tmp_path / 'spoiling.py').write_text(SPOILING)
     monkeypatch.setenv('PYTHONPATH', str(tmp_path))
     (tmp_path / 'spoilt.py').write_text(SPOILT)
-    arguments = command(2, 'spoilt', 4)
+    arguments = command(2, tmp_path / 'spoilt', 4)
     arguments[1] = str(tmp_path / 'spoilt.py')
     result = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=600,
                             env={**os.environ, 'PYTHON': sys.executable, 'OMP_NUM_THREADS': '1'})
@@ -129,7 +141,7 @@ def test_an_invalid_loss_of_one_process_ends_all(command, tmp_path, monkeypatch)
 @pytest.mark.slow
 @pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGTERM])
 def test_a_job_ends_with_its_processes(command, tmp_path, number):
-    arguments = [*command(2, 'job', 10**6), 'train_dataloader.num_workers=1']
+    arguments = [*command(2, tmp_path / 'job', 10**6), 'train_dataloader.num_workers=1']
     with open(tmp_path / 'log', 'w') as log:
         process = subprocess.Popen(arguments, cwd=ROOT, stdout=log, stderr=log,
                                    env={**os.environ, 'PYTHON': sys.executable, 'OMP_NUM_THREADS': '1'})
