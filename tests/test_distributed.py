@@ -31,7 +31,11 @@ SHARDED = """_base_ = [__import__('xcit_mm').config_path(name) for name in (
 
 @pytest.fixture(scope='module')
 def command(tmp_path_factory, scenes):
-    """The command that trains in one or two processes, with a batch of four in all."""
+    """The command that trains in one or two processes, with a batch of four in all, all from the same weights.
+
+    MMEngine's runners draw other random numbers before they initialise a model.
+    """
+    start, load_from = tmp_path_factory.mktemp('start'), []
     sharded_config = tmp_path_factory.mktemp('configs') / 'sharded.py'
     sharded_config.write_text(SHARDED)
 
@@ -41,9 +45,11 @@ def command(tmp_path_factory, scenes):
             config, changes = sharded_config, [*CHANGES, 'strategy.model_wrapper.device_id=cpu']
         arguments = [str(config), *([str(processes)] if processes > 1 else []), '--work-dir',
                      str(folder), *arguments, '--cfg-options', f'data_root={scenes}', *changes,
-                     f'train_cfg.max_iters={iterations}', f'train_dataloader.batch_size={4 // processes}']
+                     f'train_cfg.max_iters={iterations}', f'train_dataloader.batch_size={4 // processes}', *load_from]
         return [*(['tools/dist_train.sh'] if processes > 1 else [sys.executable, 'tools/train.py']), *arguments]
 
+    run(make(1, start, 2))
+    load_from.append(f'load_from={start}/iter_2.pth')
     return make
 
 
