@@ -24,9 +24,9 @@ class BuildWithMim(build_py):
 
 VERSION = re.search(r"__version__ = '(.+)'", (HERE / 'xcit_mm/__init__.py').read_text())[1]
 TIFF = ['tifffile>=2024.1', 'imagecodecs>=2024.1']
-DATA = ['filelock>=3.12', 'pooch>=1.8', 'requests>=2.28', 'opencv-python>=4.8']
+DATA = ['pooch>=1.8', 'requests>=2.28', 'opencv-python>=4.8']
 EXPORT = ['torch>=2.9', 'onnx>=1.16', 'onnxruntime>=1.18', 'onnxscript>=0.5']
-DIGITS = ['filelock>=3.12', 'scikit-learn>=1.3', 'scikit-image>=0.22', 'opencv-python>=4.8']
+DIGITS = ['scikit-learn>=1.3', 'scikit-image>=0.22', 'opencv-python>=4.8']
 
 setup(
     name='xcit_mm',
@@ -39,7 +39,7 @@ setup(
     # Each has run tests/adoption.sh.
     classifiers=[f'Programming Language :: Python :: 3.{minor}' for minor in (10, 11, 12, 13)],
     packages=find_packages(include=['xcit_mm', 'xcit_mm.*']),
-    install_requires=['torch>=2.6', 'numpy>=1.24', 'pillow>=10.1', 'psutil>=5.9', 'rich>=13'],
+    install_requires=['torch>=2.6', 'filelock>=3.12', 'numpy>=1.24', 'pillow>=10.1', 'psutil>=5.9', 'rich>=13'],
     # The two MM families share their import names: install one of them.
     extras_require={
         'onedl': ['onedl-mmengine>=0.10.12', 'onedl-mmcv>=2.3.6', 'onedl-mmsegmentation>=1.4.2'],

@@ -19,7 +19,7 @@ PATH=$place/venv/bin:$PATH
 python -m pip install --quiet --upgrade pip
 python -m pip install --quiet "${constraints[@]}" torch
 python -m pip install --quiet "${constraints[@]}" "$wheel[onedl,digits]"
-tools=$(ls -d ../venv/lib/python*/site-packages/xcit_mm/.mim/tools)
+tools=$(python -c "from xcit_mm.installation import installed_folder; print(installed_folder('xcit_mm', 'tools'))")
 
 cat > mine.py <<'END'
 _base_ = __import__('xcit_mm').config_path('xcit_upernet_digits.py')

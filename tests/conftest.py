@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from archive_server import running_server
 
+from xcit_mm.config import load_config
 from xcit_mm.datasets import digits
+from xcit_mm.runner import StrictRunner
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -52,3 +54,25 @@ def server():
     """A local server of archives: see ``archive_server.py``."""
     with running_server() as server:
         yield server
+
+
+@pytest.fixture
+def train(tmp_path, scenes):
+    """Train on two scenes at a time; hooks may interfere."""
+
+    def run(iterations=4, hooks=(), root=scenes, **changes):
+        config = load_config(ROOT / 'configs/xcit_upernet_digits.py', {
+            'data_root': str(root), 'train_cfg.max_iters': iterations, 'train_cfg.val_interval': 100,
+            'train_dataloader.batch_size': 2, 'train_dataloader.num_workers': 0, 'val_dataloader.num_workers': 0,
+            'train_dataloader.persistent_workers': False, 'val_dataloader.persistent_workers': False,
+            'default_hooks.checkpoint.interval': 2, 'default_hooks.checkpoint.save_last': False,
+            'model.backbone.arch': dict(embed_dim=16, depth=4, num_heads=2, patch_size=16),
+            'model.decode_head.in_channels': [16] * 4, 'model.auxiliary_head.in_channels': 16, **changes},
+            str(tmp_path / 'run'))
+        runner = StrictRunner.from_cfg(config)
+        for hook in hooks:
+            runner.register_hook(hook, priority='VERY_HIGH')
+        runner.train()
+        return runner
+
+    return run

@@ -62,8 +62,10 @@ def build_stem():
 
 @needs_onnx
 @pytest.mark.parametrize('kind, patch, backbone_only, suffix', [
-    pytest.param('upernet', 16, False, '.pt2', marks=pytest.mark.slow),  # docs/export.md writes its .onnx
+    pytest.param('upernet', 16, False, '.onnx', marks=pytest.mark.slow),
+    pytest.param('upernet', 16, False, '.pt2', marks=pytest.mark.slow),
     pytest.param('sem_fpn', 8, False, '.onnx', marks=pytest.mark.slow),
+    pytest.param('sem_fpn', 8, False, '.pt2', marks=pytest.mark.slow),
     pytest.param('upernet', 16, True, '.pt2', marks=pytest.mark.slow),
     ('sem_fpn', 8, True, '.onnx')])
 def test_files_compute_what_the_model_does(tmp_path, kind, patch, backbone_only, suffix):

@@ -1,68 +1,22 @@
 """Trainings that go wrong say why, and lose nothing."""
 import errno
 import os
-import signal
-import subprocess
-import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 from shutil import copytree
 from types import SimpleNamespace
 
 import numpy as np
-import psutil
 import pytest
 import torch
+from interference import At, spoil
 from mmengine.hooks import Hook
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from PIL import Image
 
-from xcit_mm.config import load_config
 from xcit_mm.errors import InputError
 from xcit_mm.hooks import LabelRangeHook
-from xcit_mm.runner import StrictRunner
-
-CONFIG = Path(__file__).resolve().parents[1] / 'configs/xcit_upernet_digits.py'
-
-
-@pytest.fixture
-def train(tmp_path, scenes):
-    """Train on two scenes at a time; hooks may interfere."""
-
-    def run(iterations=4, hooks=(), root=scenes, **changes):
-        config = load_config(CONFIG, {
-            'data_root': str(root), 'train_cfg.max_iters': iterations, 'train_cfg.val_interval': 100,
-            'train_dataloader.batch_size': 2, 'train_dataloader.num_workers': 0, 'val_dataloader.num_workers': 0,
-            'train_dataloader.persistent_workers': False, 'val_dataloader.persistent_workers': False,
-            'default_hooks.checkpoint.interval': 2, 'default_hooks.checkpoint.save_last': False,
-            'model.backbone.arch': dict(embed_dim=16, depth=4, num_heads=2, patch_size=16),
-            'model.decode_head.in_channels': [16] * 4, 'model.auxiliary_head.in_channels': 16, **changes},
-            str(tmp_path / 'run'))
-        runner = StrictRunner.from_cfg(config)
-        for hook in hooks:
-            runner.register_hook(hook, priority='VERY_HIGH')
-        runner.train()
-        return runner
-
-    return run
-
-
-class At(Hook):
-    """Do something before one iteration, or in the validation after so many."""
-
-    def __init__(self, iteration, action, loop='train'):
-        self.iteration, self.action = iteration, action
-        setattr(self, f'before_{loop}_iter', self.act)
-
-    def act(self, runner, batch_idx, data_batch=None):
-        if runner.iter == self.iteration:
-            self.action(runner)
-
-
-def spoil(runner):
-    runner.model.decode_head.conv_seg.bias.data[0] = float('nan')
 
 
 def test_an_invalid_loss_ends_the_training_and_names_its_images(train, tmp_path):
@@ -78,6 +32,11 @@ def test_an_invalid_loss_ends_the_training_and_names_its_images(train, tmp_path)
 
 def test_a_hook_can_be_switched_off(train):
     assert train(3, [At(1, spoil)], **{'default_hooks.invalid_loss': None}).iter == 3
+
+
+def test_a_hook_of_mmengine_s_can_be_switched_off(train, tmp_path):
+    train(2, **{'default_hooks.checkpoint': None})
+    assert not list((tmp_path / 'run').glob('*.pth'))
 
 
 @pytest.mark.parametrize('value', [11, 200])
@@ -128,54 +87,6 @@ def test_one_logit_tells_two_classes_apart(label, loop):
     sample = SegDataSample(metainfo=dict(seg_map_path='a.png'), gt_sem_seg=PixelData(data=labels))
     with nullcontext() if label == 1 else pytest.raises(InputError, match='a.png: label 2 is out of range'):
         getattr(hook, f'before_{loop}_iter')(runner, 0, dict(data_samples=[SegDataSample(), sample]))
-
-
-def test_sigterm_saves_and_the_training_goes_on_from_there(train, tmp_path):
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(SystemExit) as exit_:
-        train(5, [At(2, lambda runner: os.kill(os.getpid(), signal.SIGTERM))])
-    assert exit_.value.code == 143 and signal.getsignal(signal.SIGTERM) is before
-    assert (tmp_path / 'run/last_checkpoint').read_text() == str(tmp_path / 'run/iter_3.pth')
-    begun = []
-    runner = train(5, [At(3, lambda runner: begun.append(runner.iter))], resume=True)
-    assert begun == [3] and runner.iter == 5 and signal.getsignal(signal.SIGTERM) is before
-
-
-def terminate(runner):
-    """As launchers do: the whole job, data loaders and all."""
-    processes = [*psutil.Process().children(recursive=True), psutil.Process()]
-    subprocess.run(['kill', *(str(process.pid) for process in processes)], check=True)
-    time.sleep(0.5)  # for a worker to die
-
-
-@pytest.mark.slow
-def test_workers_live_through_sigterm(train, tmp_path):
-    with pytest.raises(SystemExit):
-        train(5, [At(2, terminate)], **{'train_dataloader.num_workers': 1})
-    assert torch.load(tmp_path / 'run/iter_3.pth', weights_only=False)['meta']['iter'] == 3
-
-
-@pytest.mark.slow
-def test_sigterm_ends_a_validation(train, tmp_path):
-    changes = {'train_cfg.val_interval': 3, 'default_hooks.checkpoint.interval': 100}
-    with pytest.raises(SystemExit):
-        train(5, [At(3, terminate, loop='val')], **changes)
-    assert torch.load(tmp_path / 'run/iter_3.pth', weights_only=False)['meta']['iter'] == 3
-    begun = []
-    train(5, [At(3, lambda runner: begun.append(runner.iter))], resume=True, **changes)
-    assert begun == [3]
-
-
-def test_a_training_that_fails_gives_the_signal_back(train):
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(InputError):
-        train(5, [At(1, spoil)])
-    assert signal.getsignal(signal.SIGTERM) is before
-
-
-def test_a_training_in_another_thread(train):
-    with ThreadPoolExecutor() as pool:
-        assert pool.submit(train, 2).result().iter == 2
 
 
 @pytest.fixture

@@ -1,62 +1,28 @@
 """The data sets of the catalogue, from small archives of their real layouts."""
-import hashlib
 import os
 import pickle
 import signal
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 from archive_server import zipped
 from filelock import FileLock
 from PIL import Image
-from test_nuclei import bowl, png
+from small_archives import CITY, MEMBERS, small_set
 
 from xcit_mm.datasets import catalogue
 from xcit_mm.datasets.catalogue import CATALOGUE
 from xcit_mm.datasets.preparation import prepare
 from xcit_mm.errors import InputError
 
-CITY = '{0}/{1}/ulm/ulm_000000_000019_{2}.png'
-MEMBERS = {  # archive: the names in it
-    'ade20k': {'ADEChallengeData2016.zip': [
-        'ADEChallengeData2016/images/training/ADE_train_00000001.jpg',
-        'ADEChallengeData2016/annotations/training/ADE_train_00000001.png',
-        'ADEChallengeData2016/images/validation/ADE_val_00000001.jpg',
-        'ADEChallengeData2016/annotations/validation/ADE_val_00000001.png', 'ADEChallengeData2016/objectInfo150.txt']},
-    'coco': {
-        'annotations_trainval2017.zip': ['annotations/instances_train2017.json', 'annotations/instances_val2017.json',
-                                         'annotations/captions_val2017.json'],
-        'val2017.zip': ['val2017/000000000139.jpg'], 'train2017.zip': ['train2017/000000000009.jpg']},
-    'cityscapes': {
-        f'{folder}_trainvaltest.zip': [CITY.format(folder, split, kind) for split in ('train', 'val')]
-        for folder, kind in (('leftImg8bit', 'leftImg8bit'), ('gtFine', 'gtFine_labelIds'))},
-    'loveda': {f'{split}.zip': [f'{split}/{land}/{kind}_png/{number}.png' for kind in ('images', 'masks')
-                                for number, land in enumerate(('Rural', 'Urban'))] for split in ('Train', 'Val')}}
-
 
 @pytest.fixture
 def small(server):
-    """A data set of the catalogue with small archives, from the local server."""
-
-    def make(name):
-        dataset = CATALOGUE[name]
-        if name == 'nuclei':
-            zips, counts = {'stage1_train.zip': zipped(bowl(5))}, [4, 4, 1, 1, 1, 1]
-        else:
-            content = png(np.full((4, 4), 7, np.uint8))
-            zips = {archive: zipped({member: content for member in members})
-                    for archive, members in MEMBERS[name].items()}
-            counts = [2 if name == 'loveda' else 1] * 4
-        server.files.update({f'/{archive}': content for archive, content in zips.items()})
-        return replace(dataset, layout=dict(zip(dataset.layout, counts)), archives=tuple(
-            replace(archive, url=archive.url and f'{server.url}/{archive.name}',
-                    checksum=archive.checksum and f'md5:{hashlib.md5(zips[archive.name]).hexdigest()}')
-            for archive in dataset.archives))
-
-    return make
+    return partial(small_set, server)
 
 
 @pytest.mark.parametrize('name', ['ade20k', 'coco', 'loveda', 'nuclei'])

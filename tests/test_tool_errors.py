@@ -26,7 +26,7 @@ def test_train_says_where_data_are_missing(run_tool, run_here, tmp_path, monkeyp
     assert not (tmp_path / 'work_dirs').exists()
 
 
-def test_missing_inputs_are_one_line(run_here, tmp_path, scenes):
+def test_missing_inputs_are_one_line(run_here, tmp_path, scenes, capsys):
     data = ['--cfg-options', f'data_root={scenes}']
     assert is_one_line(run_here('train', 'none.py'), 'no config file none.py')
     for arguments in (['test', DIGITS, 'none.pth'], ['train', DIGITS, '--resume', 'none.pth']):
@@ -35,6 +35,7 @@ def test_missing_inputs_are_one_line(run_here, tmp_path, scenes):
     if not torch.cuda.is_available():
         assert is_one_line(run_here('train', DIGITS, '--amp', *data), '--amp needs a GPU')
     assert is_one_line(run_here('plot_training', tmp_path, '--out', tmp_path / 'x.png'), str(tmp_path))
+    assert capsys.readouterr().err == ''  # but for the line, which the interpreter prints
 
 
 def test_options_that_do_not_fit_are_one_line(run_here, tmp_path):

@@ -16,11 +16,15 @@ import torch
 from .errors import InputError
 from .installation import installed_folder
 
-WAY_OUT = ('in a checkout, make setup-det installs it; elsewhere, python '
-           f'{installed_folder("xcit_mm", "tools")}/install_ops.py and then mmdet with pip')
 DISTRIBUTIONS = ('onedl-mmcv', 'mmcv')  # of the two MM families
 BUILD_TOOLS = ('setuptools<81', 'wheel', 'ninja', 'psutil')  # what mmcv's setup.py wants, newer setuptools not
 NINJA_STEP = re.compile(r'\[(\d+)/(\d+)\] ')
+
+
+def way_out() -> str:
+    """What to do where detection cannot run."""
+    return ('in a checkout, make setup-det installs it; elsewhere, python '
+            f'{installed_folder("xcit_mm", "tools")}/install_ops.py and then mmdet with pip')
 
 
 def require() -> None:
@@ -33,7 +37,7 @@ def require() -> None:
         try:
             importlib.import_module(module)
         except ImportError as error:
-            raise InputError(f'detection needs {what}, but {str(error).splitlines()[0]}: {WAY_OUT}') from None
+            raise InputError(f'detection needs {what}, but {str(error).splitlines()[0]}: {way_out()}') from None
 
 
 def install(report: Callable[[int, int], None]) -> Path | None:

@@ -77,7 +77,7 @@ def config_path(name: str, package: str = 'xcit_mm') -> str:
     try:
         path = installed_folder(package, 'configs') / name
     except InputError as error:
-        hint = f'; {compiled_ops.WAY_OUT}' if package == 'mmdet' else ''
+        hint = f'; {compiled_ops.way_out()}' if package == 'mmdet' else ''
         raise InputError(f'{error}, to which the config {name} belongs{hint}') from None
     if not path.is_file():
         raise InputError(f'{package} has no config {name} in {path.parent}')

@@ -20,9 +20,8 @@ from .errors import InputError
 from .files import complete_file
 from .hooks.termination import spare_workers
 
-DEFAULT_HOOKS = dict(
-    checkpoint=dict(type='CompleteCheckpointHook', interval=1), invalid_loss=dict(type='InvalidLossHook'),
-    label_range=dict(type='LabelRangeHook'), termination=dict(type='TerminationHook'))
+OWN_HOOKS = dict(invalid_loss=dict(type='InvalidLossHook'), label_range=dict(type='LabelRangeHook'),
+                 termination=dict(type='TerminationHook'))
 if TYPE_CHECKING:
     from typing import Any as BothRunners  # FlexibleRunner is no Runner
 else:
@@ -34,9 +33,9 @@ class CompleteRuns(BothRunners):
 
     def register_default_hooks(self, hooks: dict | None = None) -> None:
         """Register MMEngine's default hooks and ours; see there."""
-        hooks = DEFAULT_HOOKS | (hooks or {})
+        hooks = dict(checkpoint=dict(type='CompleteCheckpointHook', interval=1)) | OWN_HOOKS | (hooks or {})
         super().register_default_hooks({name: hook for name, hook in hooks.items()
-                                        if hook is not None or name not in DEFAULT_HOOKS})
+                                        if hook is not None or name not in OWN_HOOKS})
 
     @classmethod
     def build_dataloader(cls, dataloader: DataLoader | dict, *args: object, **kwargs: object) -> DataLoader:
@@ -66,7 +65,7 @@ class CompleteRuns(BothRunners):
             return super().train()
         finally:
             if signal.getsignal(signal.SIGTERM) is not before:
-                signal.signal(signal.SIGTERM, before)
+                signal.signal(signal.SIGTERM, before or signal.SIG_DFL)  # None: a handler that is not Python's
 
     def save_checkpoint(self, out_dir: str, filename: str, *args: object, **kwargs: object) -> None:
         """Save as MMEngine does, under a name that the file gets when it is complete.

@@ -35,10 +35,9 @@ class StrictFlexibleRunner(CompleteRuns, FlexibleRunner):
                 for a strategy of several.
         """
         if isinstance(strategy, dict):
-            _require_whole_checkpoints(strategy)
-            if launcher == 'none' and issubclass(_kind(strategy), DDPStrategy) and not is_distributed():
-                raise InputError(f'{_kind(strategy).__name__} is for several processes: '
-                                 'tools/dist_train.sh CONFIG GPUS')
+            kind = _require_whole_checkpoints(strategy)
+            if launcher == 'none' and issubclass(kind, DDPStrategy) and not is_distributed():
+                raise InputError(f'{kind.__name__} is for several processes: tools/dist_train.sh CONFIG GPUS')
         if launcher != 'none' and not is_distributed() and get_device() == 'cpu':
             torch.distributed.init_process_group('gloo')
         return super().build_strategy(strategy, launcher, **kwargs)
@@ -86,16 +85,12 @@ class StrictFlexibleRunner(CompleteRuns, FlexibleRunner):
             self._load_from = None
 
 
-def _kind(strategy: dict) -> type:
+def _require_whole_checkpoints(strategy: dict) -> type:
+    """The class of a strategy; it is refused if it is none, or writes checkpoints in pieces."""
     kind = strategy.get('type')
     kind = STRATEGIES.get(kind) if isinstance(kind, str) else kind
     if not isinstance(kind, type):
         raise InputError(f'no strategy {strategy.get("type")!r}; take configs/_base_/strategies/fsdp.py')
-    return kind
-
-
-def _require_whole_checkpoints(strategy: dict) -> None:
-    kind = _kind(strategy)
     if not issubclass(kind, SingleDeviceStrategy):
         raise InputError(f'{kind.__name__} writes checkpoints in a format of its own, which cannot be read without '
                          'running code in them: take configs/_base_/strategies/fsdp.py')
@@ -104,3 +99,4 @@ def _require_whole_checkpoints(strategy: dict) -> None:
     if issubclass(kind, FSDPStrategy) and states not in ('full', 'FULL_STATE_DICT', StateDictType.FULL_STATE_DICT):
         raise InputError(f'{kind.__name__} with state_dict_cfg {states} writes checkpoints in pieces, which no tool '
                          'reads but this one with as many GPUs: take configs/_base_/strategies/fsdp.py')
+    return kind

@@ -45,12 +45,12 @@ class TiffRows(Rows):
         kind = page.dtype.kind if page.dtype else ''
         colors = getattr(page.photometric, 'name', page.photometric)
         if page.bitspersample not in (8, 16) or kind != 'u' or page.planarconfig != 1 or not _is_known(page):
-            raise UnreadableImageError(f'cannot read {path} by blocks: it holds {page.bitspersample} bits of '
-                             f'{colors} in {page.samplesperpixel} channels, and known are 8 or 16 of '
-                             'grey or RGB, channels side by side')
+            raise UnreadableImageError(
+                f'cannot read {path} by blocks: it holds {page.bitspersample} bits of {colors} in '
+                f'{page.samplesperpixel} channels, and known are 8 or 16 of grey or RGB, channels side by side')
         if orientation is not None and orientation.value != 1:
-            raise UnreadableImageError(f'cannot read {path} by blocks: it is stored turned or mirrored (orientation '
-                             f'{orientation.value}); store it upright')
+            raise UnreadableImageError(f'cannot read {path} by blocks: it is stored turned or mirrored '
+                                       f'(orientation {orientation.value}); store it upright')
         super().__init__(page.imagelength, page.imagewidth)
         self._blocks, self._rest = self._read_blocks(), np.empty((0, self.width, 3), np.uint8)
 

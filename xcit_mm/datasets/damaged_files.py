@@ -80,9 +80,9 @@ def _require_bytes(loaded: dict) -> None:
     if path is None or not Path(path).is_file():  # in a remote storage
         return
     with suppress(UnidentifiedImageError), Image.open(path) as mask:
-        if mask.mode[0] in 'IF' and np.asarray(mask).max() > 255:
-            raise InputError(f'{path}: label {np.asarray(mask).max()} is out of range; a mask holds class indices of '
-                             '0 … 255')
+        largest = np.asarray(mask).max() if mask.mode[0] in 'IF' else 0  # more than 8 bits
+        if largest > 255:
+            raise InputError(f'{path}: label {largest} is out of range; a mask holds class indices of 0 … 255')
 
 
 def guard(dataset: object, action: str = 'refuse', may_skip: bool = False) -> None:
