@@ -29,7 +29,7 @@ $(VENV)/.installed-det: $(VENV)/.installed
 	@echo "==> compiling mmcv's ops (12 minutes on 2 cores; seconds where they are cached), installing mmdet"
 	$(BIN)/python tools/install_ops.py
 	$(INSTALL) -e '.[$(FAMILY)-det]'
-	$(BIN)/python -c 'from xcit_mm import compiled_ops; compiled_ops.require()'
+	$(BIN)/python -c 'from xcit_mm.installation import require_detection; require_detection()'
 	@touch $@
 
 demo: setup

@@ -16,9 +16,9 @@ class BuildWithMim(build_py):
         super().run()
         if not self.editable_mode:
             mim = Path(self.build_lib, 'xcit_mm', '.mim')
+            left_out = shutil.ignore_patterns('__pycache__', '*benchmark*')  # which measure this checkout
             for folder in ('configs', 'tools'):
-                shutil.copytree(HERE / folder, mim / folder,
-                                dirs_exist_ok=True, ignore=shutil.ignore_patterns('__pycache__'))
+                shutil.copytree(HERE / folder, mim / folder, dirs_exist_ok=True, ignore=left_out)
             shutil.copy(HERE / 'model-index.yml', mim)
 
 

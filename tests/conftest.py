@@ -9,7 +9,7 @@ from archive_server import running_server
 
 from xcit_mm.config import load_config
 from xcit_mm.datasets import digits
-from xcit_mm.runner import StrictRunner
+from xcit_mm.training.runner import StrictRunner
 
 ROOT = Path(__file__).resolve().parents[1]
 

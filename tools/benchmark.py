@@ -4,16 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from benchmarks import contenders, record
+from benchmarks.measurement import Run, compare
+from benchmarks.one_image import WAYS
+from benchmarks.processes import compare_ways
+from benchmarks.table import show
 
 from xcit_mm.apis import MODES
-from xcit_mm.benchmarks import contenders, record
-from xcit_mm.benchmarks.measurement import Run, compare
-from xcit_mm.benchmarks.one_image import WAYS
-from xcit_mm.benchmarks.processes import compare_ways
-from xcit_mm.benchmarks.table import show
 from xcit_mm.command_line import run
 from xcit_mm.errors import InputError
-from xcit_mm.memory import parse_bytes
+from xcit_mm.inference.memory import parse_bytes
 
 Case = tuple[dict, dict[str, Run]]  # what is measured, and the contenders
 

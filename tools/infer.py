@@ -10,10 +10,10 @@ from xcit_mm.apis import MODES, inference_detector, inference_segmentor, init_mo
 from xcit_mm.command_line import for_each_image, image_parser, run
 from xcit_mm.config import load_config
 from xcit_mm.errors import InputError
-from xcit_mm.image_pipeline import read_as_shown
-from xcit_mm.images import find_images
-from xcit_mm.memory import parse_bytes
-from xcit_mm.predictions import write_detection, write_segmentation
+from xcit_mm.inference.memory import parse_bytes
+from xcit_mm.inference.pipeline import read_as_shown
+from xcit_mm.inference.results.png import write_detection, write_segmentation
+from xcit_mm.inference.sources.image_file import find_images
 
 MIN_SCORE = 0.3
 
@@ -44,7 +44,7 @@ def detect(args: argparse.Namespace, model: BaseModel, path: Path) -> None:
 def segment(args: argparse.Namespace, model: BaseModel, path: Path, advance: Callable[[float], None]) -> str:
     """Write what is asked for, and return the mode that was taken."""
     if args.blocks:
-        from xcit_mm import blocks
+        from xcit_mm.inference import blocks
 
         return blocks.segment_file(model, path, args.out, args.mode, args.max_memory, advance)
     sample = inference_segmentor(model, path, args.mode, max_memory=args.max_memory,

@@ -2,8 +2,9 @@
 import argparse
 from pathlib import Path
 
-from xcit_mm.benchmarks.plot import plot, read
-from xcit_mm.benchmarks.table import to_markdown
+from benchmarks.plot import plot, read
+from benchmarks.table import to_markdown
+
 from xcit_mm.command_line import run
 
 

@@ -3,7 +3,7 @@ import argparse
 from pathlib import Path
 
 from xcit_mm.command_line import run
-from xcit_mm.training_log import plot, read
+from xcit_mm.training.learning_curve import plot, read
 
 
 def main() -> None:

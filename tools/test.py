@@ -4,7 +4,7 @@ from mmengine.dist import is_main_process
 from xcit_mm import checkpoints
 from xcit_mm.command_line import run, runner_config, runner_parser
 from xcit_mm.config import require_data
-from xcit_mm.runner import StrictRunner
+from xcit_mm.training.runner import StrictRunner
 
 
 def main() -> None:

@@ -5,8 +5,8 @@ from xcit_mm import checkpoints
 from xcit_mm.command_line import run, runner_config, runner_parser
 from xcit_mm.config import require_data
 from xcit_mm.errors import InputError
-from xcit_mm.runner import StrictRunner
-from xcit_mm.strategy_runner import StrictFlexibleRunner
+from xcit_mm.training.runner import StrictRunner
+from xcit_mm.training.strategy_runner import StrictFlexibleRunner
 
 
 def main() -> None:

@@ -6,9 +6,9 @@ from xcit_mm.apis import init_model
 from xcit_mm.command_line import for_each_image, image_parser, run
 from xcit_mm.config import load_config
 from xcit_mm.files import complete_file
-from xcit_mm.image_pipeline import prepare_image, read_as_shown
-from xcit_mm.images import find_images
-from xcit_mm.inspection import draw_attention, draw_features, inspect
+from xcit_mm.inference.feature_maps import draw_attention, draw_features, inspect
+from xcit_mm.inference.pipeline import prepare_image, read_as_shown
+from xcit_mm.inference.sources.image_file import find_images
 
 
 def main() -> None:

@@ -15,12 +15,12 @@ from mmengine.registry import MODELS, init_default_scope
 from mmengine.structures import BaseDataElement
 
 from . import checkpoints
+from .classes import dataset_meta
 from .config import load_config
-from .dataset_meta import dataset_meta
 from .errors import InputError
-from .image_pipeline import predict, prepare_image
-from .images import Image
-from .memory import parse_bytes
+from .inference.memory import parse_bytes
+from .inference.pipeline import predict, prepare_image
+from .inference.sources.image_file import Image
 
 Result = Any  # a BaseDataElement of MMEngine's, which has no types; for a list of images, a list of them
 MODES = ('auto', 'whole', 'banded', 'slide')  # of inference_segmentor
@@ -97,7 +97,7 @@ def inference_segmentor(
     """
     if mode not in MODES:
         raise InputError(f'mode must be one of {", ".join(MODES)}, but is {mode!r}')
-    from .segmentation import segment  # which imports mmseg, and a detector needs none
+    from .inference.segmentation import segment  # which imports mmseg, and a detector needs none
 
     limit = parse_bytes(max_memory)
     wanted = return_probability_of
@@ -132,7 +132,7 @@ def inference_detector(model: BaseModel, image: Image | Sequence[Image], *, boxe
     """
     def run(data: dict) -> BaseDataElement:
         if boxes_only or rle:
-            from .detection import detect  # which imports mmdet, and a segmentor needs none
+            from .inference.detection import detect  # which imports mmdet, and a segmentor needs none
 
             return detect(model, data, with_masks=not boxes_only)
         return predict(model, data)

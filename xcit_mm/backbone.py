@@ -13,7 +13,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from . import checkpoints
 from .errors import InputError
-from .layers import PYRAMID_STRIDES, PatchEmbedding, PositionalEncoding, XCiTBlock, build_resampler, run_recomputed
+from .layers import PYRAMID_STRIDES, PatchEmbedding, PositionalEncoding, XCiTBlock, build_resampler
+from .ops.recomputation import run_recomputed
 from .variants import get_variant
 
 

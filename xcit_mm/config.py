@@ -8,9 +8,8 @@ from typing import Any
 
 from mmengine.config import Config
 
-from . import compiled_ops
 from .errors import InputError
-from .installation import installed_folder
+from .installation import detection_hint, installed_folder, require_detection
 
 
 def load_config(path: str | Path, options: dict | None = None, work_dir: str | None = None) -> Config:
@@ -47,7 +46,7 @@ def load_config(path: str | Path, options: dict | None = None, work_dir: str | N
         reason = next(iter(str(error).splitlines()), '')
         raise InputError(f'cannot read the config {path}: {type(error).__name__}: {reason}') from error
     if config.get('default_scope') == 'mmdet':
-        compiled_ops.require()
+        require_detection()
     config.work_dir = work_dir or config.get('work_dir') or str(Path('work_dirs') / Path(path).stem)
     return config
 
@@ -77,7 +76,7 @@ def config_path(name: str, package: str = 'xcit_mm') -> str:
     try:
         path = installed_folder(package, 'configs') / name
     except InputError as error:
-        hint = f'; {compiled_ops.way_out()}' if package == 'mmdet' else ''
+        hint = f'; {detection_hint()}' if package == 'mmdet' else ''
         raise InputError(f'{error}, to which the config {name} belongs{hint}') from None
     if not path.is_file():
         raise InputError(f'{package} has no config {name} in {path.parent}')

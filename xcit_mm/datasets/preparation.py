@@ -12,7 +12,7 @@ from ..errors import InputError
 from ..files import complete_folder
 from .archives import downloaded_mark, unpack
 from .catalogue import DataSet
-from .layout import first_difference
+from .file_counts import first_difference
 
 
 def prepare(dataset: DataSet, root: str | Path, keep_archives: bool = False) -> bool:

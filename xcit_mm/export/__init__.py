@@ -1,5 +1,5 @@
 """Models as files that run without this package: ONNX, and programs of ``torch.export``."""
-from .files import export, require
+from .exporting import export, require
 from .functions import exported_function
 
 __all__ = ['export', 'exported_function', 'require']

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from ..backbone import XCiT
 from ..errors import InputError
+from ..inference.modes.logits import is_standard
 from ..layers import CrossCovarianceAttention
-from ..streaming.segmentor import is_standard
 from .symbolic import IntegerUpsample, MatrixPool2d
 
 

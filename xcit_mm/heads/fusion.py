@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from torch import Tensor
 
-from ..layers.folding import fold_batch_norm
-from ..layers.resized_convolution import convolve_resized
+from ..ops.folding import fold_batch_norm
+from ..ops.resized_convolution import convolve_resized
 
 
 def fuse(module: ConvModule, levels: Sequence[Tensor], align_corners: bool) -> Tensor:

@@ -9,7 +9,7 @@ from mmseg.registry import MODELS
 from torch import Tensor
 
 from ..errors import InputError
-from ..layers.folding import is_plain
+from ..ops.folding import is_plain
 from .fusion import fuse
 
 

@@ -5,9 +5,8 @@ from .feature_pyramid import PYRAMID_STRIDES, build_resampler
 from .local_patch_interaction import LocalPatchInteraction
 from .patch_embedding import PatchEmbedding
 from .positional_encoding import PositionalEncoding
-from .recomputation import run_recomputed
 
 __all__ = [
     'CrossCovarianceAttention', 'LocalPatchInteraction', 'PYRAMID_STRIDES', 'PatchEmbedding',
-    'PositionalEncoding', 'XCiTBlock', 'build_resampler', 'run_recomputed'
+    'PositionalEncoding', 'XCiTBlock', 'build_resampler'
 ]

@@ -5,8 +5,8 @@ import torch
 from mmcv.cnn.bricks import DropPath
 from torch import Tensor, nn
 
+from ..ops.recording import is_plain_inference
 from .cross_covariance_attention import CrossCovarianceAttention
-from .inference import is_plain_inference
 from .local_patch_interaction import LocalPatchInteraction
 
 MLP_RATIO = 4

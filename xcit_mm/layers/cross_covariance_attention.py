@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import InputError
-from .second_moment import second_moment
+from ..ops.second_moment import second_moment
 
 FORMS = ('auto', 'gram', 'direct')
 SMALL_PRODUCT_COST = 2.0  # time of a multiply-add in a C x C product, against one over many tokens

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
 from torch import Tensor, nn
 
-from .inference import is_plain_inference
+from ..ops.recording import is_plain_inference
 
 PYRAMID_STRIDES = (4, 8, 16, 32)  # pixels, finest first
 

@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
 from torch import Tensor, nn
 
-from .folding import fold_batch_norm
-from .inference import is_plain_inference
+from ..ops.folding import fold_batch_norm
+from ..ops.recording import is_plain_inference
 
 
 class ConvNorm(nn.Sequential):

@@ -1,0 +1,138 @@
+"""What the documents tell to type is run: Python, configs and commands, in a folder with a checkout's tools."""
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from unittest import SkipTest
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
+from mmengine.runner import Runner
+from PIL import Image
+from sybil import Example, Sybil
+from sybil.parsers.markdown import CodeBlockParser, SkipParser
+
+from xcit_mm.apis import init_model
+from xcit_mm.config import load_config
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted(path.relative_to(ROOT) for pattern in ('*.md', 'docs/*.md') for path in ROOT.glob(pattern))
+CHECKPOINT = 'work_dirs/xcit_upernet_digits/iter_1000.pth'
+
+
+@pytest.fixture(scope='module')
+def project(tmp_path_factory, scenes):
+    """A folder as after ``make demo``, with a photo in it; the weights are random."""
+    folder = tmp_path_factory.mktemp('project')
+    for name in ('configs', 'tools'):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / 'data').mkdir()
+    (folder / 'data/digits').symlink_to(scenes)
+    photo = Image.open(next((scenes / 'images/val').iterdir()))
+    for name in ('photo.jpg', 'orthophoto.tif'):
+        photo.save(folder / name)
+    (folder / CHECKPOINT).parent.mkdir(parents=True)
+    torch.manual_seed(0)
+    torch.save(init_model(ROOT / 'configs/xcit_upernet_digits.py').state_dict(), folder / CHECKPOINT)
+    return folder
+
+
+def run_python(example: Example) -> None:
+    exec(compile(example.parsed, example.path, 'exec'), example.namespace)
+
+
+def build_config(example: Example) -> None:
+    """Load a snippet of a config, over a config of mmseg's if it has no base, and build its model."""
+    path, code = Path('snippet.py'), str(example.parsed)
+    if '_base_' not in code and 'config_dict' not in code:
+        import mmseg
+
+        base = Path(mmseg.__file__).parent / '.mim/configs/_base_/models/upernet_swin.py'
+        code = f'_base_ = {str(base)!r}\n{code}'
+    path.write_text(code)
+    config = load_config(path)
+    init_default_scope(config.get('default_scope', 'mmseg'))
+    model = MODELS.build({**config.model, 'data_preprocessor': None})
+    assert type(model.backbone).__name__ == 'XCiT'
+
+
+def run_python_or_config(example: Example) -> None:
+    code = str(example.parsed)
+    is_config = any(line.startswith(('_base_', 'custom_imports', 'globals()')) for line in code.splitlines())
+    (build_config if is_config else run_python)(example)
+
+
+def run_commands(example: Example) -> None:
+    path = f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'
+    result = subprocess.run(['bash', '-euo', 'pipefail', '-c', str(example.parsed)], capture_output=True, text=True,
+                            env={**os.environ, 'PATH': path}, timeout=600)
+    assert result.returncode == 0, f'{example.path}, line {example.line}: {result.stderr}'
+
+
+SYBIL = Sybil([CodeBlockParser('python', run_python_or_config), CodeBlockParser('sh', run_commands), SkipParser()])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('page', PAGES, ids=str)
+def test_snippets_run(page, project, monkeypatch):
+    monkeypatch.chdir(project)
+    for example in SYBIL.parse(ROOT / page).examples():
+        try:
+            example.evaluate()
+        except SkipTest as skipped:  # with a reason in the page
+            print(f'{page}, line {example.line}: {skipped}')
+
+
+@pytest.mark.parametrize('page', PAGES, ids=str)
+def test_snippets_say_what_they_are(page):
+    languages = set(re.findall(r'^```(.*)$', (ROOT / page).read_text(), re.MULTILINE)[::2])
+    assert languages <= {'python', 'sh', 'text', '{eval-rst}', '{toctree}', '{include} ../CHANGELOG.md'}
+
+
+def test_every_link_leads_somewhere():
+    for page in PAGES:
+        for target in re.findall(r'\]\(([^)#:]+)(?:#[^)]*)?\)', (ROOT / page).read_text()):
+            assert ((ROOT / page).parent / target).exists(), f'{page}: {target}'
+
+
+def test_every_target_of_make_is_there():
+    makefile = (ROOT / 'Makefile').read_text()
+    for page in PAGES:
+        for target in re.findall(r'(?:`|^)make ([a-z-]+)', (ROOT / page).read_text(), re.MULTILINE):
+            assert f'\n{target}:' in makefile, f'{page}: {target}'
+
+
+def test_every_failure_has_its_test():
+    table = (ROOT / 'docs/troubleshooting.md').read_text().partition('|---')[2].partition('\n\n')[0].splitlines()[1:]
+    assert len(table) > 20
+    for above, row in zip(['', *table], table):
+        cases = re.findall(r'`(test_\w+\.py)(?:::(\w+))?`', above if row.endswith('| the same |') else row)
+        assert cases, row
+        for name, case in cases:
+            path = next((ROOT / 'tests').rglob(name), None)
+            assert path and (not case or f'def {case}(' in path.read_text()), f'{name}::{case}'
+
+
+def test_messages_of_the_mm_packages(tmp_path):
+    import mmseg.models  # noqa: F401
+    from mmengine.registry import Registry
+
+    (tmp_path / 'a.py').write_text('x = 1')
+    (tmp_path / 'b.py').write_text('x = 2')
+    (tmp_path / 'both.py').write_text("_base_ = ['a.py', 'b.py']")
+    (tmp_path / 'imports.py').write_text("from xcit_mm import config_path\n_base_ = 'a.py'")
+    alone = Registry('model', scope='mmseg')  # as if nothing had imported us
+    loader = dict(dataset=[1], batch_size=1, sampler=dict(type='DefaultSampler'), damaged_files='skip')
+    said = []
+    for provoke in (lambda: alone.build(dict(type='XCiT')), lambda: Config.fromfile(tmp_path / 'both.py'),
+                    lambda: Config.fromfile(tmp_path / 'imports.py'), lambda: Runner.build_dataloader(loader)):
+        with pytest.raises(Exception) as error:  # noqa: B017
+            provoke()
+        said.append(str(error.value))
+    page = (ROOT / 'docs/troubleshooting.md').read_text().partition('## What the MM packages say')[2]
+    told = [row.split('`')[1] for row in page.splitlines() if row.startswith('| `')]
+    assert len(told) > len(said)
+    assert [message for message, error in zip(told, said) if message not in error] == []

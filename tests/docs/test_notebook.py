@@ -1,0 +1,19 @@
+"""The notebook runs from top to bottom, in a short form, and shows its pictures."""
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+NOTEBOOK = Path(__file__).resolve().parents[2] / 'demo/digits.ipynb'
+
+
+@pytest.mark.slow
+def test_the_notebook_runs(tmp_path, scenes, monkeypatch):
+    for name, value in dict(DIGITS_ROOT=scenes, WORK_DIR=tmp_path / 'run', ITERATIONS=2).items():
+        monkeypatch.setenv(name, str(value))
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    NotebookClient(notebook, timeout=300, resources=dict(metadata=dict(path=NOTEBOOK.parent))).execute()
+    pictures = [output for cell in notebook.cells for output in cell.get('outputs', ())
+                if 'image/png' in output.get('data', {})]
+    assert len(pictures) == 5  # a scene, the learning curve, an overlay, features, attention

@@ -1,0 +1,146 @@
+"""Bands of rows give what the whole image at once gives, whatever the band, the size and the architecture."""
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
+from mmseg.models.decode_heads import FCNHead
+
+from xcit_mm.errors import InputError
+from xcit_mm.inference.bands import backbone as streaming_backbone
+from xcit_mm.inference.bands.rows import Rows, Stored
+from xcit_mm.inference.modes import compute_bands
+from xcit_mm.inference.modes import logits as streaming_segmentor
+from xcit_mm.inference.segmentation import compute_maps
+from xcit_mm.ops import winograd
+from xcit_mm.variants import ARCHITECTURES, get_variant
+
+CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
+TINY = dict(embed_dim=16, depth=4, num_heads=2, patch_size=8)
+LARGE = [arch for arch in ARCHITECTURES if '24' in arch]
+
+
+def build(head, arch=TINY, **changes):
+    """A segmentor with narrow heads, and weights that a wrong order or scale would show in."""
+    config = Config.fromfile(CONFIGS / f'xcit_{head}_ade20k.py')
+    channels = get_variant(arch).embed_dim
+    config.model.backbone.arch, config.model.backbone.init_cfg = arch, None
+    config.merge_from_dict({f'model.{key}': value for key, value in changes.items()})
+    config.model.decode_head.update(in_channels=[channels] * 4, channels=16, num_classes=7)
+    config.model.pop('auxiliary_head', None)
+    if head == 'sem_fpn':
+        config.model.neck.update(in_channels=[channels] * 4, out_channels=channels)
+    torch.manual_seed(0)
+    init_default_scope('mmseg')
+    model = MODELS.build(config.model).eval()
+    for name, tensor in model.state_dict().items():
+        leaf = name.rsplit('.', 1)[-1]
+        if leaf in ('running_var', 'gamma1', 'gamma2', 'gamma3'):
+            tensor.uniform_(0.5, 1.5)
+        elif leaf in ('running_mean', 'bias'):
+            tensor.normal_(std=0.1)
+    return model
+
+
+def compare(model, height, width, size=None):
+    """The logits of the whole image, and the greatest difference of those of the bands, relative to the greatest."""
+    image = torch.randint(0, 256, (height, width, 3), dtype=torch.uint8)
+    size = size or (height, width)
+    with torch.inference_mode():
+        inputs = model.data_preprocessor(dict(inputs=[image.permute(2, 0, 1)], data_samples=None))['inputs']
+        whole = model.encode_decode(inputs, [dict(img_shape=(height, width))])
+        whole = torch.nn.functional.interpolate(whole, size, mode='bilinear')[0].permute(1, 2, 0)
+        bands = torch.cat([band for _, band in compute_bands(model, Stored(image), size)])
+        labels = compute_maps(model, Stored(image), size, 'banded')['pred_sem_seg'][0]
+    error = ((bands - whole).abs().max() / whole.abs().max()).item()
+    best = whole.topk(2).values
+    clear = best[..., 0] - best[..., 1] > 1e-4 * whole.abs().max()
+    assert clear.float().mean() > 0.9 and torch.equal(labels[clear].long(), whole.argmax(-1)[clear])
+    return error
+
+
+@pytest.mark.parametrize('tokens, rows, size', [(1, 1, 1), (10, 3, 5000), (33, 16, 10**9), (10**9, 10**9, 10**9)])
+@pytest.mark.parametrize('head', ['upernet', 'sem_fpn'])
+def test_any_band_and_any_size(monkeypatch, head, tokens, rows, size):
+    monkeypatch.setattr(winograd, 'LEAST_CHANNELS', 1 if rows == 3 else 384)
+    monkeypatch.setattr(streaming_backbone, 'BAND_TOKENS', tokens)
+    monkeypatch.setattr(streaming_segmentor, 'LOGIT_ROWS', rows)
+    monkeypatch.setattr(streaming_segmentor, 'BAND_BYTES', size)
+    model = build(head)
+    for size in [(71, 53), (33, 90), (8, 1)]:
+        assert compare(model, *size) < 1e-5
+
+
+@pytest.mark.parametrize('changes', [
+    {'decode_head.align_corners': True}, {'decode_head.type': 'EfficientUPerHead'}, {'decode_head.norm_cfg': None},
+    {'backbone.out_indices': (0, 0, 1, 2)}, {'backbone.attention': 'direct'}], ids=str)
+def test_what_a_config_may_change(changes):
+    if 'decode_head.type' in changes:
+        import xcit_mm.heads  # noqa: F401, which registers it
+    assert compare(build('upernet', **changes), 75, 90) < 1e-5
+
+
+def test_logits_of_another_size_than_the_networks():
+    assert compare(build('upernet'), 64, 80, size=(150, 171)) < 1e-5
+
+
+@pytest.mark.parametrize('arch', [
+    pytest.param(arch, marks=[pytest.mark.slow] if arch in LARGE else []) for arch in ARCHITECTURES])
+def test_every_architecture(arch):
+    assert compare(build('upernet', arch), 72, 104) < 1e-4
+
+
+@pytest.mark.parametrize('head', ['upernet', 'sem_fpn'])
+def test_each_row_is_computed_once_and_few_are_kept(monkeypatch, head):
+    monkeypatch.setattr(streaming_segmentor, 'LOGIT_ROWS', 2)
+    model, read, most_kept = build(head), Rows._read, []
+    for height in (256, 512):
+        computed = {}
+
+        def spy(node, start, stop, computed=computed):
+            before, result = node._end, read(node, start, stop)
+            computed.setdefault(node, []).extend(range(before, node._end))
+            return result
+
+        monkeypatch.setattr(Rows, '_read', spy)
+        image = torch.zeros(height, 64, 3, dtype=torch.uint8)
+        kept = [sum(node._kept.numel() for node in computed if node._kept is not None)
+                for _ in compute_bands(model, Stored(image), (height, 64))]
+        assert len(computed) > 40 and all(rows == list(range(node.height)) for node, rows in computed.items())
+        most_kept.append(max(kept))
+    assert most_kept[0] == most_kept[1] > 0
+
+
+def test_a_stored_map_is_read_anywhere():
+    assert torch.equal(Stored(torch.arange(12.).view(4, 3, 1)).reader().read(1, 3), torch.arange(3., 9).view(2, 3, 1))
+
+
+def test_one_class_is_compared_with_its_threshold():
+    model = build('upernet', **{'decode_head.out_channels': 1, 'decode_head.threshold': 0.4})
+    model.decode_head.num_classes = 2
+    image = torch.randint(0, 256, (64, 64, 3), dtype=torch.uint8)
+    logits = torch.cat([band for _, band in compute_bands(model, Stored(image), (64, 64))])
+    labels = compute_maps(model, Stored(image), (64, 64), 'banded')['pred_sem_seg'][0]
+    assert torch.equal(labels.bool(), logits[..., 0].sigmoid() > 0.4) and 0 < labels.float().mean() < 1
+
+
+def test_what_has_no_bands_is_named():
+    image = Stored(torch.zeros(32, 32, 3, dtype=torch.uint8))
+    model = build('upernet')
+    model.data_preprocessor.test_cfg = dict(size_divisor=32)
+    with pytest.raises(InputError, match='pads test images'):
+        compute_maps(model, image, (32, 32), 'banded')
+    model = build('upernet')
+    model.decode_head = FCNHead(in_channels=16, in_index=0, channels=8, num_classes=2).eval()
+    with pytest.raises(InputError, match='head FCNHead'):
+        compute_maps(model, image, (32, 32), 'banded')
+    with pytest.raises(InputError, match='ConvModule|ConvWS2d'):
+        changes = {'decode_head.type': 'UPerHead', 'decode_head.conv_cfg': dict(type='ConvWS')}
+        compute_maps(build('upernet', **changes), image, (32, 32), 'banded')
+    with pytest.raises(InputError, match='in eval mode'):
+        compute_maps(build('upernet').train(), image, (32, 32), 'banded')
+    model = build('upernet')
+    model.backbone = torch.nn.Identity().eval()
+    with pytest.raises(InputError, match='backbone Identity'):
+        compute_maps(model, image, (32, 32), 'banded')

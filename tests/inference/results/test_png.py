@@ -1,0 +1,41 @@
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from xcit_mm.errors import InputError
+from xcit_mm.inference.results.png import write_segmentation
+
+META = dict(classes=('background', 'nucleus'), palette=[[0, 0, 0], [255, 0, 0]])
+
+
+@pytest.mark.parametrize('size', [(40, 60), (300, 500)])
+def test_writes_class_indices_and_an_overlay(tmp_path, size):
+    image = np.full((*size, 3), (200, 100, 0), np.uint8)  # BGR
+    labels = np.zeros(size, np.int64)
+    labels[10:20, 5:25] = 1
+    write_segmentation(tmp_path / 'out', 'photo', image, labels, META)
+    assert np.array_equal(np.asarray(Image.open(tmp_path / 'out/photo_classes.png')), labels)
+    overlay = cv2.imread(str(tmp_path / 'out/photo_overlay.png'))
+    assert overlay[0, 0].tolist() == [200, 100, 0]  # background as it was
+    assert overlay[15, 10].tolist() == [100, 50, 128]
+    legend = overlay[size[0]:]
+    assert (legend == (0, 0, 255)).all(axis=2).any()  # the colour of the nucleus, and its name beside it
+    assert (legend == 0).all(axis=2).any()
+    colors = Image.open(tmp_path / 'out/photo_palette.png')
+    assert np.array_equal(np.asarray(colors), labels) and colors.convert('RGB').getpixel((10, 15)) == (255, 0, 0)
+    assert len(list((tmp_path / 'out').iterdir())) == 3
+
+
+def test_many_classes_keep_their_indices(tmp_path):
+    labels = np.array([[0, 299]])
+    meta = dict(classes=[str(index) for index in range(300)], palette=[[9, 9, 9]] * 300)
+    write_segmentation(tmp_path, 'photo', np.zeros((1, 2, 3), np.uint8), labels, meta)
+    assert np.array_equal(cv2.imread(str(tmp_path / 'photo_classes.png'), cv2.IMREAD_UNCHANGED), labels)
+    assert not (tmp_path / 'photo_palette.png').exists()
+
+
+def test_unwritable_folders_are_named(tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(InputError, match='cannot write .*file/photo_classes.png'):
+        write_segmentation(tmp_path / 'file', 'photo', np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), int), META)

@@ -1,0 +1,53 @@
+import cv2
+import numpy as np
+import pytest
+
+from xcit_mm.errors import InputError
+from xcit_mm.inference.sources.image_file import find_images, read_image
+
+
+def test_finds_files_and_the_images_of_folders_once(tmp_path):
+    for name in ('b.png', 'a.JPG', 'notes.txt'):
+        (tmp_path / name).touch()
+    assert [path.name for path in find_images([tmp_path])] == ['a.JPG', 'b.png']
+    again = tmp_path / 'x/../b.png'
+    (tmp_path / 'x').mkdir()
+    assert [path.name for path in find_images([tmp_path / 'b.png', again, tmp_path])] == ['b.png', 'a.JPG']
+    (tmp_path / 'link.png').symlink_to(tmp_path / 'b.png')
+    assert [path.name for path in find_images([tmp_path])] == ['a.JPG', 'b.png', 'link.png']
+
+
+def test_inputs_without_an_image_are_named(tmp_path):
+    with pytest.raises(InputError, match='no images in the folder'):
+        find_images([tmp_path])
+    with pytest.raises(InputError, match='no image or folder .*none'):
+        find_images([tmp_path / 'none'])
+    for name in ('a.png', 'a.jpg'):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match='both be written as a'):
+        find_images([tmp_path])
+
+
+def test_reads_files_as_asked(tmp_path):
+    array = np.random.default_rng(0).integers(0, 255, (20, 30, 3), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / 'a.png'), array)
+    assert np.array_equal(read_image(tmp_path / 'a.png'), array)
+    assert read_image(tmp_path / 'a.png', color_type='grayscale').shape == (20, 30)
+
+
+@pytest.mark.parametrize('backend', ['cv2', 'pillow'])
+@pytest.mark.parametrize('content', [b'', b'not an image'])
+def test_damaged_files_are_named(tmp_path, backend, content):
+    (tmp_path / 'a.png').write_bytes(content)
+    with pytest.raises(InputError, match='a.png: it is damaged or not an image'):
+        read_image(tmp_path / 'a.png', imdecode_backend=backend)
+
+
+def test_unreadable_files_are_named(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, 'Permission denied')
+
+    (tmp_path / 'a.png').touch()
+    monkeypatch.setattr('pathlib.Path.read_bytes', refuse)
+    with pytest.raises(InputError, match='a.png: Permission denied'):
+        read_image(tmp_path / 'a.png')

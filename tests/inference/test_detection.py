@@ -1,0 +1,87 @@
+"""Objects come in pixels of the image, with masks in one piece or encoded one after the other."""
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from detection import needs_mmdet
+from mmengine.config import Config
+from PIL import Image
+
+from xcit_mm.apis import inference_detector, init_model
+from xcit_mm.inference.results.overlay import draw_instances
+from xcit_mm.inference.results.png import write_detection
+
+pytestmark = needs_mmdet
+CONFIG = Path(__file__).resolve().parents[2] / 'configs/xcit_mask_rcnn_digits.py'
+
+
+@pytest.fixture(scope='module')
+def image():
+    return np.random.default_rng(0).integers(0, 256, (50, 71, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope='module')
+def detector():
+    config = Config.fromfile(CONFIG)
+    config.model.test_cfg.rcnn.update(score_thr=0.0, max_per_img=5)
+    config.test_dataloader.dataset.pipeline[1].scale_factor = 2.0
+    torch.manual_seed(0)
+    model = init_model(config)
+    # Boxes as large as the image, with masks that are neither empty nor full.
+    model.roi_head.bbox_head.fc_reg.bias.data.view(-1, 4)[:, 2:] = 15
+    model.roi_head.mask_head.conv_logits.weight.data.normal_(std=10.0)
+    return model
+
+
+def test_objects_come_in_pixels_of_the_image(detector, image):
+    one, two = inference_detector(detector, [image, image])
+    found = one.pred_instances
+    assert len(found) == 5 and found.masks.shape == (5, 50, 71) and found.masks.dtype == torch.bool
+    assert (found.bboxes >= 0).all() and (found.bboxes[:, 2] <= 71).all() and (found.bboxes[:, 3] <= 50).all()
+    assert (found.scores.diff() <= 0).all() and torch.equal(found.bboxes, two.pred_instances.bboxes)
+    assert detector.dataset_meta['classes'] == tuple('0123456789')
+
+
+@pytest.mark.parametrize('pasted', [1, 2 * 50 * 71, 10**9])
+@pytest.mark.parametrize('kind', ['Mask R-CNN', 'another'])
+def test_encoded_masks_are_the_same(monkeypatch, detector, image, pasted, kind):
+    from pycocotools import mask
+
+    monkeypatch.setattr('xcit_mm.inference.detection.PASTED_BYTES', pasted)
+    if kind == 'another':
+        monkeypatch.setattr('xcit_mm.inference.detection.StandardRoIHead', int)
+    found = inference_detector(detector, image).pred_instances
+    encoded = inference_detector(detector, image, rle=True).pred_instances
+    boxes = inference_detector(detector, image, boxes_only=True).pred_instances
+    for other in (encoded, boxes):
+        assert torch.equal(other.labels, found.labels) and torch.equal(other.scores, found.scores)
+        torch.testing.assert_close(other.bboxes, found.bboxes)
+    masks = np.stack([mask.decode(one) for one in encoded.masks])
+    assert 0.01 < masks.mean() < 0.95 and np.array_equal(masks, found.masks.numpy()) and 'masks' not in boxes
+
+
+@pytest.mark.parametrize('wanted', [{}, dict(rle=True), dict(boxes_only=True)], ids=str)
+def test_nothing_may_be_found(detector, image, wanted, monkeypatch):
+    monkeypatch.setattr(detector.roi_head, 'test_cfg', detector.roi_head.test_cfg.copy())
+    detector.roi_head.test_cfg.score_thr = 1.1
+    found = inference_detector(detector, image, **wanted).pred_instances
+    assert len(found) == 0 and ('masks' in found) == ('boxes_only' not in wanted)
+
+
+@pytest.mark.parametrize('limit', [2048, 20])
+def test_results_are_written(tmp_path, monkeypatch, detector, image, limit):
+    from pycocotools import mask
+
+    monkeypatch.setattr('xcit_mm.inference.results.overlay.DRAWN', limit)
+    found = inference_detector(detector, image, rle=True).pred_instances
+    write_detection(tmp_path, 'photo', image, found, detector.dataset_meta)
+    rows = json.loads((tmp_path / 'photo_instances.json').read_text())
+    left, top, width, height = rows[0]['bbox']
+    np.testing.assert_allclose([left, top, left + width, top + height], found.bboxes[0].numpy(), rtol=1e-4)
+    assert (mask.decode(rows[0]['segmentation']) == mask.decode(found.masks[0])).all()
+    picture = Image.open(tmp_path / 'photo_overlay.png')
+    assert picture.size == ((71, 50) if limit > 71 else (20, 14))
+    plain = np.asarray(draw_instances(image[..., ::-1], found[:0], detector.dataset_meta))
+    assert not np.array_equal(np.asarray(picture), plain)

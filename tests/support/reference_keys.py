@@ -1,0 +1,19 @@
+"""Synthetic checkpoints with the published names and shapes, one number in each tensor and no two alike."""
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+FOLDER = Path(__file__).resolve().parents[3] / 'shared/reference/keys'
+FORMATS = ('facebook_classifier', 'facebook_dense_backbone', 'mmpretrain_1.3.6_classifier', 'timm_1.0.31_classifier')
+
+
+def weights_of(format, arch):
+    """A state dict in one of ``FORMATS``; its tensors take no memory."""
+    if not FOLDER.is_dir():
+        pytest.skip(f'no published keys in {FOLDER}')
+    shapes = json.loads((FOLDER / f'{format}.json').read_text())[arch]
+    return {key: (torch.tensor(index, dtype=torch.long) if key.endswith('num_batches_tracked')
+                  else torch.tensor(float(index)).expand(shape))
+            for index, (key, shape) in enumerate(shapes.items())}

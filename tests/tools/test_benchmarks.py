@@ -1,0 +1,174 @@
+"""The benchmark measures what it says: known FLOPs, known bytes, contenders in turns, strict JSON."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from benchmarks import contenders, measurement, plot, record
+from benchmarks.one_image import WAYS
+from benchmarks.processes import compare_ways
+from benchmarks.table import to_markdown
+from PIL import Image
+
+from xcit_mm.errors import InputError
+
+CPU = torch.device('cpu')
+
+
+def test_flops_are_two_per_multiply_add():
+    layer, x = torch.nn.Linear(8, 4, bias=False), torch.randn(10, 8)
+    assert measurement.count_flops(lambda: layer(x)) == 2 * 10 * 8 * 4
+
+
+@pytest.mark.parametrize('scale', [1, 2])
+def test_the_flops_of_both_forms_are_counted(scale):
+    channels, heads, tokens = 32, 4, 500 * scale
+    runs = contenders.forward_runs(contenders.attention_layers(channels, heads), torch.randn(1, tokens, channels))
+    flops = {form: measurement.count_flops(run) for form, run in runs.items()}
+    width, augmented = channels // heads, channels + 1
+    assert flops['direct'] == 2 * tokens * (4 * channels**2 + 2 * channels * width)
+    small = 2 * channels * augmented**2 + 2 * channels * width * augmented + channels**2 * augmented
+    gram = int(2 * (1.75 * tokens * channels**2 + small))
+    assert flops['gram'] == gram
+    layer, x = contenders.attention_layers(channels, heads)['gram'], torch.randn(1, tokens, channels)
+    assert measurement.count_flops(lambda: layer.add_to(x, x, x[:, :1])) == gram
+
+
+def test_peak_memory_is_that_of_the_tensors():
+    def run():
+        a = torch.ones(1 << 20)
+        b = a + 1  # two of 4 MiB at a time
+        del a
+        return b + 1
+
+    assert measurement.peak_memory(run, CPU) == pytest.approx(8 << 20, rel=1e-3)
+
+
+def test_saved_bytes_are_counted_once_and_without_parameters():
+    layer, x = torch.nn.Linear(64, 64), torch.randn(1000, 64).requires_grad_()
+    assert measurement.count_saved_bytes(lambda: layer(x)) == x.nbytes
+    assert measurement.count_saved_bytes(lambda: layer(x) * x) == 2 * x.nbytes
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands still but for what a test adds to it: how long the machine takes is no test's matter."""
+    seconds = [0.0]
+    monkeypatch.setattr(measurement, 'timer', lambda: seconds[0])
+    return seconds
+
+
+def test_contenders_take_turns_and_swap_places(clock):
+    order = []
+
+    def run(name, seconds):
+        order.append(name)
+        clock[0] += seconds
+
+    rows = measurement.compare({'a': partial(run, 'a', 0.03), 'b': partial(run, 'b', 0.06)}, 4, CPU)
+    assert order[-8:] == list('abbaabba')
+    assert [row['contender'] for row in rows] == ['a', 'b'] and all(len(row['times_s']) == 4 for row in rows)
+    assert rows[0]['ratio'] == 1 and rows[1]['ratio'] == pytest.approx(2)
+
+
+def test_short_runs_are_timed_in_numbers(clock):
+    count = []
+
+    def run():
+        count.append(1)
+        clock[0] += 0.0025
+
+    row, = measurement.compare({'a': run}, 2, CPU)
+    untimed = 4  # FLOP, saved bytes, peak memory, and how long one takes
+    assert len(count) == untimed + 2 * 8 and row['median_s'] == pytest.approx(0.0025)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('arguments', [
+    ('attention', '--channels', '16', '--heads', '2', '--tokens', '20', '50', '--backward'),
+    ('backbone', '--arch', 'nano_12_p16', '--sizes', '32', '64', '--no-peers'),
+    ('train', '--arch', 'nano_12_p16', '--sizes', '64', '--no-peers', '--batch', '2', '--dtype', 'bfloat16'),
+    ('inference', 'configs/xcit_upernet_digits.py', '--sizes', '64', '--modes', 'banded', 'whole'),
+    ('convolution', '--channels', '4', '8', '--rows', '2', '--width', '6'),
+    ('head', '--channels', '8', '--sizes', '64', '128'),
+    ('head', '--channels', '8', '--sizes', '64', '--batch', '2', '--backward'),
+])
+def test_from_command_to_picture(run_tool, run_here, capsys, tmp_path, arguments):
+    path = tmp_path / 'results.json'
+    result = run_tool('benchmark', *arguments, '--rounds', 2, '--threads', 1, '--out', path)
+    assert result.returncode == 0, result.stderr
+    environment, rows = plot.read(path)
+    assert environment['threads'] == 1 and 'torch' in environment['versions'] and environment['commit']
+    assert all(row['median_s'] > 0 and row['flops'] > 0 and row['benchmark'] == arguments[0] for row in rows)
+    assert run_here('plot_benchmarks', path, '--out', tmp_path / 'pictures') is None
+    assert to_markdown(rows) in capsys.readouterr().out
+    assert Image.open(tmp_path / 'pictures/results.png').width > 500
+
+
+@pytest.mark.slow
+def test_ways_run_in_processes_of_their_own(run_tool, run_here, capsys, tmp_path):
+    path, config = tmp_path / 'results.json', 'configs/xcit_upernet_digits.py'
+    result = run_tool('benchmark', 'resolution', config, '--sizes', '600x300', '640x640', '--rounds', 1, '--out', path)
+    assert result.returncode == 0, result.stderr
+    _, rows = plot.read(path)
+    assert [row['contender'] for row in rows] == 2 * list(WAYS)
+    for row in rows:
+        assert row['median_s'] > 0 and row['peak_memory_bytes'] > 10**8
+        if 'slide' not in row['contender']:
+            assert row['labels_differ'] < 0.01 * row['megapixels'] * 1e6
+    assert run_here('plot_benchmarks', path, '--out', tmp_path) is None
+    assert to_markdown(rows) in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_way_that_needs_more_memory_is_on_record():
+    # Between what the two take, on both MM families: 1.4, and more than 2 GB.
+    ways, limit = ('banded', 'mmseg-whole'), 17 * 10**8
+    row, failed = compare_ways(Path('configs/xcit_upernet_digits.py'), ways, 2400, 2400, 1, limit)
+    assert row['ratio'] == 1 and failed == dict(contender='mmseg-whole', failed='more than 1.7 GB')
+    facts = dict(benchmark='resolution', megapixels=5.76)
+    last = to_markdown([facts | row, facts | failed]).splitlines()[-1]
+    assert last == '|  | mmseg-whole |  |  |  |  | more than 1.7 GB |  |  |'
+
+
+def test_results_are_strict_json(tmp_path):
+    with pytest.raises(ValueError):
+        record.write(tmp_path / 'x.json', {}, [dict(median_s=float('nan'))])
+    assert not (tmp_path / 'x.json').exists()
+
+
+@pytest.mark.parametrize('content', ['', '[]', '{"results": []}'])
+def test_a_file_of_another_kind_is_named(tmp_path, content):
+    path = tmp_path / 'other.json'
+    path.write_text(content)
+    with pytest.raises(InputError, match='other.json'):
+        plot.read(path)
+    with pytest.raises(InputError, match='no benchmark file'):
+        plot.read(tmp_path / 'none.json')
+
+
+def test_a_table_tells_ratios_and_growth():
+    def row(size, contender, seconds, ratio):
+        return dict(benchmark='backbone', size=size, contender=contender, median_s=seconds, iqr_s=0.001, ratio=ratio,
+                    ratio_iqr=0.1, times_s=[], peak_memory_bytes=2_000_000, saved_bytes=0, flops=3_000_000_000)
+
+    lines = to_markdown([row(100, 'a', 1.0, 1.0), row(100, 'b', 2.0, 2.0), row(200, 'a', 4.0, 1.0)]).splitlines()
+    assert lines[2] == '| 100 | a | 1000.0 | 1.0 | 1.00 | 0.10 | 2 | 0 | 3.0 |  |'
+    assert lines[3] == '|  | b | 2000.0 | 1.0 | 2.00 | 0.10 | 2 | 0 | 3.0 |  |'
+    assert lines[4] == '| 200 | a | 4000.0 | 1.0 | 1.00 | 0.10 | 2 | 0 | 3.0 | 1.00 |'
+
+
+DOCUMENT = Path(__file__).resolve().parents[2] / 'docs/benchmarks.md'
+
+
+@pytest.mark.parametrize('name', [
+    'attention', 'attention_backward', 'break_even', 'backbone_p16', 'backbone_p8', 'train', 'inference', 'head',
+    'convolution', 'resolution', 'resolution_2048'])
+def test_the_document_says_what_was_measured(name):
+    path = DOCUMENT.with_suffix('') / f'{name}.json'
+    environment, results = plot.read(path)
+    text = DOCUMENT.read_text()
+    assert to_markdown(results) in text
+    assert environment['command'] in text and f'benchmarks/{path.stem}.png' in text
+    assert path.with_suffix('.png').exists()

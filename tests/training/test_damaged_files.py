@@ -1,0 +1,129 @@
+"""Images and masks that cannot be read are named, or skipped and counted."""
+import copy
+import errno
+import pickle
+import re
+from shutil import copytree
+
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import BaseDataset, ConcatDataset, RepeatDataset
+from PIL import Image
+
+from xcit_mm.errors import InputError
+from xcit_mm.training.damaged_files import GuardedLoading, guard
+from xcit_mm.training.runner import StrictRunner
+
+CONFIG = 'configs/xcit_upernet_digits.py'
+OPTIONS = ['train_cfg.max_iters=4', 'train_cfg.val_interval=100', 'train_dataloader.batch_size=4',
+           'train_dataloader.num_workers=2', 'default_hooks.checkpoint.save_last=False',
+           'model.backbone.arch.embed_dim=16', 'model.decode_head.in_channels=[16,16,16,16]',
+           'model.auxiliary_head.in_channels=16']
+
+
+@pytest.fixture
+def damaged(scenes, tmp_path):
+    """Eight scenes, one of whose files is cut off."""
+
+    def make(folder):
+        root = copytree(scenes, tmp_path / 'digits')
+        path = sorted((root / folder / 'train').iterdir())[3]
+        path.write_bytes(path.read_bytes()[:20])
+        return root, path
+
+    return make
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('folder', ['images', 'masks'])
+def test_a_training_names_the_file(run_tool, damaged, tmp_path, folder):
+    root, path = damaged(folder)
+    result = run_tool('train', CONFIG, '--work-dir', tmp_path / 'run', '--cfg-options', f'data_root={root}', *OPTIONS)
+    assert result.returncode == 1
+    # beside what the decoder itself has to say
+    assert re.search(f'^error: cannot read {path}: it is damaged or not an image [(].*[)]; mend or remove it, or go on '
+                     'without such files: train_dataloader.damaged_files=skip$', result.stderr, re.MULTILINE)
+    assert 'Traceback' not in result.stderr
+
+
+@pytest.mark.slow
+def test_or_skips_and_counts_it(run_tool, damaged, tmp_path):
+    root, path = damaged('images')
+    result = run_tool('train', CONFIG, '--work-dir', tmp_path / 'run', '--cfg-options', f'data_root={root}', *OPTIONS,
+                      'train_dataloader.damaged_files=skip', 'val_cfg=None', 'val_dataloader=None',
+                      'val_evaluator=None')
+    assert result.returncode == 0, result.stderr
+    log = result.stdout + result.stderr
+    assert f'skipped {path}: it is damaged or not an image' in log
+    assert 'files were skipped 2 times so far' in log  # by whichever worker
+
+
+def test_nothing_is_skipped_in_an_evaluation():
+    with pytest.raises(InputError, match='an evaluation would count another image twice'):
+        StrictRunner.build_dataloader(dict(dataset=[1], batch_size=1, damaged_files='skip',
+                                           sampler=dict(type='DefaultSampler', shuffle=False)))
+
+
+def test_every_part_of_a_nested_data_set_is_guarded(scenes):
+    from mmseg.datasets import BaseSegDataset
+
+    def make():
+        return BaseSegDataset(data_root=str(scenes), img_suffix='.png', data_prefix=dict(img_path='images/train'),
+                              pipeline=[dict(type='LoadImageFromFile')])
+
+    parts = [make(), make(), make()]
+    shown = repr(parts[0].pipeline)
+    guard(ConcatDataset(parts[:2]))
+    guard(RepeatDataset(parts[2], 2))
+    assert all(isinstance(part, BaseDataset) and isinstance(part.pipeline.transforms[0], GuardedLoading)
+               for part in parts)
+    assert repr(parts[0].pipeline) == shown
+    for again in (copy.deepcopy(parts[0]), pickle.loads(pickle.dumps(parts[0])), parts[0].get_subset([1])):
+        assert again[0]['img'].shape[2] == 3
+
+
+@pytest.mark.parametrize('mask, said', [
+    (np.zeros((5, 4), np.uint8), '00003.png is 4 x 5, but its image .*00003.png is 128 x 96'),
+    (np.full((96, 128), 300, np.uint16), '00003.png: label 300 is out of range; a mask holds class indices of 0 … 255'),
+    (np.zeros((96, 128, 3), np.uint8), '00003.png has 3 channels, but a mask has one, of class indices')])
+def test_a_mask_that_does_not_fit_its_image_is_named(scenes, tmp_path, mask, said):
+    from mmseg.datasets import BaseSegDataset
+
+    root = copytree(scenes, tmp_path / 'digits')
+    Image.fromarray(np.zeros((96, 128, 3), np.uint8)).save(root / 'images/train/00003.png')
+    Image.fromarray(mask).save(root / 'masks/train/00003.png')
+    dataset = BaseSegDataset(
+        data_root=str(root), img_suffix='.png', seg_map_suffix='.png',
+        data_prefix=dict(img_path='images/train', seg_map_path='masks/train'),
+        pipeline=[dict(type='LoadImageFromFile'), dict(type='mmseg.LoadAnnotations')])
+    guard(dataset)
+    dataset[0]
+    with pytest.raises(InputError, match=said):
+        dataset[3]
+
+
+def test_an_evaluation_gives_no_advice_for_trainings(damaged):
+    from mmseg.datasets import BaseSegDataset
+
+    root, path = damaged('images')
+    dataset = BaseSegDataset(data_root=str(root), img_suffix='.png', data_prefix=dict(img_path='images/train'),
+                             pipeline=[dict(type='LoadImageFromFile')])
+    guard(dataset)
+    with pytest.raises(InputError, match=f'cannot read {path}: .*; mend or remove it$'):
+        list(dataset)
+
+
+@pytest.mark.parametrize('error', [ImportError('no decoder'), MemoryError(), OSError(errno.EMFILE, 'open files')])
+def test_what_another_file_would_meet_too_is_no_damage(error):
+    def load(results):
+        raise error
+
+    with pytest.raises(type(error)):
+        GuardedLoading(load, True, torch.zeros(1), '')(dict(img_path='a.png'))
+
+
+def test_an_unknown_action_is_refused():
+    with pytest.raises(InputError, match="damaged_files must be one of refuse, skip, but is 'drop'"):
+        StrictRunner.build_dataloader(dict(dataset=[1], batch_size=1, sampler=dict(type='DefaultSampler'),
+                                           damaged_files='drop'))

@@ -1,0 +1,131 @@
+"""What is compared with what: for each benchmark, callables that do the same job on the same input."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmarks.measurement import Run
+from benchmarks.peers import build_peers
+from xcit_mm.apis import inference_segmentor, init_model
+from xcit_mm.backbone import XCiT
+from xcit_mm.config import load_config
+from xcit_mm.layers import CrossCovarianceAttention
+from xcit_mm.ops import winograd
+
+FORMS = ('direct', 'gram')
+STEPS = (1, 2, 4, 8)  # strides of a pyramid's maps, to that of its finest
+
+
+def attention_layers(channels: int, num_heads: int) -> dict[str, nn.Module]:
+    """Both forms of one XCA layer, with the same weights."""
+    layers: dict[str, nn.Module] = {form: CrossCovarianceAttention(channels, num_heads, form) for form in FORMS}
+    layers['gram'].load_state_dict(layers['direct'].state_dict())
+    return layers
+
+
+def backbones(arch: str, with_peers: bool) -> dict[str, nn.Module]:
+    """Our backbone, choosing its form, with and without the pyramid that the peers lack, and its peers."""
+    ours = {'xcit_mm': XCiT(arch, channels_last=True),
+            'xcit_mm, direct form': XCiT(arch, channels_last=True, attention='direct'),
+            'xcit_mm, no pyramid': XCiT(arch, channels_last=True, pyramid=False)}
+    return ours | (build_peers(arch) if with_peers else {})
+
+
+class OnPyramid(nn.Module):
+    """A head on maps at strides 4, 8, 16 and 32 of a square image, channels-last, that come in one tensor."""
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, pixels of all maps, C) -> logits (B, classes, H / 4, W / 4)."""
+        finest = round((x.shape[1] / (1 + 1 / 4 + 1 / 16 + 1 / 64)) ** 0.5)
+        sides = [finest // step for step in STEPS]
+        maps = x.split([side**2 for side in sides], dim=1)
+        return self.head([part.unflatten(1, (side, side)).permute(0, 3, 1, 2) for part, side in zip(maps, sides)])
+
+
+def pyramid_pixels(size: int) -> int:
+    """Pixels of all maps at strides 4, 8, 16 and 32 of an image of size x size."""
+    return sum((size // 4 // step)**2 for step in STEPS)
+
+
+def heads(channels: int) -> dict[str, nn.Module]:
+    """mmseg's UPerHead and ours, as in the ADE20K recipes, with the same weights."""
+    from mmseg.models.decode_heads import UPerHead  # which the other benchmarks do without
+
+    from xcit_mm.heads import EfficientUPerHead
+
+    settings = dict(in_channels=[channels] * 4, in_index=[0, 1, 2, 3], channels=512, num_classes=150,
+                    norm_cfg=dict(type='BN'), align_corners=False)
+    ours, theirs = EfficientUPerHead(**settings), UPerHead(**settings)
+    theirs.load_state_dict(ours.state_dict())
+    return {'EfficientUPerHead': OnPyramid(ours), 'mmseg UPerHead': OnPyramid(theirs)}
+
+
+def under_autocast(modules: dict[str, nn.Module], device: torch.device, dtype: torch.dtype) -> dict[str, nn.Module]:
+    """The same modules, with forward passes in mixed precision; float32 changes nothing."""
+    for module in modules.values() if dtype != torch.float32 else ():
+        module.forward = torch.autocast(device.type, dtype)(module.forward)
+    return modules
+
+
+def forward_runs(modules: Mapping[str, nn.Module], x: Tensor) -> dict[str, Run]:
+    """Inference on ``x``: eval mode, no graph."""
+    return {name: torch.inference_mode()(partial(_frozen(module.to(x)), x)) for name, module in modules.items()}
+
+
+def training_runs(modules: Mapping[str, nn.Module], x: Tensor, step: bool) -> dict[str, Run]:
+    """Forward and backward pass on ``x``, and with ``step`` one of AdamW."""
+    return {name: _training_run(module.to(x), x, step) for name, module in modules.items()}
+
+
+def _training_run(module: nn.Module, x: Tensor, step: bool) -> Run:
+    module.train()
+    optimizer = torch.optim.AdamW(module.parameters())
+    x = x.clone().requires_grad_(not step)  # a layer passes a gradient on; nobody asks for an image's
+
+    def run() -> None:
+        outputs = module(x)
+        outputs = outputs if isinstance(outputs, (tuple, list)) else [outputs]
+        torch.autograd.backward(outputs, [torch.ones_like(output) for output in outputs])
+        if step:
+            optimizer.step()
+        optimizer.zero_grad()
+        x.grad = None
+
+    return run
+
+
+def segmentors(paths: list[Path], device: torch.device) -> dict[str, nn.Module]:
+    """Each config's model with random weights."""
+    return {path.stem: _frozen(init_model(load_config(path), device=device)) for path in paths}
+
+
+def inference_runs(models: Mapping[str, nn.Module], modes: Sequence[str], size: int) -> dict[str, Run]:
+    """``inference_segmentor`` in each mode on a noise image of size x size, as the config's pipeline resizes it."""
+    image = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
+    return {f'{name}, {mode}': partial(inference_segmentor, model, image, mode)
+            for name, model in models.items() for mode in modes}
+
+
+def convolution_runs(channels: int, rows: int, width: int) -> dict[str, Run]:
+    """A 3x3 convolution of a band, as bands compute it, and torch's."""
+    x, weight = torch.randn(rows + 2, width, channels), torch.randn(channels, channels, 3, 3)
+    kernel = winograd.transform_kernel(weight)
+    weight = weight.contiguous(memory_format=torch.channels_last)
+    image = x.permute(2, 0, 1)[None]
+    return {'winograd': partial(winograd.convolve, x, kernel),
+            'conv2d': lambda: torch.nn.functional.conv2d(image, weight, padding=(0, 1))}
+
+
+def _frozen(module: nn.Module) -> nn.Module:
+    # torch's FLOP counter fails on a module that is given a parameter which could need a gradient.
+    module.eval()  # which not every peer's train() returns
+    return module.requires_grad_(False)

@@ -1,0 +1,55 @@
+"""Time and memory against resolution, drawn from the JSON that ``tools/benchmark.py`` writes."""
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from benchmarks.table import size_key
+from xcit_mm.errors import InputError
+from xcit_mm.files import complete_file
+
+PANELS = (('median_s', 1.0, 'median time (s)'), ('peak_memory_bytes', 1e-9, 'peak memory of {} (GB)'))
+
+
+def read(path: Path) -> tuple[dict, list[dict]]:
+    """The environment and the results in a benchmark's file.
+
+    Raises:
+        InputError: there is no such file, or it is of another kind.
+    """
+    try:
+        content = json.loads(path.read_text())
+        return content['environment'], content['results']
+    except FileNotFoundError:
+        raise InputError(f'no benchmark file {path}; tools/benchmark.py writes one') from None
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f'{path} was not written by tools/benchmark.py') from None
+
+
+def plot(environment: dict, results: list[dict], out: Path) -> None:
+    """Draw a benchmark as a PNG: a curve for each contender, over pixels or tokens.
+
+    Raises:
+        InputError: the picture cannot be written.
+    """
+    size = size_key(results)
+    figure = Figure(figsize=(11, 4.4), layout='constrained')
+    for axes, (key, unit, label) in zip(figure.subplots(1, len(PANELS)), PANELS):
+        for contender in dict.fromkeys(row['contender'] for row in results):
+            rows = [row for row in results if row['contender'] == contender and 'failed' not in row]
+            sizes = [row['size']**2 / 1e6 if size == 'size' else row[size] for row in rows]
+            axes.loglog(sizes, [row[key] * unit for row in rows], marker='o', label=contender)
+        axes.set(xlabel='megapixels' if size == 'size' else size,
+                 ylabel=label.format('the process' if size == 'megapixels' else 'tensors'))
+        axes.grid(alpha=0.3)
+    axes.legend()
+    first = results[0]
+    keys = ('benchmark', 'config', 'arch', 'channels', 'heads', 'backward', 'batch', 'dtype')
+    what = ', '.join(f'{key} {first[key]}' for key in keys if key in first)
+    cpu = f'{environment["cpu"]}, {environment["threads"]} threads'
+    where = environment['gpu'] if first['device'] == 'cuda' else cpu
+    figure.suptitle(f'{what}\n{where}, torch {environment["versions"]["torch"]}', fontsize=10)
+    with complete_file(out) as file:
+        figure.savefig(file, format='png', dpi=110)

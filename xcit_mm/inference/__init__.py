@@ -1,0 +1,1 @@
+"""Inference on images of any size: pixels in, labels or objects out."""

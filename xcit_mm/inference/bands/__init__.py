@@ -1,0 +1,1 @@
+"""Computation of feature maps by bands of rows."""

@@ -1,0 +1,68 @@
+"""How much memory there is."""
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import psutil
+import torch
+
+from ..errors import InputError
+
+UNITS = dict(B=1, K=10**3, M=10**6, G=10**9, T=10**12)
+CGROUP, PROCESS_GROUP = Path('/sys/fs/cgroup'), Path('/proc/self/cgroup')
+
+
+def available_bytes(device: torch.device, max_memory: int | None = None) -> int:
+    """Bytes that may still be allocated on a device.
+
+    Args:
+        device: a GPU, or anything else for main memory.
+        max_memory: that this process may hold in all (on a GPU: its tensors), whatever is free.
+    """
+    if device.type == 'cuda':
+        free, held = torch.cuda.mem_get_info(device)[0], torch.cuda.memory_allocated(device)
+        free += torch.cuda.memory_reserved(device) - held
+    else:
+        free = min(psutil.virtual_memory().available, _container_bytes())
+        held = psutil.Process().memory_info().rss
+    return free if max_memory is None else min(free, max_memory - held)
+
+
+def _container_bytes() -> float:
+    """What the limits of control groups leave, of which the kernel's figures of the machine know nothing."""
+    left = float('inf')
+    try:
+        match = re.search(r'^0::/(.*)$', PROCESS_GROUP.read_text(), re.MULTILINE)
+    except OSError:
+        match = None
+    if match is None:  # another system
+        return left
+    own = CGROUP / match[1]
+    for group in (own, *own.parents):
+        try:
+            limit, used = (int((group / f'memory.{name}').read_text()) for name in ('max', 'current'))
+            cached = re.findall(r'^(?:in)?active_file (\d+)', (group / 'memory.stat').read_text(), re.MULTILINE)
+            left = min(left, limit - used + sum(map(int, cached)))  # the kernel gives the pages of files back
+        except (OSError, ValueError):  # no such group, or 'max': no limit
+            pass
+    return left
+
+
+def parse_bytes(text: str | int | None) -> int | None:
+    """``'2GB'``, ``'1.5G'`` or ``'800MB'`` as a number of bytes, in powers of 1000; what is no text stays as it is.
+
+    Raises:
+        InputError: it says no size.
+    """
+    if not isinstance(text, str):
+        return text
+    match = re.fullmatch(r'(\d+\.?\d*|\.\d+)\s*([BKMGT])B?', text.strip().upper())
+    if match is None:
+        raise InputError(f'a size of memory is written like 2GB or 800MB, not {text!r}')
+    return int(float(match[1]) * UNITS[match[2]])
+
+
+def format_bytes(number: float) -> str:
+    """``'1.5 GB'``, or ``'20 MB'`` below that."""
+    return f'{number / 1e9:.1f} GB' if number >= 1e9 else f'{max(number, 0) / 1e6:.0f} MB'

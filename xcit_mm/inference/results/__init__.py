@@ -1,0 +1,1 @@
+"""Sinks for labels and objects."""

@@ -1,5 +1,0 @@
-"""Exact inference on whole images in bounded memory."""
-from .memory import estimate_bytes
-from .segmentor import check_mode, compute_bands, is_standard
-
-__all__ = ['check_mode', 'compute_bands', 'estimate_bytes', 'is_standard']

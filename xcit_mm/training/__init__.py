@@ -1,0 +1,1 @@
+"""Training: runners, hooks and schedules on top of MMEngine's."""
