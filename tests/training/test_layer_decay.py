@@ -21,7 +21,7 @@ class Model(BaseModel):
 
 def build(model, **paramwise):
     return build_optim_wrapper(model, dict(
-        constructor='XCiTLayerDecayConstructor', optimizer=dict(type='SGD', lr=1.0, weight_decay=0.1),
+        constructor='xcit_mm.training.XCiTLayerDecayConstructor', optimizer=dict(type='SGD', lr=1.0, weight_decay=0.1),
         paramwise_cfg=paramwise))
 
 
@@ -59,7 +59,7 @@ def test_a_rate_is_needed_where_nothing_is_said():
     for config in (dict(), dict(paramwise_cfg=dict())):
         with pytest.raises(ValueError, match='layer_decay_rate'):
             build_optim_wrapper(Model(), dict(
-                constructor='XCiTLayerDecayConstructor', optimizer=dict(type='SGD', lr=1.0), **config))
+                constructor='xcit_mm.training.XCiTLayerDecayConstructor', optimizer=dict(type='SGD', lr=1.0), **config))
 
 
 def test_a_model_without_xcit_is_named():

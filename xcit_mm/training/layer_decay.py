@@ -19,7 +19,8 @@ class XCiTLayerDecayConstructor(DefaultOptimWrapperConstructor):
     it, and so on down to the stem and the positional encoding, at ``layer_decay_rate ** (blocks + 1)``. Everything
     else of ``paramwise_cfg`` works as with MMEngine's constructor. In a config::
 
-        optim_wrapper = dict(constructor='XCiTLayerDecayConstructor', paramwise_cfg=dict(layer_decay_rate=0.9))
+        optim_wrapper = dict(
+            constructor='xcit_mm.training.XCiTLayerDecayConstructor', paramwise_cfg=dict(layer_decay_rate=0.9))
 
     Raises:
         InputError: no ``layer_decay_rate`` in (0, 1], or no XCiT in the model.

@@ -18,10 +18,11 @@ from .. import checkpoints
 from ..errors import InputError
 from ..files import complete_file
 from .damaged_files import guard
+from .hooks import CompleteCheckpointHook, InvalidLossHook, LabelRangeHook, TerminationHook
 from .hooks.termination import spare_workers
 
-OWN_HOOKS = dict(invalid_loss=dict(type='InvalidLossHook'), label_range=dict(type='LabelRangeHook'),
-                 termination=dict(type='TerminationHook'))
+OWN_HOOKS = dict(invalid_loss=dict(type=InvalidLossHook), label_range=dict(type=LabelRangeHook),
+                 termination=dict(type=TerminationHook))
 if TYPE_CHECKING:
     from typing import Any as BothRunners  # FlexibleRunner is no Runner
 else:
@@ -33,7 +34,7 @@ class CompleteRuns(BothRunners):
 
     def register_default_hooks(self, hooks: dict | None = None) -> None:
         """Register MMEngine's default hooks and ours; see there."""
-        hooks = dict(checkpoint=dict(type='CompleteCheckpointHook', interval=1)) | OWN_HOOKS | (hooks or {})
+        hooks = dict(checkpoint=dict(type=CompleteCheckpointHook, interval=1)) | OWN_HOOKS | (hooks or {})
         super().register_default_hooks({name: hook for name, hook in hooks.items()
                                         if hook is not None or name not in OWN_HOOKS})
 
