@@ -1,9 +1,9 @@
-"""A hook by which a test interferes with a training."""
+"""A hook that lets a test interfere with training."""
 from mmengine.hooks import Hook
 
 
 class At(Hook):
-    """Do something before one iteration, or in the validation after so many."""
+    """Hook that acts before a given training iteration, or in the validation that follows it."""
 
     def __init__(self, iteration, action, loop='train'):
         self.iteration, self.action = iteration, action
@@ -14,5 +14,5 @@ class At(Hook):
             self.action(runner)
 
 
-def spoil(runner):
+def make_invalid(runner):
     runner.model.decode_head.conv_seg.bias.data[0] = float('nan')

@@ -1,4 +1,4 @@
-"""Images and masks that cannot be read are named, or skipped and counted."""
+"""The error names an unreadable image or mask; with ``damaged_files=skip``, training skips and counts it."""
 import copy
 import errno
 import pickle
@@ -24,7 +24,7 @@ OPTIONS = ['train_cfg.max_iters=4', 'train_cfg.val_interval=100', 'train_dataloa
 
 @pytest.fixture
 def damaged(scenes, tmp_path):
-    """Eight scenes, one of whose files is cut off."""
+    """Make a copy of the eight scenes with one truncated file."""
 
     def make(folder):
         root = copytree(scenes, tmp_path / 'digits')
@@ -37,18 +37,18 @@ def damaged(scenes, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('folder', ['images', 'masks'])
-def test_a_training_names_the_file(run_tool, damaged, tmp_path, folder):
+def test_training_names_the_damaged_file(run_tool, damaged, tmp_path, folder):
     root, path = damaged(folder)
     result = run_tool('train', CONFIG, '--work-dir', tmp_path / 'run', '--cfg-options', f'data_root={root}', *OPTIONS)
     assert result.returncode == 1
-    # beside what the decoder itself has to say
-    assert re.search(f'^error: cannot read {path}: it is damaged or not an image [(].*[)]; mend or remove it, or go on '
-                     'without such files: train_dataloader.damaged_files=skip$', result.stderr, re.MULTILINE)
+    # The decoder itself may print more lines.
+    assert re.search(f'^error: cannot read {path}: it is damaged or not an image [(].*[)]; repair or remove it, '
+                     'or skip such files with train_dataloader.damaged_files=skip$', result.stderr, re.MULTILINE)
     assert 'Traceback' not in result.stderr
 
 
 @pytest.mark.slow
-def test_or_skips_and_counts_it(run_tool, damaged, tmp_path):
+def test_training_skips_and_counts_the_damaged_file(run_tool, damaged, tmp_path):
     root, path = damaged('images')
     result = run_tool('train', CONFIG, '--work-dir', tmp_path / 'run', '--cfg-options', f'data_root={root}', *OPTIONS,
                       'train_dataloader.damaged_files=skip', 'val_cfg=None', 'val_dataloader=None',
@@ -56,16 +56,16 @@ def test_or_skips_and_counts_it(run_tool, damaged, tmp_path):
     assert result.returncode == 0, result.stderr
     log = result.stdout + result.stderr
     assert f'skipped {path}: it is damaged or not an image' in log
-    assert 'files were skipped 2 times so far' in log  # by whichever worker
+    assert 'skips so far: 2' in log  # the two workers share the counter
 
 
-def test_nothing_is_skipped_in_an_evaluation():
-    with pytest.raises(InputError, match='an evaluation would count another image twice'):
+def test_evaluation_refuses_to_skip_files():
+    with pytest.raises(InputError, match='damaged_files=skip in an evaluation: .* would count twice; use it in train'):
         StrictRunner.build_dataloader(dict(dataset=[1], batch_size=1, damaged_files='skip',
                                            sampler=dict(type='DefaultSampler', shuffle=False)))
 
 
-def test_every_part_of_a_nested_data_set_is_guarded(scenes):
+def test_guard_reaches_every_part_of_a_nested_data_set(scenes):
     from mmseg.datasets import BaseSegDataset
 
     def make():
@@ -83,11 +83,11 @@ def test_every_part_of_a_nested_data_set_is_guarded(scenes):
         assert again[0]['img'].shape[2] == 3
 
 
-@pytest.mark.parametrize('mask, said', [
-    (np.zeros((5, 4), np.uint8), '00003.png is 4 x 5, but its image .*00003.png is 128 x 96'),
-    (np.full((96, 128), 300, np.uint16), '00003.png: label 300 is out of range; a mask holds class indices of 0 … 255'),
-    (np.zeros((96, 128, 3), np.uint8), '00003.png has 3 channels, but a mask has one, of class indices')])
-def test_a_mask_that_does_not_fit_its_image_is_named(scenes, tmp_path, mask, said):
+@pytest.mark.parametrize('mask, message', [
+    (np.zeros((5, 4), np.uint8), '00003.png as a mask: it is 4 x 5, but its image .*00003.png is 128 x 96'),
+    (np.full((96, 128), 300, np.uint16), '00003.png as a mask: label 300 is out of range; number .* 0 to 255'),
+    (np.zeros((96, 128, 3), np.uint8), '00003.png as a mask: it has 3 channels; convert its colours')])
+def test_error_names_a_mask_that_does_not_match_its_image(scenes, tmp_path, mask, message):
     from mmseg.datasets import BaseSegDataset
 
     root = copytree(scenes, tmp_path / 'digits')
@@ -99,23 +99,23 @@ def test_a_mask_that_does_not_fit_its_image_is_named(scenes, tmp_path, mask, sai
         pipeline=[dict(type='LoadImageFromFile'), dict(type='mmseg.LoadAnnotations')])
     guard(dataset)
     dataset[0]
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         dataset[3]
 
 
-def test_an_evaluation_gives_no_advice_for_trainings(damaged):
+def test_evaluation_error_does_not_suggest_skipping(damaged):
     from mmseg.datasets import BaseSegDataset
 
     root, path = damaged('images')
     dataset = BaseSegDataset(data_root=str(root), img_suffix='.png', data_prefix=dict(img_path='images/train'),
                              pipeline=[dict(type='LoadImageFromFile')])
     guard(dataset)
-    with pytest.raises(InputError, match=f'cannot read {path}: .*; mend or remove it$'):
+    with pytest.raises(InputError, match=f'cannot read {path}: .*; repair or remove it$'):
         list(dataset)
 
 
 @pytest.mark.parametrize('error', [ImportError('no decoder'), MemoryError(), OSError(errno.EMFILE, 'open files')])
-def test_what_another_file_would_meet_too_is_no_damage(error):
+def test_errors_unrelated_to_the_file_pass_through(error):
     def load(results):
         raise error
 
@@ -123,7 +123,7 @@ def test_what_another_file_would_meet_too_is_no_damage(error):
         GuardedLoading(load, True, torch.zeros(1), '')(dict(img_path='a.png'))
 
 
-def test_an_unknown_action_is_refused():
-    with pytest.raises(InputError, match="damaged_files must be one of refuse, skip, but is 'drop'"):
+def test_unknown_action_is_refused():
+    with pytest.raises(InputError, match="damaged_files='drop': no such action; choose refuse or skip"):
         StrictRunner.build_dataloader(dict(dataset=[1], batch_size=1, sampler=dict(type='DefaultSampler'),
                                            damaged_files='drop'))

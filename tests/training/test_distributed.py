@@ -1,4 +1,4 @@
-"""Two processes train to the weights of one with the doubled batch, and end together."""
+"""Two processes reach the same weights as one process with twice the batch size, and they end together."""
 import json
 import os
 import signal
@@ -13,7 +13,8 @@ import pytest
 import torch
 
 ROOT = Path(__file__).resolve().parents[2]
-# What a batch as a whole enters would differ between processes: its norms, and class weights, by which mmseg averages.
+# These depend on the whole batch, so they would differ between processes: batch norms, and the class weights by which
+# mmseg averages its losses.
 CHANGES = ['model.backbone.arch.embed_dim=16', 'model.backbone.norm_cfg.type=IN', 'model.backbone.norm_cfg.affine=True',
            'model.decode_head.in_channels=[16,16,16,16]', 'model.decode_head.channels=16',
            'model.decode_head.norm_cfg.type=GN', 'model.decode_head.norm_cfg.num_groups=4',
@@ -31,9 +32,10 @@ SHARDED = """_base_ = [__import__('xcit_mm').config_path(name) for name in (
 
 @pytest.fixture(scope='module')
 def command(tmp_path_factory, scenes):
-    """The command that trains in one or two processes, with a batch of four in all, all from the same weights.
+    """Make commands that train in one or two processes, with four images per batch in total.
 
-    MMEngine's runners draw other random numbers before they initialise a model.
+    All start from the same weights, because MMEngine's two runners draw different random numbers before they initialise
+    a model.
     """
     start, load_from = tmp_path_factory.mktemp('start'), []
     sharded_config = tmp_path_factory.mktemp('configs') / 'sharded.py'
@@ -55,7 +57,7 @@ def command(tmp_path_factory, scenes):
 
 @pytest.fixture(scope='module')
 def trained(command, tmp_path_factory):
-    """The work dir of four iterations without interruption, which are run once."""
+    """Train four iterations without interruption and return the work directory; each variant runs only once."""
     @cache
     def train(processes, sharded=False):
         folder = tmp_path_factory.mktemp('steady')
@@ -89,7 +91,7 @@ def gradient_norms(folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('sharded', [False, True])
-def test_two_processes_train_as_one_with_the_doubled_batch(trained, sharded):
+def test_two_processes_match_one_with_twice_the_batch_size(trained, sharded):
     one, two = trained(1), trained(2, sharded)
     assert len(gradient_norms(one)) == 4
     torch.testing.assert_close(gradient_norms(two), gradient_norms(one), rtol=1e-4, atol=0)
@@ -97,56 +99,57 @@ def test_two_processes_train_as_one_with_the_doubled_batch(trained, sharded):
 
 
 @pytest.mark.slow
-def test_a_training_resumes_with_another_number_of_processes(command, trained, tmp_path):
+def test_training_resumes_with_a_different_number_of_processes(command, trained, tmp_path):
     run(command(2, tmp_path, 2))
     run(command(1, tmp_path, 4, '--resume'))
     assert_same_weights(tmp_path, trained(1))
 
 
 @pytest.mark.slow
-def test_a_sharded_training_resumes(command, trained, tmp_path):
+def test_sharded_training_resumes(command, trained, tmp_path):
     run(command(2, tmp_path, 2, sharded=True))
     run(command(2, tmp_path, 4, '--resume', sharded=True))
     assert_same_weights(tmp_path, trained(2, sharded=True))
 
 
-SPOILING = """
+NAN_HOOK = """
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
 
 @HOOKS.register_module()
-class Spoiling(Hook):
+class NaNInput(Hook):
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         if runner.iter == 1 and get_rank() == 1:
             data_batch['inputs'] = [image * float('nan') for image in data_batch['inputs']]
 """
-SPOILT = """_base_ = __import__('xcit_mm').config_path('xcit_upernet_digits.py')
-custom_imports = dict(imports=['xcit_mm', 'spoiling'])
-custom_hooks = [dict(type='Spoiling')]
+NAN_CONFIG = """_base_ = __import__('xcit_mm').config_path('xcit_upernet_digits.py')
+custom_imports = dict(imports=['xcit_mm', 'nan_input'])
+custom_hooks = [dict(type='NaNInput')]
 """
 
 
 @pytest.mark.slow
-def test_an_invalid_loss_of_one_process_ends_all(command, tmp_path, monkeypatch):
-    (tmp_path / 'spoiling.py').write_text(SPOILING)
+def test_invalid_loss_on_one_rank_stops_all_ranks(command, tmp_path, monkeypatch):
+    (tmp_path / 'nan_input.py').write_text(NAN_HOOK)
     monkeypatch.setenv('PYTHONPATH', str(tmp_path))
-    (tmp_path / 'spoilt.py').write_text(SPOILT)
-    arguments = command(2, tmp_path / 'spoilt', 4)
-    arguments[1] = str(tmp_path / 'spoilt.py')
+    (tmp_path / 'nan.py').write_text(NAN_CONFIG)
+    arguments = command(2, tmp_path / 'nan', 4)
+    arguments[1] = str(tmp_path / 'nan.py')
     result = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=600,
                             env={**os.environ, 'PYTHON': sys.executable, 'OMP_NUM_THREADS': '1'})
     assert result.returncode != 0
-    listed = tmp_path / 'spoilt/invalid_loss_iter_2_rank_1.txt'
-    assert f'error: the loss of iteration 2 is nan; {listed} lists' in result.stderr
-    assert list((tmp_path / 'spoilt').glob('*iter_*')) == [listed] and len(listed.read_text().splitlines()) == 4
+    listed = tmp_path / 'nan/invalid_loss_iter_2_rank_1.txt'
+    assert (f'error: cannot continue: the loss of iteration 2 is nan; check the images and masks listed in {listed}'
+            in result.stderr)
+    assert list((tmp_path / 'nan').glob('*iter_*')) == [listed] and len(listed.read_text().splitlines()) == 4
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGTERM])
-def test_a_job_ends_with_its_processes(command, tmp_path, number):
+def test_job_leaves_no_process_behind(command, tmp_path, number):
     arguments = [*command(2, tmp_path / 'job', 10**6), 'train_dataloader.num_workers=1']
     with open(tmp_path / 'log', 'w') as log:
         process = subprocess.Popen(arguments, cwd=ROOT, stdout=log, stderr=log,

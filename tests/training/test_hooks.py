@@ -1,4 +1,4 @@
-"""Trainings that go wrong say why, and lose nothing."""
+"""When training fails, the error says why and no checkpoint is lost."""
 import errno
 import os
 from contextlib import nullcontext
@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from interference import At, spoil
+from interference import At, make_invalid
 from mmengine.hooks import Hook
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
@@ -19,9 +19,9 @@ from xcit_mm.errors import InputError
 from xcit_mm.training.hooks import LabelRangeHook
 
 
-def test_an_invalid_loss_ends_the_training_and_names_its_images(train, tmp_path):
-    with pytest.raises(InputError, match='the loss of iteration 4 is nan; .*invalid_loss_iter_4.txt'):
-        train(6, [At(3, spoil)])
+def test_invalid_loss_stops_training_and_lists_the_images(train, tmp_path):
+    with pytest.raises(InputError, match='the loss of iteration 4 is nan; .*listed in .*invalid_loss_iter_4.txt'):
+        train(6, [At(3, make_invalid)])
     listed = [Path(line) for line in (tmp_path / 'run/invalid_loss_iter_4.txt').read_text().splitlines()]
     assert [path.parent.parent.name for path in listed] == ['images', 'masks'] * 2
     assert all(path.is_file() for path in listed)
@@ -30,36 +30,36 @@ def test_an_invalid_loss_ends_the_training_and_names_its_images(train, tmp_path)
     assert not (tmp_path / 'run/iter_4.pth').exists()
 
 
-def test_a_hook_can_be_switched_off(train):
-    assert train(3, [At(1, spoil)], **{'default_hooks.invalid_loss': None}).iter == 3
+def test_config_disables_one_of_our_hooks(train):
+    assert train(3, [At(1, make_invalid)], **{'default_hooks.invalid_loss': None}).iter == 3
 
 
-def test_a_hook_of_mmengine_s_can_be_switched_off(train, tmp_path):
+def test_config_disables_an_mmengine_hook(train, tmp_path):
     train(2, **{'default_hooks.checkpoint': None})
     assert not list((tmp_path / 'run').glob('*.pth'))
 
 
 @pytest.mark.parametrize('value', [11, 200])
-def test_a_label_without_a_class_names_its_file(train, tmp_path, scenes, value):
+def test_error_names_the_file_of_a_label_without_a_class(train, tmp_path, scenes, value):
     root = copytree(scenes, tmp_path / 'digits')
     for path in (root / 'masks/train').iterdir():
         labels = np.asarray(Image.open(path)).copy()
-        labels[:8] = 255  # which is ignored
+        labels[:8] = 255  # the ignored label
         labels[8:16] = value
         Image.fromarray(labels).save(path)
-    with pytest.raises(InputError, match=rf'masks/train/.*png: label {value} is out of range; the model has 11 '):
+    with pytest.raises(InputError, match=rf'masks/train/.*png: label {value} is out of range, because .* has 11 '):
         train(root=root)
 
 
 @pytest.mark.parametrize('head', ['decode_head', 'auxiliary_head'])
-def test_heads_of_another_number_of_classes_are_named(train, head):
-    with pytest.raises(InputError, match=rf'model.{head} has 7 classes, but the data set has 11 \(background, 0, 1, …'):
+def test_error_names_a_head_with_the_wrong_number_of_classes(train, head):
+    with pytest.raises(InputError, match=rf'model.{head}: it has 7 .* data set has 11 \(background, 0, 1, …'):
         train(**{f'model.{head}.num_classes': 7, f'model.{head}.out_channels': 7,
                  f'model.{head}.loss_decode.class_weight': None})
 
 
 class Binary(torch.nn.Module):
-    """A head with one logit, behind a cascade's first stage, and one that learns from edges."""
+    """A model with a cascade of two one-logit heads and an auxiliary head that learns edges."""
 
     def __init__(self):
         super().__init__()
@@ -70,16 +70,16 @@ class Binary(torch.nn.Module):
         self.decode_head, self.auxiliary_head = torch.nn.ModuleList([stage, stage]), edges
 
 
-def test_one_class_for_one_logit_is_named():
+def test_one_logit_needs_two_classes_in_the_data_set():
     runner = SimpleNamespace(model=Binary(), train_dataloader=SimpleNamespace(
         dataset=SimpleNamespace(metainfo=dict(classes=('crack', )))))
-    with pytest.raises(InputError, match='decode_head.0 has 2 classes, .* 1 [(]crack[)]: give the data set two'):
+    with pytest.raises(InputError, match='decode_head.0: it has 2 classes, .* 1 [(]crack[)]; give the data set two'):
         LabelRangeHook().before_train(runner)
 
 
 @pytest.mark.parametrize('loop', ['train', 'val', 'test'])
 @pytest.mark.parametrize('label', [1, 2])
-def test_one_logit_tells_two_classes_apart(label, loop):
+def test_one_logit_allows_two_labels(label, loop):
     runner = SimpleNamespace(model=Binary(), train_dataloader=SimpleNamespace(
         dataset=SimpleNamespace(metainfo=dict(classes=('sky', 'other')))))
     hook, labels = LabelRangeHook(), torch.full((1, 2, 2), label)
@@ -91,7 +91,7 @@ def test_one_logit_tells_two_classes_apart(label, loop):
 
 @pytest.fixture
 def fill(monkeypatch):
-    """A hook's action, after which the disk has no room."""
+    """Return an action for a hook that makes the disk full."""
     import mmengine.fileio.backends.local_backend as backend
 
     def put(self, obj, filepath):
@@ -102,7 +102,7 @@ def fill(monkeypatch):
 
 
 @pytest.mark.parametrize('kept', [-1, 1])
-def test_a_full_disk_leaves_the_checkpoint_before(train, tmp_path, fill, kept):
+def test_full_disk_keeps_the_previous_checkpoint(train, tmp_path, fill, kept):
     with pytest.raises(InputError, match='cannot write .*iter_4.pth: No space left on device'):
         train(6, [At(3, fill)], **{'default_hooks.checkpoint.max_keep_ckpts': kept})
     assert sorted(path.name for path in (tmp_path / 'run').glob('*iter_*')) == ['iter_2.pth']
@@ -110,7 +110,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(train, tmp_path, fill, kept):
     torch.load(tmp_path / 'run/iter_2.pth', weights_only=False)
 
 
-def test_a_full_disk_leaves_the_best_checkpoint(train, tmp_path, fill):
+def test_full_disk_keeps_the_best_checkpoint(train, tmp_path, fill):
     class Rising(Hook):
 
         def after_val_epoch(self, runner, metrics):
@@ -123,7 +123,7 @@ def test_a_full_disk_leaves_the_best_checkpoint(train, tmp_path, fill):
 
 
 @pytest.mark.slow
-def test_outdated_checkpoints_go(train, tmp_path):
+def test_outdated_checkpoints_are_removed(train, tmp_path):
     train(6, **{'default_hooks.checkpoint.max_keep_ckpts': 1, 'default_hooks.checkpoint.save_best': 'mIoU',
                 'train_cfg.val_interval': 3})
     names = sorted(path.name for path in (tmp_path / 'run').glob('*.pth'))

@@ -25,7 +25,7 @@ def build(model, **paramwise):
         paramwise_cfg=paramwise))
 
 
-def test_each_parameter_moves_by_the_rate_of_its_layer():
+def test_each_parameter_moves_at_the_rate_of_its_layer():
     model = Model()
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     optimizer = build(model, layer_decay_rate=RATE, custom_keys={'': dict(decay_mult=0.0)})
@@ -39,7 +39,7 @@ def test_each_parameter_moves_by_the_rate_of_its_layer():
         torch.testing.assert_close(before[name] - parameter, torch.full_like(parameter, RATE ** layer))
 
 
-def test_other_rules_hold_beside_it():
+def test_other_paramwise_rules_still_apply():
     model = Model()
     optimizer = build(model, layer_decay_rate=RATE, custom_keys=dict(norm=dict(decay_mult=0.0), head=dict(lr_mult=10)))
     groups = {id(group['params'][0]): group for group in optimizer.param_groups}
@@ -50,18 +50,18 @@ def test_other_rules_hold_beside_it():
 
 
 @pytest.mark.parametrize('rate', [None, 0, 1.5, '0.9'])
-def test_a_rate_is_needed(rate):
+def test_invalid_rate_is_refused(rate):
     with pytest.raises(ValueError, match='layer_decay_rate'):
         build(Model(), layer_decay_rate=rate)
 
 
-def test_a_rate_is_needed_where_nothing_is_said():
+def test_missing_rate_is_refused():
     for config in (dict(), dict(paramwise_cfg=dict())):
         with pytest.raises(ValueError, match='layer_decay_rate'):
             build_optim_wrapper(Model(), dict(
                 constructor='xcit_mm.training.XCiTLayerDecayConstructor', optimizer=dict(type='SGD', lr=1.0), **config))
 
 
-def test_a_model_without_xcit_is_named():
-    with pytest.raises(ValueError, match='Linear has none'):
+def test_model_without_xcit_is_refused():
+    with pytest.raises(ValueError, match='Linear contains no XCiT'):
         build(torch.nn.Linear(2, 2), layer_decay_rate=RATE)

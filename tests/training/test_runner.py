@@ -1,5 +1,4 @@
 """The runner loads as ``checkpoints`` does: strictly, and without running code."""
-
 import pytest
 import torch
 from malice import Malicious
@@ -28,13 +27,13 @@ def save(folder, content):
     return str(folder / 'checkpoint.pth')
 
 
-def test_what_does_not_fit_is_refused(tmp_path):
+def test_runner_refuses_weights_that_do_not_match(tmp_path):
     path = save(tmp_path, dict(state_dict={'linear.weight': torch.ones(2, 2)}))
     with pytest.raises(InputError, match='1 missing, e.g. linear.bias'):
         make_runner(tmp_path).load_checkpoint(path)
 
 
-def test_no_code_of_a_checkpoint_is_run(tmp_path, monkeypatch):
+def test_runner_does_not_run_code_from_a_checkpoint(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = save(tmp_path, dict(state_dict=Toy().state_dict(), message_hub=Malicious()))
     with pytest.raises(InputError, match='could run code'):
@@ -42,22 +41,22 @@ def test_no_code_of_a_checkpoint_is_run(tmp_path, monkeypatch):
     assert not (tmp_path / 'executed').exists()
 
 
-def test_weights_alone_are_nothing_to_resume_from(tmp_path):
+def test_runner_cannot_resume_from_weights_alone(tmp_path):
     path = save(tmp_path, dict(state_dict=Toy().state_dict()))
-    with pytest.raises(InputError, match='cannot resume from .*weights only; give it as load_from'):
+    with pytest.raises(InputError, match='cannot resume from .*only weights; set load_from'):
         make_runner(tmp_path, load_from=path, resume=True).load_or_resume()
 
 
-def test_only_a_config_that_says_so_loads_what_fits(tmp_path):
+def test_only_load_from_strict_false_allows_partial_loading(tmp_path):
     path = save(tmp_path, dict(state_dict={'linear.weight': torch.full((2, 2), 3.0), 'linear.bias': torch.ones(5)}))
-    with pytest.raises(InputError, match='1 of another shape'):
+    with pytest.raises(InputError, match='1 with a different shape'):
         make_runner(tmp_path, load_from=path).load_or_resume()
     runner = make_runner(tmp_path, load_from=path, cfg=dict(load_from_strict=False))
     runner.load_or_resume()
     assert (runner.model.linear.weight == 3).all()
 
 
-def test_a_bare_state_dict_reaches_hooks_that_want_weights(tmp_path):
+def test_hooks_receive_the_weights_of_a_bare_state_dict(tmp_path):
     weights = Toy().state_dict()
     prefixed = {f'module.{key}': value for key, value in weights.items()}
     loader = dict(dataset=[dict(inputs=torch.ones(2))], batch_size=1, sampler=dict(type='DefaultSampler'))

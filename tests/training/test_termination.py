@@ -1,4 +1,4 @@
-"""A training that is told to end saves a checkpoint, and goes on from there."""
+"""Training that receives SIGTERM saves a checkpoint and resumes from it."""
 import os
 import signal
 import subprocess
@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 import torch
-from interference import At, spoil
+from interference import At, make_invalid
 
 from xcit_mm.errors import InputError
 
 
-def test_sigterm_saves_and_the_training_goes_on_from_there(train, tmp_path):
+def test_sigterm_saves_a_checkpoint_that_training_resumes_from(train, tmp_path):
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as exit_:
         train(5, [At(2, lambda runner: os.kill(os.getpid(), signal.SIGTERM))])
@@ -25,21 +25,21 @@ def test_sigterm_saves_and_the_training_goes_on_from_there(train, tmp_path):
 
 
 def terminate(runner):
-    """As launchers do: the whole job, data loaders and all."""
+    """Send SIGTERM to the whole job, workers included, as launchers do."""
     processes = [*psutil.Process().children(recursive=True), psutil.Process()]
     subprocess.run(['kill', *(str(process.pid) for process in processes)], check=True)
-    time.sleep(0.5)  # for a worker to die
+    time.sleep(0.5)  # leaves a worker time to die
 
 
 @pytest.mark.slow
-def test_workers_live_through_sigterm(train, tmp_path):
+def test_workers_survive_sigterm(train, tmp_path):
     with pytest.raises(SystemExit):
         train(5, [At(2, terminate)], **{'train_dataloader.num_workers': 1})
     assert torch.load(tmp_path / 'run/iter_3.pth', weights_only=False)['meta']['iter'] == 3
 
 
 @pytest.mark.slow
-def test_sigterm_ends_a_validation(train, tmp_path):
+def test_sigterm_interrupts_a_validation(train, tmp_path):
     changes = {'train_cfg.val_interval': 3, 'default_hooks.checkpoint.interval': 100}
     with pytest.raises(SystemExit):
         train(5, [At(3, terminate, loop='val')], **changes)
@@ -49,13 +49,13 @@ def test_sigterm_ends_a_validation(train, tmp_path):
     assert begun == [3]
 
 
-def test_a_training_that_fails_gives_the_signal_back(train):
+def test_failed_training_restores_the_signal_handler(train):
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(InputError):
-        train(5, [At(1, spoil)])
+        train(5, [At(1, make_invalid)])
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_a_training_in_another_thread(train):
+def test_training_runs_in_another_thread(train):
     with ThreadPoolExecutor() as pool:
         assert pool.submit(train, 2).result().iter == 2

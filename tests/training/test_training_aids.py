@@ -1,4 +1,4 @@
-"""What people switch on by config while they train: each by its effect on the weights."""
+"""Training options that users enable in a config change the weights as documented."""
 import pytest
 import torch
 from mmengine.model import BaseModel
@@ -20,7 +20,7 @@ class Model(BaseModel):
 
 
 def train(folder, iterations, batch_size, model=None, hooks=(), **optim_wrapper):
-    """The checkpoint after some iterations over the same four images."""
+    """Train for some iterations on the same four images and return the checkpoint."""
     generator = torch.Generator().manual_seed(1)
     images = [dict(inputs=torch.randn(3, 32, 32, generator=generator)) for _ in range(4)]
     runner = StrictRunner(
@@ -38,13 +38,13 @@ def distance(one, other):
     return max((one[key] - other[key]).abs().max() for key in one if one[key].is_floating_point())
 
 
-def test_accumulated_gradients_are_those_of_a_larger_batch(tmp_path):
+def test_accumulated_gradients_equal_those_of_a_larger_batch(tmp_path):
     accumulated = train(tmp_path / 'a', 2, batch_size=2, accumulative_counts=2)['state_dict']
     together = train(tmp_path / 'b', 1, batch_size=4)['state_dict']
     assert distance(accumulated, together) < 1e-6 < 1e-4 < distance(together, Model().state_dict())
 
 
-def test_the_average_of_the_weights_is_what_is_kept(tmp_path):
+def test_checkpoint_keeps_the_moving_average_of_the_weights(tmp_path):
     hook = dict(type='EMAHook', momentum=0.5)
     first = train(tmp_path / 'a', 1, batch_size=2, hooks=[hook])['state_dict']
     both = train(tmp_path / 'b', 2, batch_size=2, hooks=[hook])
@@ -53,7 +53,7 @@ def test_the_average_of_the_weights_is_what_is_kept(tmp_path):
     assert distance(both['state_dict'], mean) < 1e-6 < 1e-4 < distance(first, second)
 
 
-def test_frozen_stages_stay_and_the_others_learn(tmp_path):
+def test_frozen_stages_stay_fixed_while_others_learn(tmp_path):
     model = Model(frozen_stages=1)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     after = train(tmp_path, 2, batch_size=2, model=model)['state_dict']
@@ -65,7 +65,7 @@ def test_frozen_stages_stay_and_the_others_learn(tmp_path):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="MMEngine's mixed precision needs a GPU")
 @pytest.mark.parametrize('dtype', ['float16', 'bfloat16'])
-def test_mixed_precision_learns_about_the_same(tmp_path, dtype):
+def test_mixed_precision_reaches_similar_weights(tmp_path, dtype):
     mixed = train(tmp_path / 'a', 2, batch_size=2, type='AmpOptimWrapper', dtype=dtype, loss_scale='dynamic')
     full = train(tmp_path / 'b', 2, batch_size=2)
     start = Model().state_dict()

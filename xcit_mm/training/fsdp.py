@@ -1,4 +1,4 @@
-"""Sharded training (FSDP) as MMEngine has it, with XCiT's blocks as shards, and put right in two places."""
+"""Sharded training (FSDP): MMEngine's strategy with two corrections, and a wrapping policy for XCiT blocks."""
 from __future__ import annotations
 
 from mmengine._strategy import FSDPStrategy
@@ -12,11 +12,14 @@ from ..layers import XCiTBlock
 
 @STRATEGIES.register_module()
 class CorrectedFSDPStrategy(FSDPStrategy):
-    """MMEngine's strategy, which clips by the norm of each process's own pieces and cannot resume on today's torch."""
+    """FSDP strategy that clips gradients by their global norm and can resume.
+
+    MMEngine's strategy clips by the norm of each process's own shards and fails to resume on current torch.
+    """
 
     def build_optim_wrapper(self, optim_wrapper: dict | BaseOptimWrapper, model: FullyShardedDataParallel | None = None
                             ) -> BaseOptimWrapper:
-        """Build it as MMEngine does, but clip gradients by the norm of all pieces."""
+        """Build the wrapper as MMEngine does, but clip gradients by the norm over all shards."""
         wrapper = super().build_optim_wrapper(optim_wrapper, model)
         if isinstance(wrapper, OptimWrapper) and wrapper.clip_func is nn.utils.clip_grad_norm_ and model is not None:
             def clip(parameters: list[Tensor], **limits: float) -> Tensor:
@@ -26,13 +29,16 @@ class CorrectedFSDPStrategy(FSDPStrategy):
         return wrapper
 
     def load_optim_state_dict(self, state_dict: dict) -> None:
-        """Give each process its piece of a whole state of the optimizer; torch has changed the order of arguments."""
+        """Load each process's shard of a full optimizer state.
+
+        MMEngine passes the arguments by position, in an order that torch has since changed.
+        """
         self.optim_wrapper.load_state_dict(FullyShardedDataParallel.optim_state_dict_to_load(
             model=self.model, optim=self.optim_wrapper.optimizer, optim_state_dict=state_dict))
 
 
 def each_xcit_block(module: nn.Module, recurse: bool, nonwrapped_numel: int) -> bool:
-    """Policy of FSDP's wrapping: a shard for each block, and one for all the rest."""
+    """Decide where FSDP wraps: every block is one shard unit, and everything else is another."""
     return recurse or isinstance(module, XCiTBlock)
 
 

@@ -1,42 +1,40 @@
-"""The scalars that MMEngine's local backend logs, and a picture of them."""
+"""Read the scalars that MMEngine's local backend logs, and draw them."""
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 
 from ..errors import InputError
 from ..files import complete_file
 
 
 def read(work_dir: Path) -> list[dict]:
-    """Read what the trainings in a work directory logged, in order of their steps.
+    """Read the logs of all training runs in a work directory, in order of their steps.
 
-    A later training takes over at its first step, be it a resumed one or a fresh start.
+    From its first step on, a later run, whether resumed or fresh, replaces the earlier ones.
 
     Raises:
-        InputError: there is none.
+        InputError: the directory contains no training log.
     """
     records: list[dict] = []
     for file in sorted(work_dir.glob('*/vis_data/scalars.json')):
-        # A killed training can leave half a line.
+        # A killed run can leave half a line.
         later = [json.loads(line) for line in file.read_text().splitlines() if line.endswith('}')]
         if any('loss' in record for record in later):
             start = min(record['step'] for record in later)
             records = [record for record in records if record['step'] < start] + later
     if not records:
-        raise InputError(f'no training log in {work_dir}; is it the --work-dir of a training?')
+        raise InputError(f'cannot draw a learning curve: {work_dir} contains no training log; '
+                         'pass the --work-dir of a training run')
     return records
 
 
-def plot(records: list[dict], metric: str, out: Path) -> None:
-    """Draw loss (left axis) and a validation metric (right axis) against iterations, as PNG.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
-    figure, loss_axis = plt.subplots(figsize=(8, 4.5), layout='constrained')
+def draw(records: list[dict], metric: str) -> Figure:
+    """Draw the loss (left axis, logarithmic) and a validation metric (right axis) against iterations."""
+    figure = Figure(figsize=(8, 4.5), layout='constrained')
+    loss_axis = figure.subplots()
     training = [record for record in records if 'loss' in record]
     loss_axis.plot([r['step'] for r in training], [r['loss'] for r in training], color='tab:blue')
     loss_axis.set(xlabel='iteration', yscale='log')
@@ -45,8 +43,18 @@ def plot(records: list[dict], metric: str, out: Path) -> None:
     if validation:
         metric_axis = loss_axis.twinx()
         metric_axis.plot([r['step'] for r in validation], [r[metric] for r in validation], 'o-', color='tab:orange')
-        metric_axis.set_ylim(0, 100)
-        metric_axis.set_ylabel(f'held-out {metric} (%)', color='tab:orange')
+        # mmdet logs average precision and recall as fractions, whereas mmseg logs percentages.
+        is_fraction = any(name in metric for name in ('AP', 'AR@'))
+        metric_axis.set_ylim(0, 1 if is_fraction else 100)
+        metric_axis.set_ylabel(f'validation {metric}' + ('' if is_fraction else ' (%)'), color='tab:orange')
+    return figure
+
+
+def plot(records: list[dict], metric: str, out: Path) -> None:
+    """Write the picture that ``draw`` makes as a PNG file.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
     with complete_file(out) as file:
-        figure.savefig(file, format='png', dpi=120)
-    plt.close(figure)
+        draw(records, metric).savefig(file, format='png', dpi=120)

@@ -1,4 +1,4 @@
-"""MMEngine's runner of strategies, FSDP among them, with what ``StrictRunner`` adds to the common one."""
+"""MMEngine's runner for strategies such as FSDP, with the additions of ``StrictRunner``."""
 from __future__ import annotations
 
 import torch
@@ -13,14 +13,14 @@ from torch.distributed.fsdp import StateDictType
 
 from .. import checkpoints
 from ..errors import InputError
-from .runner import CompleteRuns
+from .runner import RunnerMixin, require_optimizer
 
 
 @RUNNERS.register_module()
-class StrictFlexibleRunner(CompleteRuns, FlexibleRunner):
-    """A ``FlexibleRunner`` whose ``load_from`` and ``resume`` refuse what does not fit the model.
+class StrictFlexibleRunner(RunnerMixin, FlexibleRunner):
+    """A ``FlexibleRunner`` whose ``load_from`` and ``resume`` refuse weights that do not match the model.
 
-    ``tools/train.py`` takes it for configs with a ``strategy``.
+    ``tools/train.py`` uses it for configs with a ``strategy``.
     """
 
     _load_from: str | None
@@ -28,25 +28,26 @@ class StrictFlexibleRunner(CompleteRuns, FlexibleRunner):
 
     def build_strategy(self, strategy: BaseStrategy | dict | None = None, launcher: str = 'none', **kwargs: object
                        ) -> BaseStrategy:
-        """Build a strategy as MMEngine does, which knows no distributed training without an accelerator.
+        """Build a strategy as MMEngine does; without an accelerator, also start a gloo process group.
 
         Raises:
-            InputError: the strategy writes checkpoints in pieces, as DeepSpeed's does, or there is one process only
-                for a strategy of several.
+            InputError: the strategy writes checkpoints in pieces, as DeepSpeed's does; or it needs several processes
+                and only one runs.
         """
         if isinstance(strategy, dict):
             kind = _require_whole_checkpoints(strategy)
             if launcher == 'none' and issubclass(kind, DDPStrategy) and not is_distributed():
-                raise InputError(f'{kind.__name__} is for several processes: tools/dist_train.sh CONFIG GPUS')
+                raise InputError(f'cannot use {kind.__name__} in a single process: it needs several; '
+                                 'run tools/dist_train.sh CONFIG GPUS')
         if launcher != 'none' and not is_distributed() and get_device() == 'cpu':
             torch.distributed.init_process_group('gloo')
         return super().build_strategy(strategy, launcher, **kwargs)
 
     def train(self) -> nn.Module:
-        """Train; weights of ``load_from`` are loaded before the strategy cuts the model into pieces.
+        """Train; the weights of ``load_from`` are loaded before the strategy shards the model.
 
         Raises:
-            InputError: as ``checkpoints.read`` and ``checkpoints.load``.
+            InputError: see ``checkpoints.read`` and ``checkpoints.load``.
         """
         self._load_weights()
         return super().train()
@@ -62,19 +63,19 @@ class StrictFlexibleRunner(CompleteRuns, FlexibleRunner):
         return super().test()
 
     def resume(self, filename: str, *args: object, **kwargs: object) -> None:
-        """Go on from a checkpoint of a training with this strategy.
+        """Resume from a checkpoint that was trained with this strategy.
 
         Raises:
-            InputError: as ``checkpoints.read``; it holds weights only, or those of another model.
+            InputError: see ``checkpoints.read``; or the checkpoint holds only weights or belongs to another model.
         """
         checkpoint = checkpoints.read(filename)
-        if 'optimizer' not in checkpoint:
-            raise InputError(f'cannot resume from {filename}: it holds weights only; give it as load_from')
+        require_optimizer(checkpoint, filename)
         given, wanted = set(checkpoints.get_state_dict(checkpoint)), set(self.model.state_dict())
         if given != wanted:
-            raise InputError(f'cannot resume from {filename}: it is of another model, which has '
-                             f'{len(given - wanted)} other keys and lacks {len(wanted - given)}')
-        with checkpoints.harmless_classes():  # MMEngine reads the file once more
+            raise InputError(f'cannot resume from {filename}: its model differs from that of the config '
+                             f'({len(given - wanted)} unexpected and {len(wanted - given)} missing keys); '
+                             'resume with the config of that checkpoint')
+        with checkpoints.harmless_classes():  # MMEngine reads the file again
             super().resume(filename, *args, **kwargs)
 
     def _load_weights(self) -> None:
@@ -86,17 +87,18 @@ class StrictFlexibleRunner(CompleteRuns, FlexibleRunner):
 
 
 def _require_whole_checkpoints(strategy: dict) -> type:
-    """The class of a strategy; it is refused if it is none, or writes checkpoints in pieces."""
+    """Return the class of a strategy; refuse unknown types and strategies that write checkpoints in pieces."""
     kind = strategy.get('type')
     kind = STRATEGIES.get(kind) if isinstance(kind, str) else kind
     if not isinstance(kind, type):
-        raise InputError(f'no strategy {strategy.get("type")!r}; take configs/_base_/strategies/fsdp.py')
+        raise InputError(f'cannot find strategy {strategy.get("type")!r}: no such type is registered; '
+                         'use configs/_base_/strategies/fsdp.py')
     if not issubclass(kind, SingleDeviceStrategy):
-        raise InputError(f'{kind.__name__} writes checkpoints in a format of its own, which cannot be read without '
-                         'running code in them: take configs/_base_/strategies/fsdp.py')
+        raise InputError(f'cannot use {kind.__name__}: reading its checkpoints would run code from the file; '
+                         'use configs/_base_/strategies/fsdp.py')
     states = strategy.get('state_dict_cfg', 'local')
     states = states if isinstance(states, str) else states.get('state_dict_type')
     if issubclass(kind, FSDPStrategy) and states not in ('full', 'FULL_STATE_DICT', StateDictType.FULL_STATE_DICT):
-        raise InputError(f'{kind.__name__} with state_dict_cfg {states} writes checkpoints in pieces, which no tool '
-                         'reads but this one with as many GPUs: take configs/_base_/strategies/fsdp.py')
+        raise InputError(f'cannot use {kind.__name__} with state_dict_cfg {states}: only the same strategy on as many '
+                         'GPUs can read its checkpoints; use configs/_base_/strategies/fsdp.py')
     return kind

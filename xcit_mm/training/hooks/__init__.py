@@ -1,4 +1,4 @@
-"""What our configs add to MMEngine's hooks, so that a training that fails says why and loses nothing."""
+"""Hooks that stop a training run with a clear reason, and keep its checkpoints safe."""
 from .complete_checkpoint import CompleteCheckpointHook
 from .invalid_loss import InvalidLossHook
 from .label_range import LabelRangeHook

@@ -1,4 +1,4 @@
-"""Remove a checkpoint when the one that takes its place is there."""
+"""Remove an old checkpoint only after its replacement has been written."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -9,58 +9,58 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 
-class _RemovingLater:
-    """A file backend of MMEngine's that notes what is to be removed until ``remove_noted`` is called."""
+class _DeferredRemoval:
+    """File backend of MMEngine that postpones removals until ``remove_now`` is called."""
 
     def __init__(self, backend: Any) -> None:
         self._backend = backend
-        self._noted: list[Callable[[], None]] = []
+        self._postponed: list[Callable[[], None]] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._backend, name)
 
     def remove(self, path: str) -> None:
-        self._noted.append(lambda: self._backend.remove(path))
+        self._postponed.append(lambda: self._backend.remove(path))
 
     def rmtree(self, path: str) -> None:
-        self._noted.append(lambda: self._backend.rmtree(path))
+        self._postponed.append(lambda: self._backend.rmtree(path))
 
-    def remove_noted(self) -> None:
-        for remove in self._noted:
+    def remove_now(self) -> None:
+        for remove in self._postponed:
             remove()
-        self._noted.clear()
+        self._postponed.clear()
 
 
 @HOOKS.register_module()
 class CompleteCheckpointHook(CheckpointHook):
-    """A ``CheckpointHook`` that removes an outdated checkpoint, or a best one, after it has written the next.
+    """A ``CheckpointHook`` that removes an outdated or formerly best checkpoint after it has written the next one.
 
-    MMEngine's removes first: with ``max_keep_ckpts=1`` or ``save_best``, a disk that fills up takes the last one.
+    MMEngine's hook removes first, so with ``max_keep_ckpts=1`` or ``save_best`` a full disk costs the last checkpoint.
     """
 
     file_backend: Any
 
     def before_train(self, runner: Runner) -> None:
-        """Prepare as MMEngine does."""
+        """Prepare as MMEngine does, but postpone removals."""
         super().before_train(runner)
-        self.file_backend = _RemovingLater(self.file_backend)
+        self.file_backend = _DeferredRemoval(self.file_backend)
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Save as MMEngine does, then remove."""
+        """Save as MMEngine does, then remove outdated checkpoints."""
         super().after_train_epoch(runner)
         self._remove_outdated()
 
     def after_train_iter(self, runner: Runner, *args: object, **kwargs: object) -> None:
-        """Save as MMEngine does, then remove."""
+        """Save as MMEngine does, then remove outdated checkpoints."""
         super().after_train_iter(runner, *args, **kwargs)
         self._remove_outdated()
 
     def after_val_epoch(self, runner: Runner, metrics: dict) -> None:
-        """Save the best as MMEngine does, then remove the one before."""
+        """Save the best checkpoint as MMEngine does, then remove the previous one."""
         super().after_val_epoch(runner, metrics)
         self._remove_outdated()
 
     def _remove_outdated(self) -> None:
         backend = getattr(self, 'file_backend', None)
-        if isinstance(backend, _RemovingLater):  # a validation alone has no before_train
-            backend.remove_noted()
+        if isinstance(backend, _DeferredRemoval):  # before_train does not run before a stand-alone validation
+            backend.remove_now()

@@ -1,4 +1,4 @@
-"""What the processes of a training agree on."""
+"""Collective decisions across ranks."""
 from __future__ import annotations
 
 import torch
@@ -7,7 +7,7 @@ from mmengine.dist import all_reduce, is_distributed
 
 
 def on_any_rank(flag: bool) -> bool:
-    """Whether a flag is set in one of the processes, each of which calls this."""
+    """Return whether the flag is set on any rank; every rank must call this."""
     if not is_distributed():
         return flag
     number = torch.tensor(int(flag), device=get_device())

@@ -1,18 +1,14 @@
-"""Save a checkpoint when the machine is asked back."""
+"""Save a checkpoint when the machine is reclaimed."""
 from __future__ import annotations
 
-import os
 import signal
 import threading
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
-from torch.utils.data import DataLoader
 
 from ...files import complete_file
 from .ranks import on_any_rank
@@ -20,35 +16,36 @@ from .ranks import on_any_rank
 
 @HOOKS.register_module()
 class TerminationHook(Hook):
-    """At SIGTERM, end the iteration, save ``iter_<N>.pth`` and exit with code 143; ``--resume`` goes on from there.
+    """Hook that reacts to SIGTERM: it finishes the iteration, saves ``iter_<N>.pth`` and exits with code 143.
 
-    Schedulers and torchrun send this signal before they kill. An epoch that was cut is begun again, and a validation
-    that was cut is left out. Signals reach the main thread only: elsewhere this does nothing.
+    Schedulers and torchrun send SIGTERM before they kill a process. ``--resume`` continues from the saved checkpoint:
+    an interrupted epoch restarts, and an interrupted validation is dropped. Python delivers signals to the main thread
+    only, so the hook does nothing in any other thread.
     """
 
-    priority = 'LOWEST'  # after all that belongs to the iteration
+    priority = 'LOWEST'  # runs after everything else in the iteration
     terminated = training = False
-    iterations = 0  # of the checkpoint that is saved at the end
+    iterations = 0  # completed when the final checkpoint is saved; 0 until then
 
     def before_train(self, runner: Runner) -> None:
-        """Catch the signal from now on; the runner gives it back when the training ends."""
+        """Catch the signal from now on; the runner restores the old handler when training ends."""
         self.training = True
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self._note)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
-        """Save and exit, on every rank in the same iteration, if one has got the signal."""
+        """Save and exit if any rank has received the signal, on all ranks after the same iteration."""
         self._end_if_terminated(runner, runner.iter + 1)
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                        outputs: object = None) -> None:
-        """Save and exit in a validation, which may take longer than a scheduler waits."""
+        """Save and exit during a validation, which may take longer than a scheduler waits."""
         if self.training:
             self._end_if_terminated(runner, runner.iter)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Put the number of iterations right, which MMEngine takes for one more than the runner counts."""
+        """Correct the number of iterations, because MMEngine always stores one more than the runner has counted."""
         if self.iterations:
             checkpoint['meta']['iter'] = self.iterations
 
@@ -61,31 +58,9 @@ class TerminationHook(Hook):
         if is_main_process():
             with complete_file(path.with_name('last_checkpoint')) as file:
                 file.write_text(str(path))
-        barrier()  # a launcher kills the others when the first one ends
-        runner.logger.warning(f'terminated: saved {path}; --resume goes on from there')
+        barrier()  # a launcher kills all ranks as soon as the first one exits
+        runner.logger.warning(f'terminated: saved {path}; continue with --resume')
         raise SystemExit(128 + signal.SIGTERM)
 
     def _note(self, number: int, frame: object) -> None:
         self.terminated = True
-
-
-def spare_workers(loader: DataLoader) -> None:
-    """Let the workers of a loader live through the signal, unless it is from the process that they read for.
-
-    Launchers send it to every process of a job, and without its workers this one could not end the iteration.
-    """
-    if hasattr(signal, 'sigwaitinfo'):  # not on macOS and Windows
-        loader.worker_init_fn = partial(_begin_worker, loader.worker_init_fn)
-
-
-def _begin_worker(begin: Callable[[int], None] | None, worker_id: int) -> None:
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-    threading.Thread(target=_obey_parent, daemon=True).start()
-    if begin:
-        begin(worker_id)
-
-
-def _obey_parent() -> None:
-    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != os.getppid():
-        pass
-    os._exit(0)  # as torch's own workers do: it takes another code for a failure
