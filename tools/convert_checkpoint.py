@@ -1,4 +1,4 @@
-"""Write the weights of any published format under the authors' names, which are ours: nothing but tensors."""
+"""Convert weights in any published format to a file of tensors with the authors' names, which are also ours."""
 import argparse
 from pathlib import Path
 
@@ -14,10 +14,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('source', metavar='SRC', help='file or URL: checkpoint of a backbone or of a whole model')
     parser.add_argument('destination', type=Path, metavar='DST', help='file to write')
-    parser.add_argument('--trust', action='store_true', help='run code that the file may hold; you know its author')
+    parser.add_argument('--trust', action='store_true', help='run any code in the file, because you trust its author')
     args = parser.parse_args()
     if args.destination.exists():
-        raise InputError(f'{args.destination} exists already; remove it or choose another name')
+        raise InputError(f'cannot write {args.destination}: it already exists; remove it or choose another name')
     content = checkpoints.read(args.source, args.trust)
     try:
         translation = checkpoints.translate(checkpoints.get_state_dict(content))
@@ -25,7 +25,7 @@ def main() -> None:
         raise InputError(f'cannot convert {args.source}: {error}') from None
     with complete_file(args.destination) as file, file.open('wb') as stream:
         torch.save(dict(state_dict=translation.state_dict()), stream)
-    print(f'{args.source}: {translation.format} of {translation.variant or "unknown sizes"}')
+    print(f'{args.source}: {translation.format} of {translation.arch}')
     if translation.dropped:
         print(f'dropped {len(translation.dropped)} keys (class attention and classifier)')
     print(f'wrote {len(translation.state_dict())} keys to {args.destination}')

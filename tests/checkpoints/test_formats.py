@@ -1,4 +1,4 @@
-"""Translation into our names, compared with running models of the other projects where they can be imported."""
+"""Translate published weights, and compare them with the other projects' running models where these are installed."""
 import pytest
 import torch
 from benchmarks.peers import build_peers
@@ -13,7 +13,7 @@ TINY = dict(embed_dim=16, depth=2, num_heads=2, patch_size=8)
 
 @pytest.mark.parametrize('arch', ARCHITECTURES)
 @pytest.mark.parametrize('format', FORMATS)
-def test_names_and_shapes_are_the_authors_dense_ones(format, arch):
+def test_translated_names_and_shapes_are_those_of_the_authors_dense_backbone(format, arch):
     translated = checkpoints.translate(weights_of(format, arch))
     shapes = {key: value.shape for key, value in translated.backbone.items() if not key.startswith('fpn')}
     dense = weights_of('facebook_dense_backbone', arch)
@@ -24,7 +24,7 @@ def test_names_and_shapes_are_the_authors_dense_ones(format, arch):
         'mmpretrain_1.3.6_classifier': 'mmpretrain classifier', 'timm_1.0.31_classifier': 'timm classifier'}[format]
 
 
-def test_norms_and_layers_of_mmpretrain_find_their_namesakes():
+def test_mmpretrain_weights_get_the_right_names():
     source = weights_of('mmpretrain_1.3.6_classifier', 'nano_12_p16')
     weights = checkpoints.translate(source).backbone
     for theirs, ours in {
@@ -40,14 +40,14 @@ def test_norms_and_layers_of_mmpretrain_find_their_namesakes():
 
 @pytest.mark.parametrize('prefix', ['', 'backbone.', 'module.backbone.', 'model.encoder.'])
 @pytest.mark.parametrize('head', [{}, {'head.fc.bias': torch.ones(1)}])
-def test_prefixes_are_taken_off(prefix, head):
+def test_prefixes_are_removed(prefix, head):
     weights = XCiT(TINY).state_dict()
     translated = checkpoints.translate({prefix + key: value for key, value in weights.items()} | head)
     assert translated.backbone.keys() == weights.keys()
     assert translated.dropped == ([] if prefix else list(head)) and translated.others == (head if prefix else {})
 
 
-def test_whole_models_keep_their_heads_under_their_names():
+def test_whole_models_keep_the_names_of_their_heads():
     weights = XCiT(TINY).state_dict()
     whole = {f'backbone.{key}': value for key, value in weights.items()} | {'decode_head.bias': torch.ones(1)}
     assert checkpoints.translate(whole).state_dict() == whole
@@ -56,16 +56,17 @@ def test_whole_models_keep_their_heads_under_their_names():
 @pytest.mark.parametrize('other', [{}, {'backbone.layer1.weight': torch.ones(1)},
                                    {'pos_embeder.token_projection.bias': torch.ones(1)}])
 def test_other_models_are_refused(other):
-    with pytest.raises(InputError, match='no weights of XCiT: their keys begin with'):
+    keys = 'its keys begin with' if other else 'it is empty'
+    with pytest.raises(InputError, match=f'this checkpoint does not contain XCiT weights .{keys}'):
         checkpoints.translate(other)
 
 
 @pytest.mark.parametrize('arch', ['nano_12_p16', 'nano_12_p8'])
 @pytest.mark.parametrize('project', ['timm', 'mmpretrain'])
-def test_translated_weights_compute_what_the_other_project_does(project, arch):
-    pytest.importorskip(project, reason=f'no {project} here', exc_type=ImportError)
+def test_translated_weights_give_the_same_features_as_the_other_project(project, arch):
+    pytest.importorskip(project, reason=f'{project} is not installed', exc_type=ImportError)
     trunk = {name.split()[0]: module for name, module in build_peers(arch).items() if 'XCiT' in name}[project]
-    trunk.eval()  # mmpretrain's returns nothing
+    trunk.eval()  # not chained: mmpretrain's returns None
     generator = torch.Generator().manual_seed(0)
     for name, tensor in trunk.state_dict().items():
         if tensor.is_floating_point():

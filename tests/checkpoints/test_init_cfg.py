@@ -1,4 +1,4 @@
-"""``init_cfg`` on a backbone takes published weights as they are, and refuses what does not fit."""
+"""A backbone's ``init_cfg`` loads published weights unchanged, and refuses weights that do not fit."""
 import golden
 import pytest
 import torch
@@ -15,7 +15,7 @@ def save(path, content):
     return path
 
 
-def test_a_classifier_of_the_authors_initialises_a_backbone(tmp_path):
+def test_the_authors_classifier_initialises_a_backbone(tmp_path):
     arch, weights, *_ = golden.load_case('nano_12_p16-1x3x64x96-seed11')
     dense = {key: value for key, value in weights.items() if not key.startswith('fpn')}
     classifier = dense | {'cls_token': torch.ones(1, 1, 128), 'cls_attn_blocks.0.gamma1': torch.ones(128),
@@ -27,7 +27,7 @@ def test_a_classifier_of_the_authors_initialises_a_backbone(tmp_path):
     assert all(torch.equal(loaded[key], value) for key, value in dense.items())
 
 
-def test_another_architecture_is_refused_and_changes_nothing(tmp_path):
+def test_a_different_architecture_is_refused_and_changes_nothing(tmp_path):
     path = save(tmp_path / 'small.pth', XCiT(TINY).state_dict())
     model = XCiT(TINY | dict(embed_dim=32), init_cfg=dict(type='Pretrained', checkpoint=str(path)))
     before = {key: value.clone() for key, value in model.state_dict().items()}
@@ -37,7 +37,7 @@ def test_another_architecture_is_refused_and_changes_nothing(tmp_path):
 
 
 @pytest.mark.parametrize('arguments', [dict(pyramid=False), dict(out_indices=(0, 0, 0, 0))])
-def test_parts_that_are_not_built_are_dropped(tmp_path, arguments):
+def test_weights_of_unbuilt_parts_are_dropped(tmp_path, arguments):
     published = XCiT(TINY)
     path = save(tmp_path / 'dense.pth', dict(model=published.state_dict()))
     model = XCiT(TINY, init_cfg=dict(type='Pretrained', checkpoint=str(path)), **arguments)
@@ -53,6 +53,6 @@ def test_parts_that_are_not_built_are_dropped(tmp_path, arguments):
     dict(type='Pretrained', checkpoint='none.pth', prefix='backbone.'),
     [dict(type='Pretrained', checkpoint='none.pth'), dict(type='Normal', layer='Linear')],
 ])
-def test_no_spelling_of_pretrained_is_skipped(init_cfg):
+def test_every_spelling_of_pretrained_is_recognised(init_cfg):
     with pytest.raises(InputError, match='none.pth'):
         XCiT(TINY, init_cfg=init_cfg).init_weights()

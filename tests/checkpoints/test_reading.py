@@ -1,3 +1,4 @@
+"""Read checkpoint files of every kind: run no code, and name the file that cannot be read."""
 import argparse
 import zipfile
 
@@ -24,7 +25,7 @@ def save(path, content):
     return path
 
 
-def test_reads_training_state_without_running_code(tmp_path):
+def test_training_state_is_read_without_running_code(tmp_path):
     buffer = HistoryBuffer()
     buffer.update(1.5)
     weights = dict(weight=torch.ones(2))
@@ -45,7 +46,7 @@ def test_refuses_to_run_code(tmp_path, monkeypatch, payload):
 
 
 @pytest.mark.parametrize('content', [b'', b'not a checkpoint\n', b'PK\x03\x04 truncated', {}, [1, 2]])
-def test_names_a_file_that_is_no_checkpoint(tmp_path, content):
+def test_the_error_names_a_file_that_is_not_a_checkpoint(tmp_path, content):
     path = tmp_path / 'odd.pth'
     if isinstance(content, bytes):
         path.write_bytes(content)
@@ -56,7 +57,7 @@ def test_names_a_file_that_is_no_checkpoint(tmp_path, content):
     assert '\n' not in str(error.value)
 
 
-def test_names_a_truncated_checkpoint_and_a_missing_one(tmp_path):
+def test_the_error_names_a_truncated_or_missing_checkpoint(tmp_path):
     path = save(tmp_path / 'cut.pth', XCiT(TINY).state_dict())
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(InputError, match='cut.pth'):
@@ -66,7 +67,7 @@ def test_names_a_truncated_checkpoint_and_a_missing_one(tmp_path):
 
 
 @pytest.mark.parametrize('module', ['numpy.core.multiarray', 'numpy._core.multiarray'])
-def test_reads_arrays_of_either_numpy(tmp_path, module):
+def test_arrays_from_numpy_1_and_2_are_read(tmp_path, module):
     path = save(tmp_path / 'old.pth', dict(array=np.arange(3.0), scalar=np.float64(2)))
     with zipfile.ZipFile(path) as archive:
         content = {name: archive.read(name) for name in archive.namelist()}
@@ -82,8 +83,8 @@ def test_reads_arrays_of_either_numpy(tmp_path, module):
 
 
 @pytest.mark.parametrize('content', [dict(state_dict={1: torch.ones(1)}), dict(weight=1.5), dict(weight=None)])
-def test_names_what_is_no_weight(content):
-    with pytest.raises(InputError, match='no state dict: the value of'):
+def test_the_error_names_a_value_that_is_not_a_tensor(content):
+    with pytest.raises(InputError, match="not a state dict: it must map names to tensors, but '?(1|weight)'? maps to "):
         checkpoints.get_state_dict(content)
 
 
@@ -95,12 +96,12 @@ def test_names_what_is_no_weight(content):
     lambda weights: dict(student=dict(weight=torch.zeros(1)), teacher=weights, epoch=1),
     lambda weights: dict(model=dict(state_dict=weights)),
 ])
-def test_wrappers_and_ddp_prefixes_are_taken_off(wrap):
+def test_wrappers_and_ddp_prefixes_are_removed(wrap):
     weights = checkpoints.get_state_dict(wrap({'module.weight': torch.ones(1)}))
     assert list(weights) == ['weight'] and weights['weight'] == 1
 
 
 @pytest.mark.parametrize('empty', [{}, dict(state_dict={})])
-def test_no_weights_at_all_are_named(empty):
-    with pytest.raises(InputError, match='no state dict: it is empty'):
+def test_an_empty_state_dict_is_refused(empty):
+    with pytest.raises(InputError, match='the state dict is empty'):
         checkpoints.get_state_dict(empty)

@@ -1,4 +1,4 @@
-"""``tools/convert_checkpoint.py``: any format in, the authors' dense one out; nothing of a bad file is run or left."""
+"""Convert every format to the authors' with ``tools/convert_checkpoint.py``; bad files run no code, leave no output."""
 import re
 
 import pytest
@@ -21,7 +21,7 @@ def test_a_classifier_becomes_a_dense_backbone(run_here, tmp_path, capsys):
     assert torch.equal(model.blocks[3].mlp.fc2.bias, source['xca_layers.3.ffn.layers.1.bias'])
 
 
-def test_weights_are_taken_from_a_trusted_file_alone(run_here, tmp_path, monkeypatch):
+def test_code_runs_only_in_a_trusted_file(run_here, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save(dict(state_dict=XCiT(TINY).state_dict(), hook=Malicious()), 'in.pth')
     assert 'could run code' in run_here('convert_checkpoint', 'in.pth', 'out.pth')
@@ -43,15 +43,17 @@ def write_truncated_legacy(path):
 
 @pytest.mark.parametrize('write, words', [
     (lambda path: torch.save(Malicious(), path), 'refused to load .*could run code'),
-    (write_truncated, 'cannot read the checkpoint .*damaged'),
-    (lambda path: path.write_text('not a checkpoint'), 'no checkpoint of PyTorch'),
+    (write_truncated, 'cannot read the checkpoint .*not a PyTorch checkpoint, or corrupt'),
+    (lambda path: path.write_text('not a checkpoint'),
+     'cannot read the checkpoint .*not a PyTorch checkpoint, or corrupt$'),
     (lambda path: torch.save({}, path), 'no weights in'),
-    (lambda path: torch.save({'conv1.weight': torch.ones(1)}, path), 'bad.pth: these are no weights of XCiT.*conv1'),
-    (lambda path: torch.save(dict(epoch=1), path), "bad.pth: no state dict: the value of 'epoch' is int"),
-    (write_truncated_legacy, 'cannot read the checkpoint .*damaged'),
+    (lambda path: torch.save({'conv1.weight': torch.ones(1)}, path),
+     'bad.pth: this checkpoint does not contain XCiT weights.*conv1'),
+    (lambda path: torch.save(dict(epoch=1), path), "bad.pth: not a state dict: .*'epoch' maps to int"),
+    (write_truncated_legacy, 'cannot read the checkpoint .*not a PyTorch checkpoint, or corrupt'),
     (lambda path: None, 'no checkpoint file'),
 ])
-def test_what_is_no_checkpoint_of_xcit_is_one_line(run_here, tmp_path, monkeypatch, write, words):
+def test_a_file_without_xcit_weights_gives_one_line(run_here, tmp_path, monkeypatch, write, words):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / 'bad.pth')
     message = run_here('convert_checkpoint', 'bad.pth', 'out.pth')
@@ -60,14 +62,14 @@ def test_what_is_no_checkpoint_of_xcit_is_one_line(run_here, tmp_path, monkeypat
     assert not (tmp_path / 'executed').exists() and not (tmp_path / 'out.pth').exists()
 
 
-def test_what_cannot_be_written_is_one_line(run_here, tmp_path):
+def test_a_file_that_cannot_be_written_gives_one_line(run_here, tmp_path):
     torch.save(XCiT(TINY).state_dict(), tmp_path / 'in.pth')
-    (tmp_path / 'file').write_text('no folder')
+    (tmp_path / 'file').write_text('not a folder')
     assert 'cannot write' in run_here('convert_checkpoint', tmp_path / 'in.pth', tmp_path / 'file/out.pth')
 
 
-def test_nothing_is_overwritten(run_here, tmp_path):
+def test_an_existing_file_is_not_overwritten(run_here, tmp_path):
     torch.save(XCiT(TINY).state_dict(), tmp_path / 'in.pth')
     (tmp_path / 'out.pth').write_text('precious')
-    assert 'exists already' in run_here('convert_checkpoint', tmp_path / 'in.pth', tmp_path / 'out.pth')
+    assert 'already exists' in run_here('convert_checkpoint', tmp_path / 'in.pth', tmp_path / 'out.pth')
     assert (tmp_path / 'out.pth').read_text() == 'precious'

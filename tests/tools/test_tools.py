@@ -82,7 +82,7 @@ def test_ade20k_recipe_from_end_to_end(run_tool, miniature_ade20k, tmp_path):
                       'default_hooks.checkpoint.interval=1', 'default_hooks.logger.interval=1')
     assert result.returncode == 0, result.stderr
     log = result.stdout + result.stderr
-    assert 'from scratch: fpn1, fpn2' in log and 'mIoU' in log
+    assert 'randomly initialised: fpn1, fpn2' in log and 'mIoU' in log
     result = run_tool('test', ADE20K, tmp_path / 'run/iter_1.pth', *options)
     assert result.returncode == 0 and 'mIoU:' in result.stdout, result.stderr
 

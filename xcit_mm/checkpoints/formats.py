@@ -1,6 +1,6 @@
-"""The published formats of XCiT's weights, and their translation into the names of this package.
+"""Translate the published formats of XCiT weights to the names of this package.
 
-Those names are the names of the authors' dense backbone: a translated checkpoint is one of theirs, too.
+Our names are those of the authors' dense backbone, so their code loads a translated checkpoint, too.
 """
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from torch import Tensor
 from ..errors import InputError
 from ..variants import Variant
 
-Rename = tuple[str, str | Callable[[re.Match], str]]  # pattern, replacement: as of re.sub
+Rename = tuple[str, str | Callable[[re.Match], str]]  # pattern and replacement for re.sub
 
 
 @dataclass(frozen=True)
 class Format:
-    """How one project names the weights.
+    """The names that one project gives to the weights.
 
     Attributes:
-        name: whose.
-        position: first part of the key of the position's projection, which tells formats apart.
+        name: the project.
+        position: first part of the key of the positional encoding; with ``blocks``, it identifies the format.
         blocks: first part of the keys of the blocks.
-        renames: applied in this order to every key.
+        renames: patterns and replacements, applied to every key in this order.
     """
     name: str
     position: str
@@ -33,7 +33,7 @@ class Format:
 
 
 def _stem_stage(match: re.Match) -> str:
-    # The authors number the GELUs between the stages, too.
+    # The authors' numbers also count the GELUs between the stages.
     return f'patch_embed.proj.{2 * int(match[1])}.{("conv", "bn").index(match[2])}.'
 
 
@@ -50,7 +50,7 @@ FORMATS = (
     Format("the authors'", 'pos_embeder', 'blocks'),
 )
 PYRAMID = r'fpn\d+\.'
-# Parts of a classifier that dense prediction has no use for.
+# Parts of a classifier that dense prediction does not need.
 DROPPED = r'cls_token$|cls_attn_blocks\.|ca_layers\.|norm\.|head\.'
 
 
@@ -59,11 +59,11 @@ class Translation:
     """The weights of a checkpoint under the names of this package.
 
     Attributes:
-        format: whose names they had, and of what.
-        variant: sizes of the XCiT that they are of; None where keys that tell are missing.
+        format: project and kind of model, e.g. ``'timm classifier'``.
+        variant: sizes of the XCiT; None if the keys that determine them are missing.
         backbone: weights of the XCiT.
-        others: weights beside a backbone, of necks and heads, under their own names.
-        prefix: what stood before the keys of the XCiT: ``'backbone.'`` in a whole model, or nothing.
+        others: weights of necks and heads, under their original names.
+        prefix: prefix of the XCiT's keys in the checkpoint: ``'backbone.'`` in a whole model, '' in a bare backbone.
         dropped: keys of class attention and of a classifier's head.
     """
     format: str
@@ -74,23 +74,29 @@ class Translation:
     dropped: list[str]
 
     @property
+    def arch(self) -> str:
+        """Name of the architecture, e.g. ``'small_12_p16'``."""
+        return str(self.variant or 'unknown size')
+
+    @property
     def has_pyramid(self) -> bool:
+        """Whether the backbone includes the resamplers of a pyramid."""
         return any(re.match(PYRAMID, key) for key in self.backbone)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """All weights under the names of the authors' dense models: with heads, a backbone is ``backbone.``."""
+        """Return all weights under the authors' names; beside heads, the backbone's keys begin with ``backbone.``."""
         prefix = 'backbone.' if self.others else ''
         return {prefix + key: value for key, value in self.backbone.items()} | self.others
 
 
 def translate(state_dict: Mapping[str, Tensor]) -> Translation:
-    """Translate weights of any published format: the authors', timm's or mmpretrain's.
+    """Translate weights in any published format: the authors', timm's or mmpretrain's.
 
     Args:
-        state_dict: of a backbone or a classifier, or of a segmentor or detector around one. It is not changed.
+        state_dict: weights of a backbone, a classifier, or a segmentor or detector around one; left unchanged.
 
     Raises:
-        InputError: there is no XCiT in it.
+        InputError: the weights do not contain an XCiT.
     """
     source, prefix = _recognise(state_dict)
     backbone, others, dropped = {}, {}, []
@@ -110,7 +116,7 @@ def translate(state_dict: Mapping[str, Tensor]) -> Translation:
 
 
 def _recognise(state_dict: Mapping[str, Tensor]) -> tuple[Format, str]:
-    """The format, and what stands before the keys of the XCiT."""
+    """Return the format and the prefix of the XCiT's keys."""
     for source in FORMATS:
         for key in state_dict:
             match = re.match(rf'(.*\.)??{source.position}\.token_projection\.', key)
@@ -120,7 +126,8 @@ def _recognise(state_dict: Mapping[str, Tensor]) -> tuple[Format, str]:
                     return source, prefix
     beginnings = list(dict.fromkeys(key.split('.')[0] for key in state_dict))
     listed = ', '.join(beginnings[:5]) + (', …' if len(beginnings) > 5 else '')
-    raise InputError(f'these are no weights of XCiT: their keys begin with {listed or "nothing"}')
+    raise InputError(f'this checkpoint does not contain XCiT weights (its keys begin with {listed})' if listed else
+                     'this checkpoint does not contain XCiT weights (it is empty)')
 
 
 def _read_variant(backbone: Mapping[str, Tensor]) -> Variant | None:
@@ -129,5 +136,5 @@ def _read_variant(backbone: Mapping[str, Tensor]) -> Variant | None:
     try:
         return Variant(embed_dim=len(backbone['pos_embeder.token_projection.bias']), depth=max(blocks) + 1,
                        num_heads=len(backbone['blocks.0.attn.temperature']), patch_size=2 ** len(stages))
-    except (KeyError, TypeError, ValueError):  # keys are missing, or of odd shapes: loading will name them
+    except (KeyError, TypeError, ValueError):  # keys are missing or have odd shapes: loading names them
         return None

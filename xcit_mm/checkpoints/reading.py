@@ -1,4 +1,4 @@
-"""Reading checkpoint files: no code of a file is executed."""
+"""Read checkpoint files without running the code that they may contain."""
 from __future__ import annotations
 
 import argparse
@@ -20,33 +20,34 @@ from torch import Tensor
 
 from ..errors import InputError
 
-# Keys around the weights, best first: MMEngine's and timm's, the authors', DINO's, and averages of timm.
+# Keys that wrap the weights, in order of preference: of MMEngine and timm, the authors, DINO, and timm's averages.
 WRAPPERS = ('state_dict', 'model', 'teacher', 'student', 'state_dict_ema', 'model_ema')
+CORRUPT = 'not a PyTorch checkpoint, or corrupt'
 
 
 def require(source: str | Path) -> None:
-    """Check that a checkpoint file is there, before something slow is built.
+    """Check that a checkpoint file exists, before slow work begins. A URL is not checked.
 
     Raises:
-        InputError: it is not. A URL is not asked.
+        InputError: the file does not exist.
     """
     if not _is_url(source) and not Path(source).is_file():
-        raise InputError(f'no checkpoint file {source}')
+        raise InputError(f'no checkpoint file {source}; give the path of a file or an http(s):// URL')
 
 
 def read(source: str | Path, trust: bool = False) -> dict:
     """Read a checkpoint file, or download and read one, onto the CPU.
 
     Args:
-        source: path, or ``http(s)://`` URL (kept in torch's hub cache).
-        trust: run what code the file may hold, as pickles of unknown classes do.
+        source: path, or ``http(s)://`` URL (a download stays in torch's hub cache).
+        trust: run any code in the file, as unpickling unknown classes does.
 
     Returns:
-        What the file holds: a state dict, bare or under one of ``WRAPPERS``.
+        The content of the file: a state dict, bare or under one of ``WRAPPERS``.
 
     Raises:
-        InputError: no such file, no checkpoint, or one with objects other than weights and the
-            training state of MMEngine.
+        InputError: the file does not exist, is not a checkpoint, or contains objects other than weights and
+            MMEngine's training state.
     """
     require(source)
     try:
@@ -57,53 +58,55 @@ def read(source: str | Path, trust: bool = False) -> dict:
             else:
                 checkpoint = torch.load(source, map_location='cpu', weights_only=not trust)
     except OSError as error:
-        # What seeking in a file that was cut off gives
-        reason = 'it is damaged' if error.errno == errno.EINVAL else error
+        # Seeking in a truncated file gives EINVAL.
+        reason = CORRUPT if error.errno == errno.EINVAL else error
         raise InputError(f'cannot read the checkpoint {source}: {reason}') from None
     except pickle.UnpicklingError as error:
         refused = re.search(r'GLOBAL (\S+)', str(error))
-        reason = (f'it holds objects of {refused[1]}, which could run code; if you trust its author, take out the '
-                  f'weights with tools/convert_checkpoint.py {source} WEIGHTS.pth --trust' if refused
-                  else 'it is no checkpoint of PyTorch, or damaged')
-        raise InputError(f'refused to load {source}: {reason}') from None
+        if not refused:
+            raise InputError(f'cannot read the checkpoint {source}: {CORRUPT}') from None
+        raise InputError(f'refused to load {source}: it contains {refused[1]}, which could run code; if you trust its '
+                         f'author, extract the weights with tools/convert_checkpoint.py {source} WEIGHTS.pth --trust'
+                         ) from None
     except (RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError, AssertionError,
             struct.error, HTTPException) as error:
-        raise InputError(f'cannot read the checkpoint {source}: it is damaged or not a checkpoint '
+        raise InputError(f'cannot read the checkpoint {source}: {CORRUPT} '
                          f'({str(error).splitlines()[0] if str(error) else type(error).__name__})') from None
     if not isinstance(checkpoint, Mapping) or not checkpoint:
-        raise InputError(f'no weights in {source}: it holds {type(checkpoint).__name__}, not a state dict')
+        found = 'empty' if isinstance(checkpoint, Mapping) else f'of type {type(checkpoint).__name__}'
+        raise InputError(f'no weights in {source}: expected a state dict, but the content is {found}')
     return checkpoint
 
 
 def get_state_dict(checkpoint: Mapping) -> dict[str, Tensor]:
-    """The weights in a checkpoint, without wrappers and without the ``module.`` of DDP.
+    """Extract the weights from a checkpoint, without wrappers and without DDP's ``module.`` prefix.
 
     Raises:
-        InputError: something else than tensors is among them, or there are none.
+        InputError: the weights include a value that is not a tensor, or are empty.
     """
     while wrapper := next((key for key in WRAPPERS if isinstance(checkpoint.get(key), Mapping)), None):
         checkpoint = checkpoint[wrapper]
     odd = [key for key, value in checkpoint.items() if not (isinstance(key, str) and isinstance(value, Tensor))]
     if odd:
-        raise InputError(f'no state dict: the value of {odd[0]!r} is {type(checkpoint[odd[0]]).__name__}, '
-                         'where a name with a tensor should be')
+        raise InputError(f'not a state dict: it must map names to tensors, but {odd[0]!r} maps to '
+                         f'{type(checkpoint[odd[0]]).__name__}')
     if not checkpoint:
-        raise InputError('no state dict: it is empty')
+        raise InputError('the state dict is empty')
     return with_metadata({key.removeprefix('module.'): value for key, value in checkpoint.items()}, checkpoint)
 
 
 def with_metadata(weights: Mapping[str, Tensor], source: Mapping) -> OrderedDict[str, Tensor]:
-    """Weights as torch takes them, with what another state dict tells of the versions of modules."""
+    """Return weights with the module versions of another state dict, which torch needs to load old checkpoints."""
     complete = OrderedDict(weights)
-    complete._metadata = getattr(source, '_metadata', OrderedDict())  # type: ignore[attr-defined]  # torch's own way
+    complete._metadata = getattr(source, '_metadata', OrderedDict())  # type: ignore[attr-defined]  # as torch does
     return complete
 
 
 def harmless_classes() -> torch.serialization.safe_globals:
-    """A context in which torch reads the classes without side effects that MMEngine's and the authors' files hold."""
+    """Return a context in which torch also unpickles the harmless classes in MMEngine's and the authors' files."""
     multiarray = (getattr(np, '_core', None) or np.core).multiarray
     dtypes = {type(np.dtype(code)) for code in '?bhilqBHILQefd'}
-    # numpy 2 renamed numpy.core: a file may have been written on either side.
+    # numpy 2 renamed numpy.core, and files of both versions exist.
     arrays = [(getattr(multiarray, name), f'numpy.{core}.multiarray.{name}')
               for name in ('scalar', '_reconstruct') for core in ('core', '_core')]
     return torch.serialization.safe_globals([
@@ -113,7 +116,7 @@ def harmless_classes() -> torch.serialization.safe_globals:
 
 
 def _cached_name(url: str) -> str:
-    """A file name for a URL; torch's own is its last part, which other URLs have, too."""
+    """Return a unique file name for a URL; torch's default is the last part, which several URLs can share."""
     return f'{hashlib.sha256(url.encode()).hexdigest()[:8]}-{Path(urlsplit(url).path).name}'
 
 
@@ -122,7 +125,7 @@ def _is_url(source: str | Path) -> bool:
 
 
 def _get_statistic(owner: object, name: str) -> object:
-    """Stand in for ``getattr``, by which a HistoryBuffer pickles its methods, and allow nothing else."""
+    """Replace ``getattr``, which pickled HistoryBuffers use to find their methods, and refuse everything else."""
     if (owner is HistoryBuffer or isinstance(owner, HistoryBuffer)) and not name.startswith('__'):
         return getattr(owner, name)
     raise pickle.UnpicklingError('Unsupported global: GLOBAL builtins.getattr')

@@ -1,0 +1,48 @@
+"""The report of a load: what happened to each key."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Report:
+    """Keys of a checkpoint and of the module that loads it, sorted by what happened to them.
+
+    Attributes:
+        source: path, URL, or ``'the checkpoint'``.
+        format: project and kind of model, e.g. ``'timm classifier'``.
+        arch: architecture of the XCiT in the checkpoint, e.g. ``'small_12_p16'``; '' if the module has no XCiT.
+        matched: number of keys that were loaded.
+        wanted: number of keys in the module.
+        fresh: keys of the pyramid, where the checkpoint has no pyramid; they stay randomly initialised.
+        dropped: keys of the checkpoint that the module does not need, by reason.
+        missing: other keys of the module that the checkpoint lacks.
+        unexpected: keys of the checkpoint that the module lacks.
+        conflicts: keys whose shapes differ, each with both shapes.
+    """
+    source: str
+    format: str
+    arch: str
+    matched: int
+    wanted: int
+    fresh: list[str]
+    dropped: dict[str, list[str]]
+    missing: list[str]
+    unexpected: list[str]
+    conflicts: list[str]
+
+    @property
+    def problems(self) -> list[str]:
+        """Reasons why the checkpoint does not fit the module; empty if it fits."""
+        return [f'{len(keys)} {kind}, e.g. {keys[0]}' for kind, keys in (
+            ('missing', self.missing), ('unexpected', self.unexpected), ('with a different shape', self.conflicts))
+            if keys]
+
+    def __str__(self) -> str:
+        parts = [f'{self.source}: {self.format}{f" of {self.arch}" if self.arch else ""}',
+                 f'loaded {self.matched} of {self.wanted} keys']
+        if self.fresh:
+            modules = sorted({key.split('.')[0] for key in self.fresh})
+            parts.append(f'randomly initialised: {", ".join(modules)}')
+        parts += [f'dropped {len(keys)} keys ({reason})' for reason, keys in self.dropped.items()]
+        return '; '.join(parts + self.problems)
