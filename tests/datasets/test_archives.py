@@ -23,7 +23,7 @@ def unpack_members(tmp_path):
     return run
 
 
-def test_files_go_where_they_belong_and_others_are_left_out(unpack_members, tmp_path):
+def test_unpack_moves_wanted_files_and_leaves_out_others(unpack_members, tmp_path):
     unpack_members(zipped(MEMBERS))
     files = {str(path.relative_to(tmp_path / 'out')): path.read_bytes()
              for path in (tmp_path / 'out').rglob('*') if path.is_file()}
@@ -37,22 +37,22 @@ def link():
 
 
 @pytest.mark.parametrize('name', ['../evil', '/evil', 'Train/Rural/../../../evil', link()])
-def test_nothing_leaves_the_folder(unpack_members, tmp_path, name):
-    with pytest.raises(InputError, match='Train.zip is not unpacked: .*(evil|2.png) in it is a link or leaves'):
+def test_unpack_refuses_entries_that_leave_the_folder(unpack_members, tmp_path, name):
+    with pytest.raises(InputError, match='unpack .*Train.zip: its entry .*(evil|2.png) is a link or would leave'):
         unpack_members(zipped(MEMBERS | {name: b'/etc/passwd'}))
     assert sorted(os.listdir(tmp_path)) == ['Train.zip', 'out'] and os.listdir(tmp_path / 'out') == []
 
 
 @pytest.mark.parametrize('name', ['Set//tmp/evil', 'Set//'])
-def test_what_is_left_of_a_name_stays_in_the_folder(tmp_path, name):
+def test_unpack_refuses_names_that_are_unsafe_without_their_prefix(tmp_path, name):
     (tmp_path / 'a.zip').write_bytes(zipped({name + 'evil.png': b'evil'}))
-    with pytest.raises(InputError, match='a.zip is not unpacked: Set//.*evil.png in it is a link or leaves the folder'):
+    with pytest.raises(InputError, match='a.zip: its entry Set//.*evil.png is a link or would leave the folder'):
         unpack(Archive('a.zip', None, moves={'Set/': ''}), tmp_path / 'a.zip', tmp_path / 'out')
     assert os.listdir(tmp_path) == ['a.zip']
 
 
 @pytest.mark.parametrize('damage', [
     lambda content: content.replace(b'urban', b'urbaN', 1), lambda content: content[:100], lambda content: b'<html>'])
-def test_damage_is_named(unpack_members, damage):
-    with pytest.raises(InputError, match='/Train.zip is damaged .*; remove it and run again'):
+def test_error_names_a_damaged_archive(unpack_members, damage):
+    with pytest.raises(InputError, match='cannot unpack .*/Train.zip: it is damaged .*; remove it and run again'):
         unpack_members(damage(zipped(MEMBERS)))

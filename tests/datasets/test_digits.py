@@ -23,7 +23,7 @@ def test_splits_share_no_scan_and_no_photograph():
     assert digits.NUM_SCENES['train'] >= 1000 and digits.NUM_SCENES['val'] >= 200
 
 
-def test_scenes_follow_the_seed_and_their_index_alone():
+def test_scenes_depend_only_on_seed_and_index():
     once, again = (list(digits.compose_scenes('train', count, seed=3)) for count in (4, 2))
     assert all(np.array_equal(a.image, b.image) and np.array_equal(a.mask, b.mask) for a, b in zip(once, again))
     other = next(digits.compose_scenes('train', 1, seed=4))
@@ -31,7 +31,7 @@ def test_scenes_follow_the_seed_and_their_index_alone():
     assert not np.array_equal(once[0].image, next(digits.compose_scenes('val', 1, seed=3)).image)
 
 
-def test_labels_agree_and_are_visible():
+def test_labels_agree_and_digits_are_visible():
     for scene in digits.compose_scenes('val', 20):
         assert scene.instances
         rebuilt = np.zeros_like(scene.mask)
@@ -43,7 +43,7 @@ def test_labels_agree_and_are_visible():
         assert np.array_equal(rebuilt, scene.mask)
 
 
-def test_files_hold_the_scenes(tmp_path):
+def test_files_contain_the_scenes(tmp_path):
     root = tmp_path / 'digits'
     assert digits.prepare(root, FEW)
     for split, count in FEW.items():
@@ -66,7 +66,7 @@ def test_files_hold_the_scenes(tmp_path):
     assert not digits.prepare(root, FEW)  # already there
 
 
-def test_an_interrupted_run_leaves_no_data_set(tmp_path, monkeypatch):
+def test_interrupted_run_leaves_no_data_set(tmp_path, monkeypatch):
     def interrupt(*args):
         raise KeyboardInterrupt
 
@@ -81,7 +81,7 @@ def test_an_interrupted_run_leaves_no_data_set(tmp_path, monkeypatch):
 @pytest.mark.parametrize('name, value', [
     ('SCENE_SIZE', 96), ('DIGITS_PER_SCENE', (1, 2)), ('DIGIT_SIZE', (20, 30)), ('DIMMING', 0.3),
     ('MIN_CONTRAST', 20), ('FIRST_HELD_OUT_SCAN', 1000), ('PHOTOGRAPHS', dict(train=('coins', ), val=('camera', )))])
-def test_another_recipe_replaces_the_data(tmp_path, monkeypatch, capsys, name, value):
+def test_new_recipe_replaces_the_data(tmp_path, monkeypatch, capsys, name, value):
     few = dict(train=1, val=1)
     monkeypatch.setattr(digits, 'PHOTOGRAPHS', dict(train=('moon', ), val=('camera', )))
     assert digits.prepare(tmp_path / 'digits', few)
@@ -96,28 +96,28 @@ def test_another_recipe_replaces_the_data(tmp_path, monkeypatch, capsys, name, v
 
 @pytest.mark.parametrize('content', [
     None, 'not JSON', '[1]', '{"name": "letters"}', json.dumps(dict(name='digits', seed=1, num_scenes=FEW))])
-def test_refuses_a_folder_with_something_else(tmp_path, content):
+def test_prepare_refuses_a_folder_with_other_content(tmp_path, content):
     if content:
         (tmp_path / 'recipe.json').write_text(content)
-    with pytest.raises(InputError, match='holds other or more than this data set'):
+    with pytest.raises(InputError, match='cannot write digits to .*: it holds other files; remove it'):
         digits.prepare(tmp_path, FEW)
 
 
-def test_deletes_no_file_that_is_not_its_own(tmp_path, monkeypatch):
+def test_prepare_never_deletes_a_foreign_file(tmp_path, monkeypatch):
     root = tmp_path / 'digits'
     digits.prepare(root, FEW)
     (root / 'notes.txt').touch()
     assert not digits.prepare(root, FEW)
     monkeypatch.setattr(digits, 'DIMMING', 0.3)
-    with pytest.raises(InputError, match='or more than'):
+    with pytest.raises(InputError, match='it holds other files'):
         digits.prepare(root, FEW)
     assert (root / 'notes.txt').exists()
 
 
-def test_what_cannot_be_written_is_named(tmp_path, monkeypatch):
+def test_error_names_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
     (tmp_path / 'file').touch()
     with pytest.raises(InputError, match='cannot make .*/file/digits'):
         digits.prepare(tmp_path / 'file/digits', FEW)
     monkeypatch.setattr(cv2, 'imwrite', lambda *args: False)
-    with pytest.raises(InputError, match='disk full'):
+    with pytest.raises(InputError, match='disk is full'):
         digits.prepare(tmp_path / 'digits', FEW)

@@ -5,15 +5,15 @@ import zipfile
 import numpy as np
 from archive_server import zipped
 from PIL import Image
-from small_archives import bowl, png
+from small_archives import bowl_entries, png
 
 from xcit_mm.datasets import nuclei
 
 
 def test_every_fifth_small_image_is_held_out(tmp_path):
-    members = bowl(11)
+    members = bowl_entries(11)
     large = png(np.zeros((40, nuclei.LARGEST + 1, 4), np.uint8))
-    empty = png(np.zeros((40, 41), np.uint8))  # a mask of no nucleus
+    empty = png(np.zeros((40, 41), np.uint8))  # a mask without a nucleus
     members |= {'00aa/images/00aa.png': large, '03ab/masks/none.png': empty, '__MACOSX/._a.png': b'x'}
     with zipfile.ZipFile(io.BytesIO(zipped(members))) as file:
         nuclei.convert(file, tmp_path)

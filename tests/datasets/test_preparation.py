@@ -1,4 +1,4 @@
-"""The data sets of the catalogue, from small archives of their real layouts."""
+"""Prepare the data sets of the catalogue from small archives with their real layouts."""
 import os
 import pickle
 import signal
@@ -26,24 +26,24 @@ def small(server):
 
 
 @pytest.mark.parametrize('name', ['ade20k', 'coco', 'loveda', 'nuclei'])
-def test_a_set_is_prepared_once(small, server, tmp_path, name):
+def test_data_set_is_prepared_once(small, server, tmp_path, name):
     dataset = small(name)
     assert prepare(dataset, tmp_path / 'data/set')
     assert all(len(list((tmp_path / 'data/set').glob(pattern))) == count for pattern, count in dataset.layout.items())
     assert os.listdir(tmp_path / 'data') == ['set']
-    requests = len(server.asked)
-    assert not prepare(dataset, tmp_path / 'data/set') and len(server.asked) == requests
+    requests = len(server.requests)
+    assert not prepare(dataset, tmp_path / 'data/set') and len(server.requests) == requests
 
 
-def test_archives_are_kept_when_asked_for(small, tmp_path):
+def test_archives_are_kept_on_request(small, tmp_path):
     assert prepare(small('coco'), tmp_path / 'coco', keep_archives=True)
     assert sorted(os.listdir(tmp_path / 'coco.archives')) == sorted(MEMBERS['coco'])
 
 
-def test_what_is_complete_is_not_fetched_again(small, server, tmp_path):
+def test_complete_archives_are_not_downloaded_again(small, server, tmp_path):
     dataset = small('coco')
     train = server.files.pop('/train2017.zip')
-    with pytest.raises(InputError, match='train2017.zip: 404'):  # found out before anything is downloaded
+    with pytest.raises(InputError, match='train2017.zip: 404'):  # reported before any download
         prepare(dataset, tmp_path / 'coco')
     assert server.gets() == []
     server.files['/train2017.zip'] = train
@@ -51,12 +51,12 @@ def test_what_is_complete_is_not_fetched_again(small, server, tmp_path):
     with pytest.raises(InputError, match='cannot download'):
         prepare(dataset, tmp_path / 'coco')
     assert os.listdir(tmp_path) == ['coco.archives']
-    server.asked.clear()
+    server.requests.clear()
     assert prepare(dataset, tmp_path / 'coco')
-    assert {one.path for one in server.asked} == {'/train2017.zip'}
+    assert {one.path for one in server.requests} == {'/train2017.zip'}
 
 
-KILLED_AFTER_A_FILE = '''
+DIE_AFTER_ONE_FILE = '''
 import os, pickle, shutil, signal, sys
 from xcit_mm.datasets.preparation import prepare
 
@@ -71,38 +71,38 @@ prepare(pickle.loads(bytes.fromhex(sys.argv[1])), sys.argv[2])
 '''
 
 
-def test_a_killed_run_is_gone_on_with(small, server, tmp_path):
+def test_next_run_continues_after_a_kill(small, server, tmp_path):
     dataset = small('ade20k')
-    killed = subprocess.run([sys.executable, '-c', KILLED_AFTER_A_FILE, pickle.dumps(dataset).hex(), tmp_path / 'ade'])
+    killed = subprocess.run([sys.executable, '-c', DIE_AFTER_ONE_FILE, pickle.dumps(dataset).hex(), tmp_path / 'ade'])
     assert killed.returncode == -signal.SIGKILL
     assert sorted(os.listdir(tmp_path)) == ['ade.archives', 'ade.partial'] and len(server.gets()) == 1
     assert prepare(dataset, tmp_path / 'ade') and len(server.gets()) == 1
     assert os.listdir(tmp_path) == ['ade'] and not prepare(dataset, tmp_path / 'ade')
 
 
-def test_two_runs_keep_out_of_each_other_s_way(small, server, tmp_path):
+def test_concurrent_run_is_refused(small, server, tmp_path):
     (tmp_path / 'ade.archives').mkdir()
-    with FileLock(tmp_path / 'ade.archives/.lock'), pytest.raises(InputError, match='another run is at work in /'):
+    with FileLock(tmp_path / 'ade.archives/.lock'), pytest.raises(InputError, match='archives: another run is using it'):
         prepare(small('ade20k'), tmp_path / 'ade')
-    assert server.asked == [] and prepare(small('ade20k'), tmp_path / 'ade')
+    assert server.requests == [] and prepare(small('ade20k'), tmp_path / 'ade')
 
 
-def test_cityscapes_is_fetched_by_hand(small, server, tmp_path):
+def test_cityscapes_requires_manual_download(small, server, tmp_path):
     dataset, root = small('cityscapes'), tmp_path / 'cityscapes'
     names = list(MEMBERS['cityscapes'])
     for missing in (names, names[1:]):
-        with pytest.raises(InputError, match=f'{" and ".join(missing)}: log in at https.* to {root}.archives and run'):
+        with pytest.raises(InputError, match=f'{" and ".join(missing)}: .*; log in at https.* to {root}.archives'):
             prepare(dataset, root)
         (tmp_path / 'cityscapes.archives' / missing[0]).write_bytes(server.files[f'/{missing[0]}'])
-    assert prepare(dataset, root) and server.asked == []
+    assert prepare(dataset, root) and server.requests == []
     mask = CITY.format('gtFine', 'val', 'gtFine_labelTrainIds')
-    assert (np.asarray(Image.open(root / mask)) == 0).all()  # 7 is the road
-    assert sorted(os.listdir(tmp_path / 'cityscapes.archives')) == sorted(names)  # not ours to remove
-    (root / mask).unlink()  # as after unpacking by hand
+    assert (np.asarray(Image.open(root / mask)) == 0).all()  # id 7 is road, class 0
+    assert sorted(os.listdir(tmp_path / 'cityscapes.archives')) == sorted(names)  # they belong to the user
+    (root / mask).unlink()  # as if the user had unpacked the archives
     assert not prepare(dataset, root) and (root / mask).exists()
 
 
-def test_an_archive_that_the_user_has_put_there_is_not_removed(small, server, tmp_path):
+def test_archives_from_the_user_are_not_removed(small, server, tmp_path):
     dataset = small('coco')
     (tmp_path / 'coco.archives').mkdir()
     for name in MEMBERS['coco']:
@@ -111,22 +111,22 @@ def test_an_archive_that_the_user_has_put_there_is_not_removed(small, server, tm
     assert sorted(os.listdir(tmp_path / 'coco.archives')) == sorted(MEMBERS['coco'])
 
 
-def test_an_incomplete_folder_is_left_alone_and_names_what_is_first_missing(small, server, tmp_path):
+def test_incomplete_folder_is_kept_and_the_error_says_what_is_missing(small, server, tmp_path):
     (tmp_path / 'coco/train2017').mkdir(parents=True)
     (tmp_path / 'coco/train2017/1.jpg').touch()
-    with pytest.raises(InputError, match=r'coco is there, but there should be 1 of val2017/\*.jpg, and there are 0;'):
+    with pytest.raises(InputError, match=r'coco: it exists, but val2017/\*.jpg matches 0 files instead of 1;'):
         prepare(small('coco'), tmp_path / 'coco')
-    assert server.asked == [] and os.listdir(tmp_path) == ['coco']
+    assert server.requests == [] and os.listdir(tmp_path) == ['coco']
     (tmp_path / 'file').touch()
-    with pytest.raises(InputError, match='file is there, but'):
+    with pytest.raises(InputError, match='file: it exists, but'):
         prepare(small('coco'), tmp_path / 'file')
     with pytest.raises(InputError, match='cannot prepare .*/file/coco: Not a directory'):
         prepare(small('coco'), tmp_path / 'file/coco')
 
 
-def test_an_archive_of_something_else_makes_no_folder(small, tmp_path):
+def test_unexpected_archive_content_creates_no_folder(small, tmp_path):
     dataset = small('ade20k')
-    with pytest.raises(InputError, match='ade.archives does not hold .* should be 9 of images/validation'):
+    with pytest.raises(InputError, match='in .*ade.archives: images/validation/.* matches 1 files instead of 9'):
         prepare(replace(dataset, layout=dataset.layout | {'images/validation/*.jpg': 9}), tmp_path / 'ade')
     assert os.listdir(tmp_path) == ['ade.archives']
     (tmp_path / 'empty').mkdir()
@@ -135,7 +135,7 @@ def test_an_archive_of_something_else_makes_no_folder(small, tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 1 MB."""
+    """Mount a file system of 1 MB."""
     disk = tmp_path / 'disk'
     disk.mkdir()
     if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk], capture_output=True).returncode:
@@ -144,7 +144,7 @@ def small_disk(tmp_path):
     subprocess.run(['umount', disk], check=True)
 
 
-def test_a_full_disk_leaves_the_archive_and_no_half_of_a_set(small, server, small_disk):
+def test_full_disk_keeps_the_archive_and_leaves_no_partial_data_set(small, server, small_disk):
     dataset = small('ade20k')
     large = zipped({name: os.urandom(150_000) for name in MEMBERS['ade20k']['ADEChallengeData2016.zip'][:4]})
     server.files['/ADEChallengeData2016.zip'], server.claimed_length = large, 1
@@ -153,33 +153,33 @@ def test_a_full_disk_leaves_the_archive_and_no_half_of_a_set(small, server, smal
         prepare(dataset, small_disk / 'ade')
     assert os.listdir(small_disk) == ['ade.archives']
     server.files['/ADEChallengeData2016.zip'] = 2 * large
-    with pytest.raises(InputError, match='cannot write .*/2016.zip: No space left on device; what is there stays'):
+    with pytest.raises(InputError, match='cannot write .*/2016.zip: No space left on device; the partial'):
         prepare(replace(dataset, archives=(replace(dataset.archives[0], name='2016.zip'), )), small_disk / 'ade')
 
 
-def test_a_mount_point_is_not_replaced(small, server, small_disk):
-    with pytest.raises(InputError, match='/disk is a mount point'):
+def test_mount_point_is_not_replaced(small, server, small_disk):
+    with pytest.raises(InputError, match='cannot replace .*/disk: it is a mount point'):
         prepare(small('coco'), small_disk)
-    assert server.asked == []
+    assert server.requests == []
 
 
-@pytest.mark.parametrize('name, module, lacks', [('coco', 'download', 'pooch'), ('digits', 'digits', 'sklearn')])
-def test_a_missing_package_is_named(small, tmp_path, monkeypatch, name, module, lacks):
+@pytest.mark.parametrize('name, module, package', [('coco', 'download', 'pooch'), ('digits', 'digits', 'sklearn')])
+def test_error_names_a_missing_package(small, tmp_path, monkeypatch, name, module, package):
     monkeypatch.delitem(sys.modules, f'xcit_mm.datasets.{module}', raising=False)
     monkeypatch.delattr(f'xcit_mm.datasets.{module}', raising=False)
-    for loaded in [loaded for loaded in sys.modules if loaded.split('.')[0] == lacks]:
+    for loaded in [loaded for loaded in sys.modules if loaded.split('.')[0] == package]:
         monkeypatch.setitem(sys.modules, loaded, None)
-    monkeypatch.setitem(sys.modules, lacks, None)
+    monkeypatch.setitem(sys.modules, package, None)
     dataset = CATALOGUE[name] if name == 'digits' else small(name)
-    with pytest.raises(InputError, match=rf"preparing .* needs {lacks}.*: pip install 'xcit_mm\[data,digits\]'"):
+    with pytest.raises(InputError, match=rf"prepare .*: {package}.* is missing; run pip install 'xcit_mm\[data,digits\]'"):
         prepare(dataset, tmp_path / name)
 
 
-def test_the_tool_says_it_in_one_line(small, run_here, monkeypatch, tmp_path, capsys):
+def test_tool_reports_results_and_errors_in_one_line(small, run_here, monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(catalogue.CATALOGUE, 'coco', replace(small('coco'), root=str(tmp_path / 'coco')))
     assert run_here('prepare_dataset', 'coco') is None
     said = capsys.readouterr().out
-    assert 'CC BY 4.0' in said and f'coco: written to {tmp_path}/coco' in said and 'GB are free' in said
+    assert 'CC BY 4.0' in said and f'coco: written to {tmp_path}/coco' in said and 'GB free' in said
     assert run_here('prepare_dataset', 'coco') is None
     assert capsys.readouterr().out == f'coco: already in {tmp_path}/coco\n'
     (tmp_path / 'coco/val2017/000000000139.jpg').unlink()
@@ -187,11 +187,11 @@ def test_the_tool_says_it_in_one_line(small, run_here, monkeypatch, tmp_path, ca
     assert said.startswith('error: ') and len(said.splitlines()) == 1
 
 
-def test_digits_are_made_by_the_same_command(tmp_path, monkeypatch):
+def test_prepare_composes_digits(tmp_path, monkeypatch):
     from xcit_mm.datasets import digits
     monkeypatch.setattr(digits.prepare, '__defaults__', (dict(train=2, val=1), 0))
     dataset = replace(CATALOGUE['digits'], layout=dict(zip(CATALOGUE['digits'].layout, [2, 2, 1, 1, 1, 1])))
     assert prepare(dataset, tmp_path / 'digits') and not prepare(dataset, tmp_path / 'digits')
     next((tmp_path / 'digits/images/val').iterdir()).unlink()
-    with pytest.raises(InputError, match=r'1 of images/val/\*.png'):
+    with pytest.raises(InputError, match=r'images/val/\*.png matches 0 files instead of 1'):
         prepare(dataset, tmp_path / 'digits')

@@ -11,7 +11,7 @@ from xcit_mm.datasets.scenes import Scene, write_split
     ([[1, 0, 0], [1, 0, 0]], [0, 2, 4], [0, 0, 1, 2]),
     ([[1, 1, 1], [1, 1, 1]], [0, 6], [0, 0, 3, 2]),
 ])
-def test_instances_are_told_as_coco_does(tmp_path, mask, counts, box):
+def test_instances_follow_the_coco_format(tmp_path, mask, counts, box):
     mask = np.array(mask, bool)
     scene = Scene(np.zeros((2, 3, 3), np.uint8), mask.astype(np.uint8), [(1, mask)])
     write_split(tmp_path, 'val', [scene], ('background', 'thing'))

@@ -1,4 +1,4 @@
-"""A web server of archives that notes what it is asked for, and can be as bad as real ones."""
+"""A web server for archives that records its requests and can imitate the faults of real servers."""
 import io
 import threading
 import zipfile
@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 @dataclass
-class Asked:
+class Request:
     method: str
     path: str
     range: str | None
@@ -17,21 +17,21 @@ class Asked:
 
 @dataclass
 class ArchiveServer:
-    """Serves ``files`` by path; ``cuts`` are the bytes after which the next answers to GET break off."""
+    """State of the server: ``files`` by path, and in ``cuts`` the numbers of bytes after which the next GETs break."""
     url: str = ''
     files: dict[str, bytes] = field(default_factory=dict)
-    knows_range: bool = True
+    supports_range: bool = True
     version: dict[str, str] = field(default_factory=lambda: dict(ETag='"1"'))
-    claimed_length: int | None = None  # in answers to HEAD
+    claimed_length: int | None = None  # in responses to HEAD
     cuts: list[int] = field(default_factory=list)
-    asked: list[Asked] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
 
     def gets(self):
-        return [one for one in self.asked if one.method == 'GET']
+        return [one for one in self.requests if one.method == 'GET']
 
 
 def zipped(members):
-    """A zip file of names and contents, stored as they are."""
+    """Return the bytes of a zip file with the given names and contents, stored without compression."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, 'w') as archive:
         for name, content in members.items():
@@ -54,15 +54,15 @@ def running_server():
             self.answer()
 
         def answer(self):
-            asked = Asked(self.command, self.path, self.headers['Range'])
-            server.asked.append(asked)
+            request = Request(self.command, self.path, self.headers['Range'])
+            server.requests.append(request)
             content = server.files.get(self.path)
             if content is None:
                 return self.send_error(404)
             first = 0
             strong = [version for version in server.version.values() if not version.startswith('W/')]
-            if server.knows_range and asked.range and self.headers['If-Range'] in strong:
-                first = int(asked.range.removeprefix('bytes=').removesuffix('-'))
+            if server.supports_range and request.range and self.headers['If-Range'] in strong:
+                first = int(request.range.removeprefix('bytes=').removesuffix('-'))
                 if first >= len(content):
                     return self.send_error(416)
             self.send_response(206 if first else 200)
@@ -79,7 +79,7 @@ def running_server():
                 rest = content[first:]
                 rest = rest[:server.cuts.pop(0)] if server.cuts else rest
                 self.wfile.write(rest)
-                asked.sent = len(rest)
+                request.sent = len(rest)
 
     with ThreadingHTTPServer(('127.0.0.1', 0), Handler) as listener:
         server.url = f'http://127.0.0.1:{listener.server_port}'

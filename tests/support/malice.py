@@ -1,4 +1,4 @@
-"""A pickle that runs code when it is loaded carelessly."""
+"""A pickle that runs code when an unsafe loader reads it."""
 import os
 
 

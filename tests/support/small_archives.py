@@ -1,4 +1,4 @@
-"""The data sets of the catalogue with small archives of their real layouts, on a local server."""
+"""Small archives with the real layouts of the catalogue's data sets, for a local server."""
 import hashlib
 import io
 from dataclasses import replace
@@ -10,7 +10,7 @@ from PIL import Image
 from xcit_mm.datasets.catalogue import CATALOGUE
 
 CITY = '{0}/{1}/ulm/ulm_000000_000019_{2}.png'
-MEMBERS = {  # archive: the names in it
+MEMBERS = {  # data set -> archive -> names of its entries
     'ade20k': {'ADEChallengeData2016.zip': [
         'ADEChallengeData2016/images/training/ADE_train_00000001.jpg',
         'ADEChallengeData2016/annotations/training/ADE_train_00000001.png',
@@ -28,10 +28,10 @@ MEMBERS = {  # archive: the names in it
 
 
 def small_set(server, name):
-    """A data set of the catalogue, whose archives the server has."""
+    """Put small archives of a data set on the server and return its catalogue entry with their addresses."""
     dataset = CATALOGUE[name]
     if name == 'nuclei':
-        zips, counts = {'stage1_train.zip': zipped(bowl(5))}, [4, 4, 1, 1, 1, 1]
+        zips, counts = {'stage1_train.zip': zipped(bowl_entries(5))}, [4, 4, 1, 1, 1, 1]
     else:
         content = png(np.full((4, 4), 7, np.uint8))
         zips = {archive: zipped({member: content for member in members})
@@ -50,8 +50,8 @@ def png(pixels):
     return file.getvalue()
 
 
-def bowl(count, side=40):
-    """The members of a ``stage1_train.zip``: image i is of grey i, with a nucleus of 2 x 3 and one of 4 x 4 px."""
+def bowl_entries(count, side=40):
+    """Return the entries of a ``stage1_train.zip``; image i has grey value i and nuclei of 2 x 3 and 4 x 4 px."""
     members = {}
     for i in range(count):
         name = f'{i:02d}ab'

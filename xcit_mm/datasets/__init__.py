@@ -1,1 +1,1 @@
-"""Data sets that this package makes or prepares."""
+"""Data sets that this package composes or downloads and prepares."""

@@ -1,4 +1,4 @@
-"""The data sets that ``tools/prepare_dataset.py`` knows: where they come from, and what they are when prepared."""
+"""Catalogue of the data sets that ``tools/prepare_dataset.py`` prepares: their sources, terms and layouts."""
 from __future__ import annotations
 
 import os
@@ -12,16 +12,17 @@ from .archives import Archive
 
 @dataclass(frozen=True)
 class DataSet:
-    """One data set.
+    """A data set and how to prepare it.
 
     Attributes:
-        root: the folder where our configs look for it.
-        page: where it is described; for archives without a URL, where to log in and get them.
-        licence: and what else to know before it is downloaded.
-        layout: its files, as ``first_difference`` takes them.
-        archives: what it is unpacked from.
-        complete: adds what a folder lacks and the rest of it tells.
-        make: writes a set that has no archives to a folder, and returns whether it had to.
+        root: folder where our configs expect it.
+        page: its web page; for archives without a URL, the page to log in and download from.
+        licence: licence, and other facts to know before downloading.
+        layout: numbers of files by pattern, in the form that ``first_difference`` takes.
+        archives: zip files that contain it.
+        complete: function that derives missing files from the others in a folder.
+        make: for a data set without archives: function that writes it to a folder unless it is there already, and
+            returns whether it wrote anything.
     """
     root: str
     page: str
@@ -33,13 +34,13 @@ class DataSet:
 
 
 def _make_digits(root: Path) -> bool:
-    from . import digits  # its photographs and scans are of packages that nothing else needs
+    from . import digits  # needs packages that nothing else uses
 
     return digits.prepare(root)
 
 
 def _masked(train: int, val: int) -> dict[str, int]:
-    """The layout that ``write_split`` makes."""
+    """Return the layout that ``write_split`` writes."""
     counts = dict(train=train, val=val)
     return {f'{kind}/{split}/*.png': count for split, count in counts.items() for kind in ('images', 'masks')} | {
         f'annotations/instances_{split}.json': 1 for split in counts}
@@ -73,7 +74,7 @@ COCO = DataSet(
 CITYSCAPES = DataSet(
     root='data/cityscapes',
     page='https://www.cityscapes-dataset.com/downloads',
-    licence='non-commercial use; it needs an account: https://www.cityscapes-dataset.com/license',
+    licence='non-commercial use; requires an account: https://www.cityscapes-dataset.com/license',
     layout={f'{folder}/{split}/*/*_{kind}.png': count for split, count in (('train', 2975), ('val', 500))
             for folder, kind in (('leftImg8bit', 'leftImg8bit'), ('gtFine', 'gtFine_labelTrainIds'))},
     archives=(Archive('leftImg8bit_trainvaltest.zip', None, moves={'leftImg8bit/': 'leftImg8bit/'}),
@@ -83,7 +84,7 @@ CITYSCAPES = DataSet(
 LOVEDA = DataSet(
     root='data/loveDA',
     page='https://zenodo.org/records/5706578',
-    licence='CC BY-NC-SA 4.0; images of Google Earth: academic use only',
+    licence='CC BY-NC-SA 4.0; images from Google Earth: academic use only',
     layout={'img_dir/train/*.png': 2522, 'ann_dir/train/*.png': 2522,
             'img_dir/val/*.png': 1669, 'ann_dir/val/*.png': 1669},
     archives=tuple(
@@ -100,12 +101,12 @@ NUCLEI = DataSet(
     layout=_masked(train=434, val=108),
     archives=(Archive(
         'stage1_train.zip', 'https://data.broadinstitute.org/bbbc/BBBC038/stage1_train.zip',
-        convert=nuclei.convert), ))  # no checksum: the Broad Institute names none
+        convert=nuclei.convert), ))  # the Broad Institute publishes no checksum
 
 DIGITS = DataSet(
     root='data/digits',
     page='https://scikit-learn.org, https://scikit-image.org',
-    licence='composed here of what these packages ship',
+    licence='composed locally from images that these packages ship',
     layout=_masked(train=4000, val=200),
     make=_make_digits)
 

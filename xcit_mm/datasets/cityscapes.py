@@ -1,4 +1,4 @@
-"""The masks of Cityscapes from which networks learn."""
+"""Make the training masks of Cityscapes."""
 from __future__ import annotations
 
 from pathlib import Path
@@ -10,7 +10,7 @@ from rich.progress import track
 from ..errors import InputError
 from ..files import complete_file
 
-# The Cityscapes id of each of the 19 classes that are trained, in their order (cityscapesscripts, helpers/labels.py).
+# The Cityscapes ids of the 19 training classes, in training order (cityscapesscripts, helpers/labels.py).
 TRAINED = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
 IGNORED = 255
 
@@ -18,7 +18,7 @@ IGNORED = 255
 def make_train_ids(root: Path) -> None:
     """Make ``*_gtFine_labelTrainIds.png`` from ``*_gtFine_labelIds.png`` where it is missing, for train and val.
 
-    The masks are those of cityscapesscripts: it draws the same polygons in the same order for both.
+    The masks equal those of cityscapesscripts, which draws both kinds from the same polygons in the same order.
 
     Raises:
         InputError: a mask cannot be read or written.
@@ -32,7 +32,7 @@ def make_train_ids(root: Path) -> None:
         try:
             with Image.open(path) as ids:
                 labels = train_ids[np.asarray(ids)]
-        except (OSError, SyntaxError, IndexError) as error:  # IndexError: it is no map of 8 bits
-            raise InputError(f'cannot read {path}: {error}; get it again from the archive') from None
+        except (OSError, SyntaxError, IndexError) as error:  # IndexError: the mask has more than 8 bits
+            raise InputError(f'cannot read {path}: {error}; unpack it again from the archive') from None
         with complete_file(made[path]) as partial:
             Image.fromarray(labels).save(partial, 'PNG')

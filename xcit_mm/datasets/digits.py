@@ -1,8 +1,8 @@
-"""``digits``: composed scenes of real handwritten digits over real photographs, made without a download.
+"""Compose the ``digits`` data set: real handwritten digits over real photographs, without a download.
 
-The digits are the 1,797 scans of scikit-learn's ``load_digits``, the backgrounds photographs that
-scikit-learn and scikit-image ship. The scenes are composed, not photographed: digits are enlarged
-from 8x8, coloured and pasted over dimmed crops. No scan and no photograph serves both splits.
+The digits are the 1,797 scans of scikit-learn's ``load_digits``; the backgrounds are photographs that scikit-learn and
+scikit-image ship. The scenes are composed, not photographed: each digit is enlarged from 8x8 px, coloured and pasted
+over a dimmed crop. The two splits share no scan and no photograph.
 """
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ CLASSES = ('background', *'0123456789')
 SPLITS = ('train', 'val')
 NUM_SCENES = dict(train=4000, val=200)
 SCENE_SIZE = 128  # pixels along a side
-DIGITS_PER_SCENE = (4, 9)  # at least, at most, as far as they find room
+DIGITS_PER_SCENE = (4, 9)  # minimum, maximum; fewer if a scene runs out of room
 DIGIT_SIZE = (36, 64)  # pixels along a side
-DIMMING = 0.5  # of the photographs, so that any ink can be the brighter
-MIN_CONTRAST = 70  # grey levels of 255 by which ink is brighter than what lies below it
+DIMMING = 0.5  # factor for photographs, so that ink of any colour can be brighter
+MIN_CONTRAST = 70  # grey levels (of 255) by which ink is brighter than the background
 FIRST_HELD_OUT_SCAN = 1347  # of 1,797
 PHOTOGRAPHS = dict(
     train=('astronaut', 'brick', 'chelsea', 'china', 'coins', 'gravel', 'hubble_deep_field',
@@ -39,14 +39,14 @@ PHOTOGRAPHS = dict(
 
 
 def load_photographs(split: str) -> list[np.ndarray]:
-    """The background photographs of a split, (H, W, 3) uint8, RGB."""
+    """Load the background photographs of a split, each (H, W, 3) uint8, RGB."""
     photographs = []
     for name in PHOTOGRAPHS[split]:
         if name in ('china', 'flower'):
             photograph = sklearn.datasets.load_sample_image(f'{name}.jpg')
         else:
             photograph = getattr(skimage.data, name)()
-        if isinstance(photograph, tuple):  # a stereo pair and its disparity
+        if isinstance(photograph, tuple):  # a stereo pair with its disparity
             photograph = photograph[0]
         if photograph.ndim == 2:
             photograph = np.repeat(photograph[..., None], 3, axis=2)
@@ -55,14 +55,14 @@ def load_photographs(split: str) -> list[np.ndarray]:
 
 
 def load_scans(split: str) -> tuple[np.ndarray, np.ndarray]:
-    """The scans of a split, (M, 8, 8) float32 ink in 0 … 1, and the digits that they show, (M,)."""
+    """Load the scans of a split, (M, 8, 8) float32 ink from 0 to 1, and the digits that they show, (M,) int."""
     digits = sklearn.datasets.load_digits()
     part = slice(None, FIRST_HELD_OUT_SCAN) if split == 'train' else slice(FIRST_HELD_OUT_SCAN, None)
     return (digits.images[part] / 16).astype(np.float32), digits.target[part]
 
 
 def compose_scenes(split: str, count: int, seed: int = 0) -> Iterator[Scene]:
-    """Compose ``count`` scenes; scene i of a split depends on the seed and on i alone."""
+    """Compose ``count`` scenes; scene i of a split depends only on the seed and on i."""
     photographs, (scans, targets) = load_photographs(split), load_scans(split)
     for index in range(count):
         rng = np.random.default_rng([seed, SPLITS.index(split), index])
@@ -76,27 +76,26 @@ def compose_scenes(split: str, count: int, seed: int = 0) -> Iterator[Scene]:
 
 
 def prepare(root: str | Path, num_scenes: dict[str, int] = NUM_SCENES, seed: int = 0) -> bool:
-    """Write the data set to ``root`` (see ``write_split``), unless it is there already.
+    """Write the data set to ``root`` (see ``write_split``) unless it is there already.
 
-    It appears only when it is complete. Where the same scenes of another recipe are, it replaces them.
+    The folder appears only when it is complete. It replaces scenes that were composed with another recipe.
 
     Returns:
-        Whether anything was written.
+        True if the data set was written, False if it was there already.
 
     Raises:
         InputError: ``root`` holds something else, or cannot be written.
     """
     root = Path(root).resolve()
-    asked = dict(name='digits', seed=seed, num_scenes=num_scenes)
-    recipe = asked | _recipe()
+    request = dict(name='digits', seed=seed, num_scenes=num_scenes)
+    recipe = request | _recipe()
     if root.exists():
         held = _read_recipe(root)
         if held == recipe:
             return False
-        if any(held.get(key) != value for key, value in asked.items()) or set(os.listdir(root)) != ENTRIES:
-            raise InputError(f'{root} exists but holds other or more than this data set; '
-                             'remove it or choose another folder')
-        print(f'{root} holds digits of another recipe; composing them anew')
+        if any(held.get(key) != value for key, value in request.items()) or set(os.listdir(root)) != ENTRIES:
+            raise InputError(f'cannot write digits to {root}: it holds other files; remove it or choose another folder')
+        print(f'{root} holds digits composed with another recipe; composing them again')
     with complete_folder(root) as folder:
         for split in SPLITS:
             count = num_scenes[split]
@@ -107,7 +106,7 @@ def prepare(root: str | Path, num_scenes: dict[str, int] = NUM_SCENES, seed: int
 
 
 def _recipe() -> dict:
-    """Everything that shapes a scene, in JSON's types; data of another recipe are out of date."""
+    """Return every setting that shapes a scene, in JSON types; data with another recipe are out of date."""
     return dict(scene_size=SCENE_SIZE, digits_per_scene=list(DIGITS_PER_SCENE), digit_size=list(DIGIT_SIZE),
                 dimming=DIMMING, min_contrast=MIN_CONTRAST, first_held_out_scan=FIRST_HELD_OUT_SCAN,
                 photographs={split: list(names) for split, names in PHOTOGRAPHS.items()})
@@ -116,7 +115,7 @@ def _recipe() -> dict:
 def _read_recipe(root: Path) -> dict:
     try:
         return dict(json.loads((root / RECIPE_FILE).read_text()))
-    except (OSError, TypeError, ValueError):  # not ours
+    except (OSError, TypeError, ValueError):  # we did not write this folder
         return {}
 
 
@@ -135,19 +134,19 @@ def _paste_digit(scene: Scene, scan: np.ndarray, label: int, occupied: np.ndarra
                  rng: np.random.Generator) -> None:
     size = int(np.exp(rng.uniform(*np.log(DIGIT_SIZE))))
     ink = cv2.resize(scan, (size, size), interpolation=cv2.INTER_CUBIC)
-    for _ in range(20):  # look for a free place, else leave the digit out
+    for _ in range(20):  # try to find a free place, or leave the digit out
         top, left = rng.integers(SCENE_SIZE - size + 1, size=2)
         place = np.s_[top:top + size, left:left + size]
         if not occupied[place].any():
             break
     else:
         return
-    below = scene.image[place].astype(np.float32)
+    background = scene.image[place].astype(np.float32)
     color = rng.uniform(0, 255, 3)
-    while color.mean() - below.mean() < MIN_CONTRAST:
+    while color.mean() - background.mean() < MIN_CONTRAST:
         color = rng.uniform(0, 255, 3)
-    opacity = np.clip(2 * ink - 0.5, 0, 1)[..., None]  # half opaque where the mask ends
-    scene.image[place] = np.round(below + opacity * (color - below)).astype(np.uint8)
+    opacity = np.clip(2 * ink - 0.5, 0, 1)[..., None]  # 0.5 at the edge of the mask
+    scene.image[place] = np.round(background + opacity * (color - background)).astype(np.uint8)
     occupied[place] = True
     mask = np.zeros_like(occupied)
     mask[place] = ink > 0.5

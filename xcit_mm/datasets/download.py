@@ -1,4 +1,4 @@
-"""Downloading archives: the room that they take, their checksums, and what can go wrong in one line."""
+"""Download archives: check the free space and checksums, and report errors in one line."""
 from __future__ import annotations
 
 import logging
@@ -12,46 +12,49 @@ import requests
 
 from ..errors import InputError
 from .archives import Archive, downloaded_mark
-from .resuming import AS_IT_IS, TIMEOUT, ResumingDownloader
+from .resuming import TIMEOUT, UNCOMPRESSED, ResumingDownloader
 
 
 def download(archive: Archive, folder: Path) -> Path:
-    """Download an archive to ``folder`` unless it is there already, with the right checksum.
+    """Download an archive to ``folder`` unless it is there already, and check its checksum.
+
+    Returns:
+        The path of the archive.
 
     Raises:
-        InputError: it cannot be downloaded or written, or is another file than the one that is known.
+        InputError: the archive cannot be downloaded or written, or its checksum differs.
     """
     pooch.get_logger().setLevel(logging.WARNING)
     path = folder / archive.name
     was_there = path.exists()
     if was_there and not downloaded_mark(path).exists() and not pooch.hashes.hash_matches(path, archive.checksum):
-        raise InputError(f'{path} is not the file that is known: its checksum is not {archive.checksum}; remove it to '
-                         'have it downloaded')
+        raise InputError(f'cannot use {path}: its checksum differs from {archive.checksum}; '
+                         'remove it to download it again')
     if archive.checksum is None:
-        print(f'{archive.name}: its publisher names no checksum; the CRCs of the zip are checked when it is unpacked')
+        print(f'{archive.name}: the publisher gives no checksum; unpacking checks the CRCs of the zip file')
     try:
         pooch.retrieve(archive.url, archive.checksum, fname=archive.name, path=folder,
                        downloader=ResumingDownloader(_partial(path)))
     except requests.RequestException as error:
         raise _not_downloaded(archive, path, error) from None
-    except ValueError:  # pooch's, which has removed the file
-        raise InputError(f'{archive.url} is not the file that is known: its checksum is not {archive.checksum}; it was '
-                         'removed. Run again; if that does not help, the file on the server has changed') from None
+    except ValueError:  # raised by pooch, which has removed the file
+        raise InputError(f'cannot use the file from {archive.url}: its checksum differs from {archive.checksum}, so it '
+                         'was removed; run again (if that does not help, the server has another version)') from None
     except OSError as error:
-        raise InputError(f'cannot write {path}: {error.strerror or error}; what is there stays, run again '
-                         'to go on') from None
+        raise InputError(f'cannot write {path}: {error.strerror or error}; the partial download is kept, so run again '
+                         'to resume') from None
     if not was_there:
         downloaded_mark(path).touch()
     return path
 
 
 def require_space(archives: Sequence[Archive], folder: Path) -> None:
-    """Check that there is room for what is missing of some archives, and for what they hold.
+    """Check that the disk has room to download the missing parts of archives and to unpack all of them.
 
-    What they hold is taken to be as large as they are: images are compressed already.
+    Their contents are assumed to be as large as the archives, because images are compressed already.
 
     Raises:
-        InputError: there is not enough, or an archive is not on its server.
+        InputError: the disk has too little room, or a server does not have its archive.
     """
     missing = unpacked = 0
     for archive in archives:
@@ -63,19 +66,19 @@ def require_space(archives: Sequence[Archive], folder: Path) -> None:
         missing += max(size - (_partial(path).stat().st_size if _partial(path).exists() else 0), 0)
         unpacked += size
     free = shutil.disk_usage(folder).free
-    said = (f'{missing / 1e9:.2f} GB to download and about {unpacked / 1e9:.2f} GB to unpack in {folder.parent}, '
-            f'where {free / 1e9:.2f} GB are free')
+    needs = f'{missing / 1e9:.2f} GB to download and about {unpacked / 1e9:.2f} GB to unpack'
     if missing + unpacked > free:
-        raise InputError(f'{said}: make room, or choose another folder with --root')
-    print(said)
+        raise InputError(f'cannot prepare the data set: it needs {needs}, but {folder.parent} has {free / 1e9:.2f} GB '
+                         'free; make room or choose another folder with --root')
+    print(f'{needs}; {folder.parent} has {free / 1e9:.2f} GB free')
 
 
 def _size(archive: Archive, path: Path) -> int:
-    """Bytes, or 0 where the server does not say."""
-    assert archive.url is not None  # what is got by hand is there
+    """Ask the server for the size of an archive in bytes; return 0 if it does not report one."""
+    assert archive.url is not None  # an archive without a URL exists by now
     try:
-        response = requests.head(archive.url, headers=AS_IT_IS, timeout=TIMEOUT, allow_redirects=True)
-        if response.status_code in (405, 501):  # it knows no HEAD
+        response = requests.head(archive.url, headers=UNCOMPRESSED, timeout=TIMEOUT, allow_redirects=True)
+        if response.status_code in (405, 501):  # the server does not support HEAD
             return 0
         response.raise_for_status()
     except requests.RequestException as error:
@@ -85,10 +88,10 @@ def _size(archive: Archive, path: Path) -> int:
 
 def _not_downloaded(archive: Archive, path: Path, error: requests.RequestException) -> InputError:
     cause = error.args[0] if error.args else error
-    cause = str(getattr(cause, 'reason', cause))  # urllib3 wraps it twice
+    cause = str(getattr(cause, 'reason', cause))  # urllib3 wraps the reason twice
     reason = re.sub(r"^HTTPS?Connection\(.*?\): ", '', cause).splitlines()[0]
-    return InputError(f'cannot download {archive.url}: {reason}; run again to go on, or put the file there '
-                      f'yourself: {path}')
+    return InputError(f'cannot download {archive.url}: {reason}; run again to resume, or save the file as {path} '
+                      'yourself')
 
 
 def _partial(path: Path) -> Path:

@@ -1,17 +1,18 @@
-"""What files a prepared data set has."""
+"""Compare the files of a prepared data set with its expected layout."""
 from __future__ import annotations
 
 from pathlib import Path
 
 
 def first_difference(root: Path, layout: dict[str, int]) -> str | None:
-    """What is first missing or too much in a folder, or None where it is as it should be.
+    """Describe the first pattern that matches too few or too many files, or return None if all counts agree.
 
     Args:
-        layout: patterns of files below ``root``, as ``Path.glob`` takes them, and how many of them there are.
+        root: folder of the data set.
+        layout: maps ``Path.glob`` patterns below ``root`` to the number of files that must match.
     """
     for pattern, count in layout.items():
         found = sum(1 for _ in root.glob(pattern))
         if found != count:
-            return f'there should be {count:,} of {pattern}, and there are {found:,}'
+            return f'{pattern} matches {found:,} files instead of {count:,}'
     return None

@@ -1,4 +1,4 @@
-"""The nuclei of BBBC038, stage 1 of the 2018 Data Science Bowl: an image and a mask of each nucleus."""
+"""Convert the nuclei of BBBC038 (2018 Data Science Bowl, stage 1): images with one mask for each nucleus."""
 from __future__ import annotations
 
 import io
@@ -14,12 +14,12 @@ from ..errors import InputError
 from .scenes import Scene, write_split
 
 CLASSES = ('background', 'nucleus')
-LARGEST = 360  # pixels along a side: the configs are for the images up to it, 542 of 670
-HELD_OUT = 5  # every fifth image, in the order of the names
+LARGEST = 360  # pixels along a side; 542 of the 670 images qualify, and the configs are made for them
+HELD_OUT = 5  # every fifth image by name goes to val
 
 
 def convert(file: ZipFile, folder: Path) -> None:
-    """Write the images of up to 360 px as ``write_split`` does, every fifth to ``val``, others to ``train``.
+    """Write the images of at most 360 px with ``write_split``: every fifth to ``val``, the others to ``train``.
 
     Raises:
         InputError: an image cannot be read.
@@ -56,5 +56,5 @@ def _read(file: ZipFile, member: str) -> Image.Image:
         image.load()
         return image
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f'{member} in {file.filename} is no image that can be read ({error}); remove the archive and '
-                         'run again') from None
+        raise InputError(f'cannot read {member} in {file.filename}: {error}; '
+                         'remove the archive and run again') from None

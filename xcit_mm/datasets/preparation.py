@@ -1,4 +1,4 @@
-"""Preparing a data set of the catalogue: download, unpack, check; it appears only when all of it is there."""
+"""Prepare a data set of the catalogue: download, unpack and check it; its folder appears only when complete."""
 from __future__ import annotations
 
 import os
@@ -16,19 +16,21 @@ from .file_counts import first_difference
 
 
 def prepare(dataset: DataSet, root: str | Path, keep_archives: bool = False) -> bool:
-    """Make ``root`` a prepared data set, unless it is one; what an interrupted run downloaded is used.
+    """Prepare a data set in ``root`` unless it is there already; resume the downloads of an interrupted run.
 
-    Archives are gathered in the folder ``ROOT.archives``, and those that were downloaded are removed in the end.
+    Archives are collected in the folder ``ROOT.archives``; those that this function downloads are removed at the end.
 
     Args:
-        keep_archives: leave them there.
+        dataset: entry of the catalogue.
+        root: folder to create.
+        keep_archives: keep downloaded archives.
 
     Returns:
-        Whether anything had to be unpacked or made.
+        True if anything was unpacked or composed, False if the data set was there already.
 
     Raises:
-        InputError: something else is in ``root``, an archive cannot be had or is damaged, there is no room, or a
-            package is missing.
+        InputError: ``root`` holds something else, an archive is unavailable or damaged, the disk is full, or a package
+            is missing.
     """
     root = Path(root).resolve()
     try:
@@ -41,23 +43,24 @@ def prepare(dataset: DataSet, root: str | Path, keep_archives: bool = False) -> 
         if dataset.complete:
             dataset.complete(root)
     except ModuleNotFoundError as error:
-        raise InputError(f"preparing {root} needs {error.name}: pip install 'xcit_mm[data,digits]'") from None
+        raise InputError(f'cannot prepare {root}: {error.name} is missing; '
+                         "run pip install 'xcit_mm[data,digits]'") from None
     except OSError as error:
         raise InputError(f'cannot prepare {root}: {error.strerror or error}') from None
     difference = first_difference(root, dataset.layout)
     if difference:
-        raise InputError(f'{root} is there, but {difference}; complete it (from {dataset.page}), remove it, or '
-                         'choose another folder with --root')
+        raise InputError(f'cannot use {root}: it exists, but {difference}; complete it (from {dataset.page}), '
+                         'remove it, or choose another folder with --root')
     return written
 
 
 def _assemble(dataset: DataSet, root: Path, keep_archives: bool) -> bool:
     if root.is_mount():
-        raise InputError(f'{root} is a mount point, which cannot be replaced: choose a folder in it with --root')
+        raise InputError(f'cannot replace {root}: it is a mount point; choose a folder in it with --root')
     archives = root.with_name(f'{root.name}.archives')
     archives.mkdir(parents=True, exist_ok=True)
     print(f'{dataset.page}\n{dataset.licence}')
-    with _alone(archives), complete_folder(root) as folder:  # first, for it clears what a killed run left
+    with _exclusive(archives), complete_folder(root) as folder:  # clears the remains of a killed run first
         _fetch(dataset, archives)
         for archive in dataset.archives:
             unpack(archive, archives / archive.name, folder)
@@ -65,7 +68,8 @@ def _assemble(dataset: DataSet, root: Path, keep_archives: bool) -> bool:
             dataset.complete(folder)
         difference = first_difference(folder, dataset.layout)
         if difference:
-            raise InputError(f'{archives} does not hold the data set that is known: {difference}')
+            raise InputError(f'cannot use the archives in {archives}: {difference}; '
+                             'replace them with the published ones')
     for archive in dataset.archives:
         mark = downloaded_mark(archives / archive.name)
         if mark.exists() and not keep_archives:
@@ -77,23 +81,24 @@ def _assemble(dataset: DataSet, root: Path, keep_archives: bool) -> bool:
 
 
 @contextmanager
-def _alone(archives: Path) -> Iterator[None]:
-    """Keep a second run out, which would remove what the first one unpacks."""
+def _exclusive(archives: Path) -> Iterator[None]:
+    """Prevent concurrent runs, because a second one would remove the files that the first one unpacks."""
     lock = archives / '.lock'
     try:
         with FileLock(lock, timeout=0):
             yield
             lock.unlink()
     except Timeout:
-        raise InputError(f'another run is at work in {archives}: wait until it is done') from None
+        raise InputError(f'cannot use {archives}: another run is using it; wait until that run ends') from None
 
 
 def _fetch(dataset: DataSet, folder: Path) -> None:
-    by_hand = [archive.name for archive in dataset.archives
-               if archive.url is None and not (folder / archive.name).is_file()]
-    if by_hand:
-        raise InputError(f'{" and ".join(by_hand)}: log in at {dataset.page}, download to {folder} and run again')
-    from .download import download, require_space  # of the extra `data`
+    manual = [archive.name for archive in dataset.archives
+              if archive.url is None and not (folder / archive.name).is_file()]
+    if manual:
+        raise InputError(f'cannot download {" and ".join(manual)}: the publisher requires a login; '
+                         f'log in at {dataset.page}, download to {folder} and run again')
+    from .download import download, require_space  # needs the extra `data`
 
     require_space(dataset.archives, folder)
     for archive in dataset.archives:

@@ -1,4 +1,4 @@
-"""Scenes with exact labels, and how a split of them is written: images, masks, COCO annotations."""
+"""Write scenes with exact labels as images, masks and COCO annotations."""
 from __future__ import annotations
 
 import json
@@ -18,7 +18,7 @@ class Scene:
         image: (H, W, 3) uint8, RGB.
         mask: (H, W) uint8, class indices; 0 is the background.
         instances: (class index, (H, W) bool mask) of each object; the masks do not overlap.
-        name: of its files, without suffix (default: its number in the split).
+        name: stem of its file names (default: its index in the split).
     """
     image: np.ndarray
     mask: np.ndarray
@@ -51,14 +51,14 @@ def write_split(root: Path, split: str, scenes: Iterable[Scene], classes: Sequen
 def _write_png(path: Path, image: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if not cv2.imwrite(str(path), image):  # OpenCV does not raise
-        raise OSError(f'{path.name} could not be written; is the disk full?')
+        raise OSError(f'OpenCV could not write {path.name}; check whether the disk is full')
 
 
 def _to_coco(label: int, mask: np.ndarray) -> dict:
-    """The COCO fields of one instance: box (x, y, width, height) in pixels, uncompressed RLE."""
+    """Return the COCO fields of one instance: box (x, y, width, height) in pixels and uncompressed RLE."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     x, y = int(columns[0]), int(rows[0])
-    # COCO counts runs down the columns, beginning with zeros.
+    # COCO counts runs column by column, starting with zeros.
     pixels = np.concatenate(([0], mask.ravel(order='F'), [0])).astype(np.int8)
     edges = np.flatnonzero(np.diff(pixels))
     counts = np.diff(np.concatenate(([0], edges, [mask.size]))).tolist()
