@@ -9,7 +9,7 @@ from rich.table import Table
 from xcit_mm.apis import init_model
 from xcit_mm.command_line import run
 from xcit_mm.config import load_config
-from xcit_mm.export import export, require
+from xcit_mm.export import export, require_format
 
 
 def main() -> None:
@@ -19,11 +19,11 @@ def main() -> None:
     parser.add_argument('--out', type=Path, required=True, metavar='FILE', help='model.onnx or model.pt2')
     parser.add_argument('--backbone-only', action='store_true', help='leave out neck and head')
     parser.add_argument('--size', nargs=2, type=int, default=(512, 512), metavar=('HEIGHT', 'WIDTH'),
-                        help='compare and time at this size and two near it (default: 512 512); the file takes any')
+                        help='compare and time at this size and two near it (default: 512 512); the file accepts any')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
                         help='override settings of the config')
     args = parser.parse_args()
-    require(args.out)
+    require_format(args.out)
     model = init_model(load_config(args.config, args.cfg_options), args.checkpoint)
     console = Console(width=100)
     facts, comparisons = export(model, args.out, args.backbone_only, args.size,

@@ -1,4 +1,4 @@
-"""Exported files compute what the model does, at any size; what does not is not kept."""
+"""Exported files compute the same as the model at any size; a file that differs is not kept."""
 import json
 import sys
 from importlib.util import find_spec
@@ -15,16 +15,16 @@ from xcit_mm.apis import init_model
 from xcit_mm.errors import InputError
 from xcit_mm.export import export, exported_function
 from xcit_mm.export.description import describe
-from xcit_mm.export.formats import run_onnx, run_program
+from xcit_mm.export.exporting import FILE_FORMATS
+from xcit_mm.export.file_format import FileFormat
 from xcit_mm.export.parity import largest_difference
-from xcit_mm.export.symbolic import MatrixPool2d
 
-needs_onnx = pytest.mark.skipif(not all(map(find_spec, ('onnx', 'onnxscript', 'onnxruntime'))), reason='no ONNX')
+needs_onnx = pytest.mark.skipif(not all(map(find_spec, FILE_FORMATS['.onnx'].packages)), reason='ONNX is not installed')
 CLASSES, SIZE = 5, (128, 128)
 
 
 def config(kind, patch):
-    """A published recipe with one block as wide as nano's, and small heads: tracing takes time for each operation."""
+    """Shrink a published recipe to one block of nano's width and small heads, because each operation slows tracing."""
     result = Config.fromfile(config_path(f'{kind}/xcit_{kind}_nano_12_p{patch}_ade20k.py'))
     arch = dict(embed_dim=128, depth=1, num_heads=4, patch_size=patch)
     result.model.backbone.update(arch=arch, out_indices=(0, 0, 0, 0), init_cfg=None)
@@ -42,7 +42,7 @@ def build(kind, patch):
     torch.manual_seed(0)
     model = init_model(config(kind, patch))
     model.init_weights()
-    for module in model.modules():  # as after a training: the initial ones would hide a norm that is left out
+    for module in model.modules():  # the initial values would hide a norm that is left out
         if isinstance(module, _BatchNorm):
             nn.init.normal_(module.running_mean, std=0.3)
             nn.init.uniform_(module.running_var, 0.5, 2)
@@ -53,7 +53,7 @@ def build(kind, patch):
 
 
 def build_stem():
-    """A segmentor whose backbone has one level and few operations."""
+    """Build a segmentor whose backbone has one level and few operations."""
     model = build('sem_fpn', 16)
     arch = dict(embed_dim=16, depth=1, num_heads=2, patch_size=16)
     model.backbone = XCiT(arch, out_indices=(0, ), pyramid=False).eval()
@@ -68,13 +68,13 @@ def build_stem():
     pytest.param('sem_fpn', 8, False, '.pt2', marks=pytest.mark.slow),
     pytest.param('upernet', 16, True, '.pt2', marks=pytest.mark.slow),
     ('sem_fpn', 8, True, '.onnx')])
-def test_files_compute_what_the_model_does(tmp_path, kind, patch, backbone_only, suffix):
+def test_files_compute_the_same_as_the_model(tmp_path, kind, patch, backbone_only, suffix):
     model, path = build(kind, patch), tmp_path / f'model{suffix}'
     facts, comparisons = export(model, path, backbone_only, SIZE)
     assert len(comparisons) == 3 and max(row.difference for row in comparisons) < 1e-5
 
     function = exported_function(model, backbone_only)
-    run = (run_onnx if suffix == '.onnx' else run_program)(path)
+    run = FILE_FORMATS[suffix].load(path)
     for size in ((1, 64, 64), (3, 131, 77), (1, 96, 211)):
         image = torch.randn(size[0], 3, *size[1:])
         with torch.no_grad():
@@ -89,7 +89,7 @@ def test_files_compute_what_the_model_does(tmp_path, kind, patch, backbone_only,
 
 
 class TiedToSize(nn.Module):
-    """What a constant that was computed while tracing does: right at the traced size, wrong at others."""
+    """A module with a constant computed during tracing: right at the traced size, wrong at others."""
 
     def forward(self, x):
         width = x.shape[-1]
@@ -97,6 +97,7 @@ class TiedToSize(nn.Module):
 
 
 class Specialised(nn.Module):
+    """A module that torch can trace only for a fixed size."""
 
     def forward(self, x):
         return x * int(x.shape[-1])
@@ -104,19 +105,31 @@ class Specialised(nn.Module):
 
 @pytest.mark.parametrize('module, words', [
     (TiedToSize(), r'differs from the model by \S+ of the largest value at 128 x 128 pixels and batch 1'),
-    (Specialised(), r'torch cannot export this model for any size: \w+')])
-def test_what_depends_on_the_traced_size_is_not_kept(tmp_path, module, words):
+    (Specialised(), r'torch cannot export this model for every size: \w+')])
+def test_a_file_that_depends_on_the_traced_size_is_not_kept(tmp_path, module, words):
     model, path = build_stem(), tmp_path / 'model.pt2'
-    path.write_text('of before')
+    path.write_text('earlier')
     model.backbone.fpn1 = module.eval()
     with pytest.raises(InputError, match=words) as caught:
         export(model, path, backbone_only=True, size=SIZE)
     assert '\n' not in str(caught.value)
-    assert path.read_text() == 'of before' and [file.name for file in tmp_path.iterdir()] == [path.name]
+    assert path.read_text() == 'earlier' and [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_format_can_be_registered_from_outside(tmp_path, monkeypatch):
+
+    def write(program, path, output_names, facts):
+        torch.save(dict(names=output_names, facts=facts), path)
+
+    model, path = build_stem(), tmp_path / 'model.outside'
+    monkeypatch.setitem(FILE_FORMATS, '.outside', FileFormat(write, lambda path: torch.no_grad()(model.backbone)))
+    facts, comparisons = export(model, path, backbone_only=True, size=SIZE)
+    assert torch.load(path) == dict(names=['level1'], facts=facts)
+    assert [row.difference for row in comparisons] == [0, 0, 0]
 
 
 @pytest.mark.slow
-def test_the_tool(run_here, tmp_path, capsys):
+def test_the_tool_writes_a_file_and_prints_its_metadata(run_here, tmp_path, capsys):
     model, path = build('sem_fpn', 16), tmp_path / 'out/model.pt2'
     model.cfg.model.backbone.update(pyramid=False, out_indices=[0])
     model.cfg.dump(tmp_path / 'config.py')
@@ -128,10 +141,10 @@ def test_the_tool(run_here, tmp_path, capsys):
     assert json.loads(facts['metadata.json'])['strides'] == '[16]'
 
 
-def test_the_metadata_say_what_the_preprocessor_does():
+def test_the_metadata_describe_the_preprocessor():
     model = build_stem()
     facts = describe(model, exported_function(model))
-    pixels = torch.randint(0, 256, (3, 64, 80))  # BGR, as OpenCV reads a file
+    pixels = torch.randint(0, 256, (3, 64, 80))  # BGR, as OpenCV decodes images
     expected = model.data_preprocessor(dict(inputs=[pixels], data_samples=None))['inputs'][0]
     mean, std = (torch.tensor(json.loads(facts[name]))[:, None, None] for name in ('mean', 'std'))
     rgb = pixels.flip(0) if facts['color'] == 'RGB' else pixels
@@ -139,35 +152,29 @@ def test_the_metadata_say_what_the_preprocessor_does():
     assert len(json.loads(facts['classes'])) == 150 and facts['strides'] == '[1]'
 
 
-def test_what_cannot_be_exported_is_one_line(run_here, tmp_path, monkeypatch):
-    digits = 'configs/xcit_upernet_digits.py'
-    assert 'must have 128 pixels or more' in run_here('export', digits, '--out', tmp_path / 'a.pt2', '--size', 64, 64)
-    assert 'says its format, .onnx or .pt2, but is a.pth' in run_here('export', digits, '--out', tmp_path / 'a.pth')
+def test_unsuitable_arguments_give_one_line(run_here, tmp_path, monkeypatch):
+    arguments = 'export', 'configs/xcit_upernet_digits.py', '--out'
+    said = run_here(*arguments, tmp_path / 'a.pt2', '--size', 64, 64)
+    assert said == 'error: cannot compare at 64 x 64 pixels; choose sides of 128 pixels or more'
+    assert run_here(*arguments, tmp_path / 'a.pth') == 'error: cannot export to a.pth: its suffix must be .onnx or .pt2'
     (tmp_path / 'file').touch()
-    assert 'cannot write' in run_here('export', digits, '--out', tmp_path / 'file/a.pt2')
-    monkeypatch.setitem(sys.modules, 'onnxruntime', None)  # as where it is not installed
-    said = run_here('export', digits, '--out', tmp_path / 'a.onnx')
-    assert said.startswith('error: ') and "onnxruntime: pip install 'xcit_mm[export]'" in said
+    assert 'cannot write' in run_here(*arguments, tmp_path / 'file/a.pt2')
+    monkeypatch.setitem(sys.modules, 'onnxruntime', None)  # as if it were not installed
+    said = run_here(*arguments, tmp_path / 'a.onnx')
+    assert said.startswith('error: ') and "without onnxruntime; run pip install 'xcit_mm[export]'" in said
     assert [file.name for file in tmp_path.iterdir()] == ['file']
 
 
 @needs_mmdet
 def test_detectors_are_refused(run_here, tmp_path):
     said = run_here('export', 'configs/xcit_mask_rcnn_digits.py', '--out', tmp_path / 'a.pt2')
-    assert said.startswith('error: ') and 'not a MaskRCNN' in said and 'mmdeploy' in said
+    assert said.startswith('error: ') and 'cannot export a MaskRCNN' in said and 'mmdeploy' in said
     assert not list(tmp_path.iterdir())
 
 
-def test_models_in_another_state_are_refused():
+def test_models_in_training_mode_or_half_precision_are_refused():
     model = build_stem()
-    for change, words in ((lambda: model.train(), 'eval'), (lambda: model.eval().half(), r'float16 on cpu: call its')):
+    for change, words in ((lambda: model.train(), 'eval'), (lambda: model.eval().half(), r'float16 on cpu; call its')):
         change()
         with pytest.raises(InputError, match=words):
             exported_function(model)
-
-
-@pytest.mark.parametrize('height, width', [(7, 12), (6, 2), (1, 33)])
-def test_pooling_by_matrices(height, width):
-    x = torch.randn(2, 3, height, width)
-    for bins in (1, 2, 3, 6):
-        torch.testing.assert_close(MatrixPool2d(bins)(x), nn.AdaptiveAvgPool2d(bins)(x))

@@ -1,5 +1,5 @@
-"""Models as files that run without this package: ONNX, and programs of ``torch.export``."""
-from .exporting import export, require
+"""Export models to files that run without this package: ONNX, and programs of ``torch.export``."""
+from .exporting import export, require_format
 from .functions import exported_function
 
-__all__ = ['export', 'exported_function', 'require']
+__all__ = ['export', 'exported_function', 'require_format']

@@ -1,4 +1,4 @@
-"""What a user of an exported file must know, as it is written into the file."""
+"""Describe an exported function, in the metadata of its file."""
 from __future__ import annotations
 
 import json
@@ -10,21 +10,21 @@ from .functions import Levels, Logits
 
 
 def describe(model: BaseModel, function: Levels | Logits) -> dict[str, str]:
-    """How to prepare an image, and what comes out.
+    """Describe how to prepare an image, and what the function returns.
 
     Args:
         model: from ``init_model``.
-        function: ``exported_function`` of it.
+        function: ``exported_function`` of the model.
 
     Returns:
-        ``color`` (order of the channels), ``mean`` and ``std`` (of pixels 0 … 255: what goes in is (pixel - mean) /
-        std), ``strides`` (of the outputs), ``classes`` (of logits) and ``xcit_mm`` (version); lists as JSON.
+        ``color`` (order of the channels), ``mean`` and ``std`` (for pixels 0 … 255: the input is (pixel - mean) / std),
+        ``strides`` (of the outputs), ``classes`` (of logits) and ``xcit_mm`` (version); lists as JSON.
     """
     preprocessor = model.data_preprocessor
-    # Pipelines read BGR, and preprocessors may turn it around; what they note of it has another name in each family.
+    # Pipelines read BGR. A preprocessor may reverse it; mmseg's and mmdet's name the setting differently.
     settings = model.cfg.model.get('data_preprocessor') or {}
-    turns = settings.get('bgr_to_rgb') or settings.get('rgb_to_bgr')
-    facts = dict(color='RGB' if turns else 'BGR', xcit_mm=__version__)
+    reverses = settings.get('bgr_to_rgb') or settings.get('rgb_to_bgr')
+    facts = dict(color='RGB' if reverses else 'BGR', xcit_mm=__version__)
     for name, neutral in dict(mean=0.0, std=1.0).items():
         values = getattr(preprocessor, name, None)
         facts[name] = json.dumps([neutral] * 3 if values is None else [round(v, 4) for v in values.flatten().tolist()])

@@ -1,4 +1,4 @@
-"""From a model to a file that was compared with it."""
+"""Export a model to a file, and compare the file with the model."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -11,61 +11,67 @@ from mmengine.model import BaseModel
 from ..errors import InputError
 from ..files import complete_file
 from .description import describe
-from .formats import run_onnx, run_program, trace, write_onnx, write_program
 from .functions import exported_function, prepare
+from .onnx_file import ONNX
 from .parity import Comparison, compare, first_line, sizes_near
+from .program_file import TORCH_PROGRAM
+from .tracing import trace
 
-FORMATS = {'.onnx': (write_onnx, run_onnx), '.pt2': (write_program, run_program)}
-PACKAGES = ('onnx', 'onnxscript', 'onnxruntime')
+FILE_FORMATS = {'.onnx': ONNX, '.pt2': TORCH_PROGRAM}
 OLDEST_TORCH = '2.9'
 
 
-def require(path: Path) -> None:
-    """Raise ``InputError`` unless a file of this name can be exported here."""
-    if path.suffix not in FORMATS:
-        raise InputError(f'the name of the file to export says its format, {" or ".join(FORMATS)}, but is {path.name}')
+def require_format(path: Path) -> None:
+    """Check that the suffix of a file name is a format that can be exported here.
+
+    Raises:
+        InputError: the suffix is not in ``FILE_FORMATS``, torch is too old, or a package is missing.
+    """
+    if path.suffix not in FILE_FORMATS:
+        raise InputError(f'cannot export to {path.name}: its suffix must be {" or ".join(FILE_FORMATS)}')
     if torch.__version__ < OLDEST_TORCH:
-        raise InputError(f'export needs torch {OLDEST_TORCH} or newer, but this is {torch.__version__}')
-    missing = [name for name in PACKAGES if path.suffix == '.onnx' and find_spec(name) is None]
+        raise InputError(f'cannot export with torch {torch.__version__}; install torch {OLDEST_TORCH} or newer')
+    missing = [name for name in FILE_FORMATS[path.suffix].packages if find_spec(name) is None]
     if missing:
-        raise InputError(f"exporting ONNX needs {', '.join(missing)}: pip install 'xcit_mm[export]'")
+        raise InputError(f'cannot export to {path.name} without {", ".join(missing)}; '
+                         "run pip install 'xcit_mm[export]'")
 
 
 def export(model: BaseModel, path: Path, backbone_only: bool = False, size: tuple[int, int] = (512, 512),
            report: Callable[[str], None] = lambda step: None) -> tuple[dict[str, str], list[Comparison]]:
-    """Write the function that a model is in inference to a file, and compare the file with the model.
+    """Export the function that a model computes in inference to a file, and compare the file with the model.
 
-    Input ``image``: (B, 3, H, W) float32, normalised as the file's metadata say, H and W of 64 or more. Output of a
-    segmentor: ``logits`` (B, classes, H, W); of a backbone: ``level1`` …, each (B, C, ~H / stride, ~W / stride).
+    Input ``image``: (B, 3, H, W) float32, normalised as the file's metadata describe, H and W of 64 or more. Output of
+    a segmentor: ``logits`` (B, classes, H, W); of a backbone: ``level1`` …, each (B, C, ~H / stride, ~W / stride).
 
     Args:
-        model: from ``init_model``: a segmentor, or for its backbone any model over an ``XCiT``.
-        path: ``.onnx`` or ``.pt2``; a file of this name is replaced.
+        model: from ``init_model``: a segmentor, or with ``backbone_only`` any model over an ``XCiT``.
+        path: file to write, ``.onnx`` or ``.pt2``; an existing file is replaced.
         backbone_only: leave out neck and head.
         size: height and width, near which images are compared: see ``sizes_near``.
-        report: called with what begins.
+        report: called with the name of each step when it begins.
 
     Returns:
         The metadata in the file (see ``describe``), and a ``Comparison`` for each size.
 
     Raises:
-        InputError: a file of this name cannot be written here; there is nothing to export of this model, or not with
-            symbolic sizes; the file computes anything else than the model. No file is left then.
+        InputError: this machine cannot write the file, the model cannot be exported, torch cannot trace it with
+            symbolic sizes, or the file computes different results than the model. An existing file is left as it was.
     """
-    require(path)
+    require_format(path)
     sizes = sizes_near(*size)
     function = exported_function(model, backbone_only)
     facts = describe(model, function)
-    write, run = FORMATS[path.suffix]
+    file_format = FILE_FORMATS[path.suffix]
     with complete_file(path) as file:
-        file.touch()  # before minutes of work
+        file.touch()  # fails here rather than after minutes of work
         try:
             report('tracing, which takes a minute or two')
             program = trace(prepare(function))
             report('writing')
-            write(program, file, function.output_names, facts)
-        except RuntimeError as error:  # what torch refuses with, of all kinds
-            raise InputError(f'torch cannot export this model for any size: {first_line(error)}') from error
+            file_format.write(program, file, function.output_names, facts)
+        except RuntimeError as error:  # the base class of torch's various refusals
+            raise InputError(f'torch cannot export this model for every size: {first_line(error)}') from error
         report('comparing')
-        comparisons = list(compare(function, run(file), sizes))
+        comparisons = list(compare(function, file_format.load(file), sizes))
     return facts, comparisons

@@ -1,0 +1,25 @@
+"""The interface of an export format."""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+from torch.export import ExportedProgram
+
+Runtime = Callable[[Tensor], Sequence[Tensor]]
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """A file format for traced functions.
+
+    Attributes:
+        write: write a program to a path, with the names of its outputs and the metadata.
+        load: load the function in a file, to run it on a (B, 3, H, W) float32 image.
+        packages: names under which the packages that the format needs beside torch are imported.
+    """
+    write: Callable[[ExportedProgram, Path, list[str], Mapping[str, str]], None]
+    load: Callable[[Path], Runtime]
+    packages: tuple[str, ...] = ()
