@@ -4,17 +4,17 @@ from xcit_mm.command_line import run, runner_config, runner_parser
 from xcit_mm.errors import InputError
 
 
-def test_an_input_error_is_one_line_and_others_stay():
+def test_run_prints_input_errors_only_in_one_line():
     def fail():
-        raise InputError('no such thing')
+        raise InputError('unknown colour')
 
-    with pytest.raises(SystemExit, match='^error: no such thing$'):
+    with pytest.raises(SystemExit, match='^error: unknown colour$'):
         run(fail)
     with pytest.raises(ZeroDivisionError):
         run(lambda: 1 / 0)
 
 
-def test_an_interruption_is_no_traceback(capsys):
+def test_interruption_prints_no_traceback(capsys):
     def interrupt():
         raise KeyboardInterrupt
 
@@ -23,9 +23,9 @@ def test_an_interruption_is_no_traceback(capsys):
     assert exit_.value.code == 130 and capsys.readouterr().err == 'interrupted\n'
 
 
-def test_arguments_make_a_config(tmp_path, monkeypatch):
+def test_runner_config_applies_the_arguments(tmp_path, monkeypatch):
     (tmp_path / 'a.py').write_text("data_root = 'data'\nmodel = dict(type='XCiT')\ntest = dict(data_root=data_root)\n")
-    monkeypatch.setenv('LOCAL_RANK', '3')  # of torchrun: wins over the old argument
+    monkeypatch.setenv('LOCAL_RANK', '3')  # set by torchrun; overrides the legacy argument
     parser = runner_parser('description')
     arguments = [str(tmp_path / 'a.py'), '--work-dir', 'here', '--launcher', 'pytorch', '--local-rank', '1',
                  '--cfg-options', 'data_root=/d', 'model.depth=2']

@@ -3,7 +3,7 @@ import pytest
 from xcit_mm.files import complete_file
 
 
-def test_an_interrupted_file_leaves_the_old_one(tmp_path):
+def test_interrupted_write_keeps_the_old_file(tmp_path):
     (tmp_path / 'a').write_text('old')
     with pytest.raises(KeyboardInterrupt), complete_file(tmp_path / 'a') as file:
         file.write_text('half')

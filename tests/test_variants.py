@@ -15,18 +15,18 @@ SIZES = dict(embed_dim=16, depth=2, num_heads=2, patch_size=8)
     ('tiny_24_p16', (192, 24, 4, 16), 1e-5, (7, 11, 15, 23)),
     ('large_24_p8', (768, 24, 16, 8), 1e-5, (7, 11, 15, 23)),
 ])
-def test_names_tell_the_published_sizes(arch, sizes, layer_scale, taps):
+def test_names_map_to_the_published_sizes(arch, sizes, layer_scale, taps):
     variant = get_variant(arch)
     assert astuple(variant) == sizes
     assert (variant.layer_scale_init, variant.out_indices) == (layer_scale, taps)
 
 
-def test_every_name_is_one_of_14():
+def test_14_names_map_to_different_sizes():
     assert len({get_variant(arch) for arch in ARCHITECTURES}) == 14
 
 
 @pytest.mark.parametrize('arch, layer_scale', [('nano_12_p16', 1.0), ('tiny_24_p16', 1e-5)])
-def test_blocks_begin_with_the_layer_scale_of_their_depth(arch, layer_scale):
+def test_blocks_start_with_the_layer_scale_for_their_depth(arch, layer_scale):
     for block in XCiT(arch, pyramid=False).blocks:
         for gamma in (block.gamma1, block.gamma2, block.gamma3):
             assert torch.equal(gamma, torch.full_like(gamma, layer_scale))
@@ -43,7 +43,7 @@ def test_blocks_begin_with_the_layer_scale_of_their_depth(arch, layer_scale):
     (SIZES | dict(patch_size=12), ['power of two', '12']),
     (SIZES | dict(embed_dim=6), ['6', '4', 'stem']),
 ])
-def test_what_is_no_variant_is_named(arch, words):
+def test_error_names_the_invalid_size(arch, words):
     with pytest.raises(ValueError) as error:
         get_variant(arch)
     assert all(word in str(error.value) for word in words)

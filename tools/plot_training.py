@@ -1,4 +1,4 @@
-"""Draw the loss and the validation metric of a training from its work directory."""
+"""Draw the loss and a validation metric of a training run from its work directory."""
 import argparse
 from pathlib import Path
 
@@ -8,9 +8,9 @@ from xcit_mm.training.learning_curve import plot, read
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('work_dir', type=Path, help='folder of a training')
+    parser.add_argument('work_dir', type=Path, help='work directory of the training run')
     parser.add_argument('--metric', default='mIoU', help='validation metric (default: mIoU)')
-    parser.add_argument('--out', type=Path, required=True, metavar='PNG', help='picture to write')
+    parser.add_argument('--out', type=Path, required=True, metavar='PNG', help='output file')
     args = parser.parse_args()
     plot(read(args.work_dir), args.metric, args.out)
     print(f'learning curve: {args.out}')

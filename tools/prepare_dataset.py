@@ -9,8 +9,8 @@ from xcit_mm.datasets.preparation import prepare
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('name', choices=list(CATALOGUE), help='data set')
-    parser.add_argument('--root', help='folder to make (default: where the configs look for it)')
-    parser.add_argument('--keep-archives', action='store_true', help='leave what was downloaded in ROOT.archives')
+    parser.add_argument('--root', help='folder to create (default: the one that the configs read)')
+    parser.add_argument('--keep-archives', action='store_true', help='keep the downloaded archives in ROOT.archives')
     args = parser.parse_args()
     dataset = CATALOGUE[args.name]
     root = args.root or dataset.root

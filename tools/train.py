@@ -1,4 +1,4 @@
-"""Train a segmentor or a detector; the config's ``default_scope`` tells which."""
+"""Train a segmentor or a detector, depending on the config's ``default_scope``."""
 import torch
 
 from xcit_mm import checkpoints
@@ -12,7 +12,7 @@ from xcit_mm.training.strategy_runner import StrictFlexibleRunner
 def main() -> None:
     parser = runner_parser(__doc__)
     parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
-                        help='go on from a checkpoint; without a path, from the latest in the work dir')
+                        help='continue from a checkpoint (default: the latest in the work directory)')
     parser.add_argument('--amp', action='store_true', help='train in mixed precision')
     args = parser.parse_args()
     config = runner_config(args)
@@ -24,7 +24,7 @@ def main() -> None:
         checkpoints.require(config.load_from)
     if args.amp:
         if not torch.cuda.is_available():
-            raise InputError('--amp needs a GPU, and torch sees none; leave it out to train in float32')
+            raise InputError('cannot use --amp: torch finds no GPU; leave it out to train in float32')
         config.optim_wrapper.type = 'AmpOptimWrapper'
         config.optim_wrapper.setdefault('loss_scale', 'dynamic')
     runner = StrictFlexibleRunner if config.get('strategy') else StrictRunner

@@ -1,4 +1,4 @@
-"""What the scripts in ``tools/`` have in common."""
+"""Shared code of the scripts in ``tools/``."""
 from __future__ import annotations
 
 import argparse
@@ -17,11 +17,11 @@ from .errors import InputError, UnreadableImageError
 
 
 def run(main: Callable[[], None]) -> None:
-    """Call ``main``; an ``InputError`` becomes one line on stderr and exit code 1, Ctrl-C exit code 130."""
+    """Call ``main``; turn an ``InputError`` into one line on stderr and exit code 1, and Ctrl-C into exit code 130."""
     try:
         main()
     except InputError as error:
-        # One that a worker of a data loader has raised comes with the worker's traceback before it.
+        # If a data-loader worker raised the error, the worker's traceback precedes the message.
         sys.exit(f'error: {str(error).rpartition("InputError: ")[2].strip()}')
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr)
@@ -29,20 +29,20 @@ def run(main: Callable[[], None]) -> None:
 
 
 def runner_parser(description: str | None) -> argparse.ArgumentParser:
-    """A parser with the arguments that MM's training and test scripts share."""
+    """Create a parser with the arguments that MM's training and test scripts share."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='folder for logs and checkpoints (default: work_dirs/CONFIG)')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
                         help='override settings of the config, e.g. data_root=/data/nuclei')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
-    # torch.distributed.launch passes this one
+    # torch.distributed.launch passes this argument.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     return parser
 
 
 def runner_config(args: argparse.Namespace) -> Config:
-    """The config that ``runner_parser``'s arguments describe."""
+    """Load the config that the arguments of ``runner_parser`` describe."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     config = load_config(args.config, args.cfg_options, args.work_dir)
     config.launcher = args.launcher
@@ -50,30 +50,30 @@ def runner_config(args: argparse.Namespace) -> Config:
 
 
 def image_parser(description: str | None) -> argparse.ArgumentParser:
-    """A parser with the arguments that scripts share which take a trained model to images."""
+    """Create a parser with the arguments that scripts for trained models and images share."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='file or URL: checkpoint of a training, or a state dict')
+    parser.add_argument('checkpoint', help='file or URL of a training checkpoint or a state dict')
     parser.add_argument('inputs', nargs='+', metavar='IMAGE_OR_FOLDER')
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder for the results')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu',
                         help='e.g. cuda:1 (default: %(default)s)')
     parser.add_argument('--full-resolution', action='store_true',
-                        help='do not resize the image, though the config does')
+                        help='do not resize the image, even if the config does')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
                         help='override settings of the config')
     return parser
 
 
 def for_each_image(images: Sequence[Path], work: Callable[[Path, Callable[[float], None]], None]) -> None:
-    """Work on images one after the other, under a progress bar.
+    """Process images one after another and show a progress bar.
 
     Args:
-        images: of ``find_images``.
-        work: called with an image and a function that takes the share of the work that is done, 0 … 1.
+        images: paths, e.g. from ``find_images``.
+        work: called with a path and a function that takes the completed fraction of the work, from 0 to 1.
 
     Raises:
-        UnreadableImageError: some of the images; each was named, and the others are done.
+        UnreadableImageError: some images could not be read; each was named, and the others were processed.
     """
     unreadable = 0
     with Progress() as bars:
@@ -93,5 +93,5 @@ def for_each_image(images: Sequence[Path], work: Callable[[Path, Callable[[float
                 bars.console.print(escape(str(error)), soft_wrap=True)
             advance(1.0)
     if unreadable:
-        raise UnreadableImageError(f'{unreadable} of {len(images)} images could not be read (named above); '
-                                   'the others are done')
+        raise UnreadableImageError(f'cannot read {unreadable} of {len(images)} images (named above); '
+                                   'the others were processed')

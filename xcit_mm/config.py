@@ -1,4 +1,4 @@
-"""Finding and reading configs, and finding out early that what they need is missing."""
+"""Find and read configs, and check early that their data exist."""
 from __future__ import annotations
 
 import difflib
@@ -13,17 +13,17 @@ from .installation import detection_hint, installed_folder, require_detection
 
 
 def load_config(path: str | Path, options: dict | None = None, work_dir: str | None = None) -> Config:
-    """Read a config file and apply what the command line overrides.
+    """Read a config file and apply the overrides of the command line.
 
     Args:
         path: config file.
-        options: dotted keys and values, as ``--cfg-options`` gives them. ``data_root`` moves every
-            path of the config that began with the old ``data_root``.
-        work_dir: default: the config's own, else ``work_dirs/<config name>``.
+        options: dotted keys and values in the form of ``--cfg-options``. A new ``data_root`` replaces the old one at
+            the start of every path in the config.
+        work_dir: work directory (default: that of the config, or else ``work_dirs/<config name>``).
 
     Raises:
-        InputError: there is no such file, it is no config, an option does not fit it, or it is for a
-            detector and mmdet cannot run here.
+        InputError: the file does not exist or is not a config, an option does not fit it, or it is for a detector
+            and mmdet cannot be imported.
     """
     if not Path(path).is_file():
         raise InputError(f'no config file {path}')
@@ -36,13 +36,13 @@ def load_config(path: str | Path, options: dict | None = None, work_dir: str | N
             before = config.to_dict()
             moved = _relocate(before, old_root, new_root) if old_root else before
             if {**moved, 'data_root': None} == {**before, 'data_root': None} and new_root != old_root:
-                raise InputError(f'data_root={new_root} moves nothing: no path of {path} begins with its data_root '
+                raise InputError(f'cannot apply data_root={new_root}: no path in {path} starts with its data_root '
                                  f'({old_root}); set the data_root of each data set')
             config.merge_from_dict(moved)
         config.merge_from_dict(options)  # an explicit path wins
     except InputError:
         raise
-    except Exception as error:  # a config is a program: it can raise anything
+    except Exception as error:  # a config is a program, so it can raise anything
         reason = next(iter(str(error).splitlines()), '')
         raise InputError(f'cannot read the config {path}: {type(error).__name__}: {reason}') from error
     if config.get('default_scope') == 'mmdet':
@@ -52,7 +52,7 @@ def load_config(path: str | Path, options: dict | None = None, work_dir: str | N
 
 
 def _refuse_misspelt(config: Config, options: dict) -> None:
-    """Refuse a setting that nothing reads, where the config has one that is nearly called so."""
+    """Refuse an unknown setting if the config has one with a similar name."""
     for name in {option.split('.')[0] for option in options} - set(config):
         nearest = difflib.get_close_matches(name, config, 1, cutoff=0.85)
         if nearest:
@@ -60,72 +60,70 @@ def _refuse_misspelt(config: Config, options: dict) -> None:
 
 
 def config_path(name: str, package: str = 'xcit_mm') -> str:
-    """The path of a config of this package or of another one of the family, for a config to inherit.
+    """Return the path of a config in this or another MM package, so that a config can inherit from it.
 
-    It is found in a checkout as in a wheel. MMEngine evaluates ``_base_`` before the rest of a config, and
-    resolves ``package::name`` for the packages of OpenMMLab only, so a config says
+    This works in a checkout and in a wheel. MMEngine evaluates ``_base_`` before the rest of a config and resolves
+    ``package::name`` only for OpenMMLab's own packages, so write
     ``_base_ = __import__('xcit_mm').config_path('xcit_upernet_ade20k.py')``.
 
     Args:
-        name: relative to the package's ``configs/``.
-        package: which package's, as it is imported.
+        name: path relative to the package's ``configs/``.
+        package: import name of the package.
 
     Raises:
-        InputError: there is no such package, or it has no such config.
+        InputError: the package is not installed or has no such config.
     """
     try:
         path = installed_folder(package, 'configs') / name
     except InputError as error:
         hint = f'; {detection_hint()}' if package == 'mmdet' else ''
-        raise InputError(f'{error}, to which the config {name} belongs{hint}') from None
+        raise InputError(f'cannot find the config {name}: {error}{hint}') from None
     if not path.is_file():
-        raise InputError(f'{package} has no config {name} in {path.parent}')
+        raise InputError(f'cannot find the config {name}: {package} has no such file in {path.parent}')
     return str(path)
 
 
 def config_dict(name: str, package: str = 'xcit_mm') -> dict:
-    """A config that ``config_path`` finds, merged with its bases, for a pure-Python config to inherit.
+    """Return a config merged with its bases, so that a pure-Python config can inherit from it.
 
-    Such a config says ``globals().update(__import__('xcit_mm').config_dict('xcit_upernet_ade20k.py'))``,
-    after which ``model`` and the others are plain variables: MMEngine's ``read_base`` cannot read configs
-    of the other style.
+    Write ``globals().update(__import__('xcit_mm').config_dict('xcit_upernet_ade20k.py'))`` in such a config; ``model``
+    and all other settings then are plain variables. MMEngine's ``read_base`` cannot read text-style configs.
 
     Raises:
-        InputError: as ``config_path``.
+        InputError: see ``config_path``.
     """
     return Config.fromfile(config_path(name, package)).to_dict()
 
 
 def require_data(config: Config, splits: tuple[str, ...]) -> None:
-    """Check that the folders and annotation files of some data loaders exist.
+    """Check that the folders and annotation files of data loaders exist.
 
     Args:
-        config: as ``load_config`` returns it.
-        splits: of ``'train'``, ``'val'`` and ``'test'``.
+        config: a config from ``load_config``.
+        splits: any of ``'train'``, ``'val'`` and ``'test'``.
 
     Raises:
-        InputError: a path is missing; the message names it and the command that prepares it.
+        InputError: a path does not exist; the message names it and the command that prepares the data.
     """
     for split in splits:
         for path in _dataset_paths(config.get(f'{split}_dataloader') or {}):
             if not path.exists():
                 root = config.get('data_root') or ''
                 preparation = (config.get('data_preparation') or '').replace('{data_root}', root)
-                preparation = preparation.replace('{tools}', str(_shown(installed_folder('xcit_mm', 'tools'))))
-                is_there = bool(root) and Path(root).exists()  # then it is a data set of the user's, or half of one
-                hint = (f'prepare it with: {preparation}' if preparation and not is_there else
-                        'complete the folder, or set the data_root of the config')
-                raise InputError(f'no {split} data in {path.absolute()}; {hint} '
-                                 '(or point to them: --cfg-options data_root=FOLDER)')
+                preparation = preparation.replace('{tools}', str(_shortest(installed_folder('xcit_mm', 'tools'))))
+                root_exists = bool(root) and Path(root).exists()  # the user's own or an incomplete data set
+                hint = (f'run {preparation} or' if preparation and not root_exists else 'complete the folder or')
+                raise InputError(f'cannot find {split} data: {path.absolute()} does not exist; {hint} '
+                                 'pass --cfg-options data_root=FOLDER')
 
 
-def _shown(path: Path) -> Path:
-    """A path as one would type it."""
+def _shortest(path: Path) -> Path:
+    """Return a path relative to the current directory if it lies in it."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _dataset_paths(node: object) -> Iterator[Path]:
-    """The local paths of every data set in a (nested) data loader config."""
+    """Yield the local paths of every data set in a (nested) data-loader config."""
     if isinstance(node, dict):
         root, prefixes = node.get('data_root') or '', node.get('data_prefix') or {}
         names = [prefixes] if isinstance(prefixes, str) else list(prefixes.values())

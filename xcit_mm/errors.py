@@ -1,9 +1,9 @@
-"""The exceptions that the command-line tools turn into one line."""
+"""Exceptions that the command-line tools print as one line."""
 
 
 class InputError(ValueError):
-    """Something that the user gave cannot be used: the message names it, the reason and the way out."""
+    """Unusable input from the user; the message names the input, says why it cannot be used and how to fix it."""
 
 
 class UnreadableImageError(InputError):
-    """One image cannot be read; others may be."""
+    """One unreadable image; the others of a run may still be readable."""

@@ -1,4 +1,4 @@
-"""Writing files and folders that are there completely or not at all."""
+"""Write files and folders that appear only when they are complete."""
 from __future__ import annotations
 
 import os
@@ -12,7 +12,7 @@ from .errors import InputError
 
 @contextmanager
 def complete_file(path: Path) -> Iterator[Path]:
-    """Give a path to write to, which becomes ``path`` when the block ends; its folder is made if needed.
+    """Yield a temporary path that is renamed to ``path`` when the block ends; create its folder if needed.
 
     Raises:
         InputError: the file cannot be written.
@@ -25,16 +25,16 @@ def complete_file(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise InputError(f'cannot write {path}: {error.strerror or error}') from None
     finally:
-        with suppress(OSError):  # most often it has become the file
+        with suppress(OSError):  # usually it has been renamed already
             partial.unlink()
 
 
 @contextmanager
 def complete_folder(path: Path) -> Iterator[Path]:
-    """Give a new folder to fill, which takes the place of ``path`` when the block ends, and vanishes if it fails.
+    """Yield a temporary folder that replaces ``path`` when the block ends; remove it if the block fails.
 
     Raises:
-        InputError: the folder cannot be made.
+        InputError: the folder cannot be created.
     """
     partial = path.with_name(path.name + '.partial')
     try:
@@ -46,8 +46,8 @@ def complete_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(partial, ignore_errors=True)
             raise
         if path.exists():
-            path.rename(partial / 'replaced')  # inside, so that a kill leaves nothing but the partial folder
+            path.rename(partial / 'replaced')  # inside, so that a kill leaves only the partial folder
         partial.rename(path)
         shutil.rmtree(path / 'replaced', ignore_errors=True)
     except OSError as error:
-        raise InputError(f'cannot make {path}: {error.strerror or error}') from None
+        raise InputError(f'cannot create {path}: {error.strerror or error}') from None

@@ -1,4 +1,4 @@
-"""What is installed: the folders of a package, and what detection needs."""
+"""Locate the folders of installed packages and check the requirements of detection."""
 from __future__ import annotations
 
 import importlib
@@ -9,25 +9,25 @@ from .errors import InputError
 
 
 def installed_folder(package: str, name: str) -> Path:
-    """A folder of a package of the MM family: inside it in a wheel, beside it in a checkout.
+    """Locate a folder of an MM package, which a wheel keeps inside the package and a checkout beside it.
 
     Args:
-        package: as it is imported; it is not imported here: mmdet cannot be where compiled ops are missing.
+        package: import name; the package is not imported, because mmdet cannot be without compiled ops.
         name: ``'configs'`` or ``'tools'``.
 
     Raises:
-        InputError: there is no such package.
+        InputError: the package is not installed.
     """
     spec = find_spec(package)
     if spec is None or not spec.origin:
-        raise InputError(f'no package {package}')
+        raise InputError(f'package {package} is not installed')
     root = Path(spec.origin).parent
     installed = root / '.mim' / name
     return installed if installed.is_dir() else root.parent / name
 
 
 def detection_hint() -> str:
-    """Say how to install what detection needs."""
+    """Describe how to install the requirements of detection."""
     return ('in a checkout, run make setup-det; elsewhere, run python '
             f'{installed_folder("xcit_mm", "tools")}/install_ops.py and then install mmdet with pip')
 
@@ -36,10 +36,11 @@ def require_detection() -> None:
     """Check that mmdet and mmcv's compiled ops can be imported.
 
     Raises:
-        InputError: they cannot; the message names the command that installs them.
+        InputError: one of them cannot be imported; the message names the command that installs it.
     """
-    for module, what in (('mmcv._ext', "mmcv's compiled ops"), ('mmdet', 'mmdet')):
+    for module, name in (('mmcv._ext', "mmcv's compiled ops"), ('mmdet', 'mmdet')):
         try:
             importlib.import_module(module)
         except ImportError as error:
-            raise InputError(f'detection needs {what}, but {str(error).splitlines()[0]}: {detection_hint()}') from None
+            raise InputError(f'cannot run detection: {name} cannot be imported ({str(error).splitlines()[0]}); '
+                             f'{detection_hint()}') from None

@@ -1,4 +1,4 @@
-"""The size table of XCiT (arXiv 2106.09681), and names such as ``small_12_p16``."""
+"""Size table of XCiT (arXiv 2106.09681) and names such as ``small_12_p16``."""
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -22,16 +22,16 @@ ARCHITECTURES = tuple(f'{size}_p{patch}' for size in SIZES for patch in PATCH_SI
 
 @dataclass(frozen=True)
 class Variant:
-    """The sizes of one XCiT; everything else follows from them.
+    """Sizes of an XCiT, from which everything else follows.
 
     Attributes:
         embed_dim: width C of a token, a multiple of ``num_heads`` and of 2^(stem stages - 1).
         depth: number of blocks.
         num_heads: attention heads H; each attends over ``embed_dim // num_heads`` channels.
-        patch_size: pixels along a side of a token, a power of two of at least 2.
+        patch_size: side of a token in pixels, a power of two and at least 2.
 
     Raises:
-        InputError: sizes that do not fit each other.
+        InputError: a size is not a positive integer, or the sizes do not fit each other.
     """
     embed_dim: int
     depth: int
@@ -42,54 +42,54 @@ class Variant:
         for field in fields(self):
             value = getattr(self, field.name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise InputError(f'{field.name} must be a positive integer, but is {value!r}')
+                raise InputError(f'{field.name} must be a positive integer, not {value!r}')
         if self.patch_size < 2 or self.patch_size & (self.patch_size - 1):
-            raise InputError(f'patch_size must be a power of two, 2 or more, but is {self.patch_size}')
+            raise InputError(f'patch_size must be a power of two and at least 2, not {self.patch_size}')
         if self.embed_dim % self.num_heads:
             raise InputError(
                 f'embed_dim ({self.embed_dim}) must be a multiple of num_heads ({self.num_heads})')
         if self.embed_dim % (self.patch_size // 2):
             raise InputError(
                 f'embed_dim ({self.embed_dim}) must be a multiple of {self.patch_size // 2}: '
-                f'the stem of a {self.patch_size} px patch doubles its width up to it')
+                f'the stem for {self.patch_size} px patches doubles its width at every stage')
 
     def __str__(self) -> str:
         size = (self.embed_dim, self.depth, self.num_heads)
         name = next((name for name, published in SIZES.items() if published == size), None)
         if name:
             return f'{name}_p{self.patch_size}'
-        return (f'XCiT of embed_dim {self.embed_dim}, depth {self.depth}, {self.num_heads} heads and '
+        return (f'XCiT with embed_dim {self.embed_dim}, depth {self.depth}, {self.num_heads} heads and '
                 f'{self.patch_size} px patches')
 
     @property
     def layer_scale_init(self) -> float:
-        """Initial layer scale: 1 for the 12-block models, 1e-5 for the deeper ones, as published."""
+        """Initial layer scale: 1 for the published 12-block models, 1e-5 for the deeper ones."""
         return 1.0 if self.depth <= 12 else 1e-5
 
     @property
     def out_indices(self) -> tuple[int, ...]:
-        """The blocks (0-based) whose outputs feed a pyramid: at 1/3, 1/2, 2/3 and all of the depth."""
+        """Indices (0-based) of the blocks that feed a pyramid: at 1/3, 1/2, 2/3 and all of the depth."""
         return tuple(max(round(self.depth * share), 1) - 1 for share in (1 / 3, 1 / 2, 2 / 3, 1))
 
 
 def get_variant(arch: str | Mapping) -> Variant:
-    """Look up a published name, or check a mapping of sizes.
+    """Look up a published name or check a mapping of sizes.
 
     Args:
         arch: one of ``ARCHITECTURES``, e.g. ``'small_12_p16'``, or a mapping with exactly the keys
             ``embed_dim``, ``depth``, ``num_heads`` and ``patch_size``.
 
     Raises:
-        InputError: an unknown name, a missing or unknown key, or sizes that do not fit each other.
+        InputError: the name is unknown, a key is missing or unknown, or the sizes do not fit each other.
     """
     if isinstance(arch, Mapping):
         names = [field.name for field in fields(Variant)]
         if set(arch) != set(names):
-            raise InputError(f'arch needs exactly the keys {", ".join(names)}, but has '
+            raise InputError(f'arch must have exactly the keys {", ".join(names)}, not '
                              f'{", ".join(map(str, arch)) or "none"}')
         return Variant(**arch)
     if arch not in ARCHITECTURES:
         raise InputError(f'unknown XCiT arch {arch!r}; choose from {", ".join(ARCHITECTURES)}, '
-                         'or give a dict of sizes')
+                         'or pass a dict of sizes')
     size, patch_size = arch.rsplit('_p', 1)
     return Variant(*SIZES[size], patch_size=int(patch_size))

@@ -55,9 +55,9 @@ def test_pure_python_inherits(tmp_path):
 
 def test_configs_of_other_packages_are_found():
     assert Path(config_path('_base_/datasets/ade20k.py', 'mmseg')).is_file()
-    with pytest.raises(InputError, match='mmseg has no config none.py in '):
+    with pytest.raises(InputError, match='cannot find the config none.py: mmseg has no such file in '):
         config_path('none.py', 'mmseg')
-    with pytest.raises(InputError, match='no package nowhere, to which the config none.py belongs'):
+    with pytest.raises(InputError, match='cannot find the config none.py: package nowhere is not installed'):
         config_path('none.py', 'nowhere')
 
 

@@ -116,7 +116,7 @@ def test_prepare_never_deletes_a_foreign_file(tmp_path, monkeypatch):
 
 def test_error_names_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
     (tmp_path / 'file').touch()
-    with pytest.raises(InputError, match='cannot make .*/file/digits'):
+    with pytest.raises(InputError, match='cannot create .*/file/digits'):
         digits.prepare(tmp_path / 'file/digits', FEW)
     monkeypatch.setattr(cv2, 'imwrite', lambda *args: False)
     with pytest.raises(InputError, match='disk is full'):

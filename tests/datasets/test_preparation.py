@@ -82,7 +82,7 @@ def test_next_run_continues_after_a_kill(small, server, tmp_path):
 
 def test_concurrent_run_is_refused(small, server, tmp_path):
     (tmp_path / 'ade.archives').mkdir()
-    with FileLock(tmp_path / 'ade.archives/.lock'), pytest.raises(InputError, match='archives: another run is using it'):
+    with FileLock(tmp_path / 'ade.archives/.lock'), pytest.raises(InputError, match='another run is using it; wait'):
         prepare(small('ade20k'), tmp_path / 'ade')
     assert server.requests == [] and prepare(small('ade20k'), tmp_path / 'ade')
 
@@ -149,7 +149,7 @@ def test_full_disk_keeps_the_archive_and_leaves_no_partial_data_set(small, serve
     large = zipped({name: os.urandom(150_000) for name in MEMBERS['ade20k']['ADEChallengeData2016.zip'][:4]})
     server.files['/ADEChallengeData2016.zip'], server.claimed_length = large, 1
     dataset = replace(dataset, archives=(replace(dataset.archives[0], checksum=None), ))
-    with pytest.raises(InputError, match='cannot make .*/disk/ade: No space left on device'):
+    with pytest.raises(InputError, match='cannot create .*/disk/ade: No space left on device'):
         prepare(dataset, small_disk / 'ade')
     assert os.listdir(small_disk) == ['ade.archives']
     server.files['/ADEChallengeData2016.zip'] = 2 * large
@@ -171,7 +171,7 @@ def test_error_names_a_missing_package(small, tmp_path, monkeypatch, name, modul
         monkeypatch.setitem(sys.modules, loaded, None)
     monkeypatch.setitem(sys.modules, package, None)
     dataset = CATALOGUE[name] if name == 'digits' else small(name)
-    with pytest.raises(InputError, match=rf"prepare .*: {package}.* is missing; run pip install 'xcit_mm\[data,digits\]'"):
+    with pytest.raises(InputError, match=rf"{package}.* is missing; run pip install 'xcit_mm\[data,digits\]'"):
         prepare(dataset, tmp_path / name)
 
 

@@ -65,7 +65,7 @@ def test_an_image_that_cannot_be_read_leaves_the_others(run_here, capsys, tmp_pa
     damaged = tmp_path / 'images/00000a.png'
     damaged.write_bytes((scenes / 'images/val/00000.png').read_bytes()[:40])
     arguments = ['infer', DIGITS, tmp_path / 'weights.pth', '--out', tmp_path / 'out']
-    assert run_here(*arguments, tmp_path / 'images').startswith('error: 1 of 3 images could not be read')
+    assert run_here(*arguments, tmp_path / 'images').startswith('error: cannot read 1 of 3 images')
     assert f'cannot read {damaged}: it is damaged' in capsys.readouterr().out
     assert [path.name for path in sorted((tmp_path / 'out').glob('*_classes.png'))] == [
         '00000_classes.png', '00001_classes.png']
