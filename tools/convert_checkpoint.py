@@ -14,7 +14,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('source', metavar='SRC', help='file or URL: checkpoint of a backbone or of a whole model')
     parser.add_argument('destination', type=Path, metavar='DST', help='file to write')
-    parser.add_argument('--trust', action='store_true', help='run any code in the file, because you trust its author')
+    parser.add_argument('--trust', action='store_true', help='run any code in the file, if you trust its author')
     args = parser.parse_args()
     if args.destination.exists():
         raise InputError(f'cannot write {args.destination}: it already exists; remove it or choose another name')

@@ -92,8 +92,9 @@ def test_the_authors_whole_models_load(name):
      'does not contain XCiT weights .its keys begin with conv1, layer1'),
 ])
 def test_the_error_explains_why_weights_do_not_fit_a_segmentor(source, words):
-    with pytest.raises(InputError, match=f'the checkpoint does not fit EncoderDecoder: .*{words}'):
-        checkpoints.load(build('xcit_upernet_ade20k.py'), source())
+    model = build('xcit_upernet_ade20k.py')
+    with pytest.raises(InputError, match=f'the checkpoint does not fit {type(model).__name__}: .*{words}'):
+        checkpoints.load(model, source())
 
 
 def test_a_lenient_load_reports_the_keys_that_do_not_fit():

@@ -141,7 +141,7 @@ def test_the_tool_writes_a_file_and_prints_its_metadata(run_here, tmp_path, caps
     assert json.loads(facts['metadata.json'])['strides'] == '[16]'
 
 
-def test_the_metadata_describe_the_preprocessor():
+def test_the_metadata_describes_the_preprocessor():
     model = build_stem()
     facts = describe(model, exported_function(model))
     pixels = torch.randint(0, 256, (3, 64, 80))  # BGR, as OpenCV decodes images
@@ -178,3 +178,10 @@ def test_models_in_training_mode_or_half_precision_are_refused():
         change()
         with pytest.raises(InputError, match=words):
             exported_function(model)
+
+
+def test_other_backbones_are_refused():
+    model = build_stem()
+    model.backbone = nn.Identity()
+    with pytest.raises(InputError, match='cannot export a model whose backbone is a Identity; use an XCiT'):
+        exported_function(model, backbone_only=True)

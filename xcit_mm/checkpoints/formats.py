@@ -84,7 +84,7 @@ class Translation:
         return any(re.match(PYRAMID, key) for key in self.backbone)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return all weights under the authors' names; beside heads, the backbone's keys begin with ``backbone.``."""
+        """Return all weights under the authors' names; in a model with heads, the XCiT's begin with ``backbone.``."""
         prefix = 'backbone.' if self.others else ''
         return {prefix + key: value for key, value in self.backbone.items()} | self.others
 
@@ -136,5 +136,5 @@ def _read_variant(backbone: Mapping[str, Tensor]) -> Variant | None:
     try:
         return Variant(embed_dim=len(backbone['pos_embeder.token_projection.bias']), depth=max(blocks) + 1,
                        num_heads=len(backbone['blocks.0.attn.temperature']), patch_size=2 ** len(stages))
-    except (KeyError, TypeError, ValueError):  # keys are missing or have odd shapes: loading names them
+    except (KeyError, TypeError, ValueError):  # keys are missing or have odd shapes: loading reports them
         return None

@@ -59,7 +59,7 @@ class Placement:
                        for key, same in fits.items() if not same])
 
     def explain(self, report: Report) -> str:
-        """Explain in words why the weights do not fit; fall back on counts of keys where no cause stands out."""
+        """Explain why the weights do not fit; list the numbers of keys if no single cause explains them."""
         counts = '; '.join(report.problems)
         if self.translation is None or self.backbone is None:
             return counts

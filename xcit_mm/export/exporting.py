@@ -41,11 +41,11 @@ def export(model: BaseModel, path: Path, backbone_only: bool = False, size: tupl
            report: Callable[[str], None] = lambda step: None) -> tuple[dict[str, str], list[Comparison]]:
     """Export the function that a model computes in inference to a file, and compare the file with the model.
 
-    Input ``image``: (B, 3, H, W) float32, normalised as the file's metadata describe, H and W of 64 or more. Output of
+    Input ``image``: (B, 3, H, W) float32, normalised as the file's metadata describes, H and W of 64 or more. Output of
     a segmentor: ``logits`` (B, classes, H, W); of a backbone: ``level1`` …, each (B, C, ~H / stride, ~W / stride).
 
     Args:
-        model: from ``init_model``: a segmentor, or with ``backbone_only`` any model over an ``XCiT``.
+        model: from ``init_model``: a segmentor, or with ``backbone_only`` any model with an XCiT.
         path: file to write, ``.onnx`` or ``.pt2``; an existing file is replaced.
         backbone_only: leave out neck and head.
         size: height and width, near which images are compared: see ``sizes_near``.
