@@ -99,7 +99,7 @@ def test_new_recipe_replaces_the_data(tmp_path, monkeypatch, capsys, name, value
 def test_prepare_refuses_a_folder_with_other_content(tmp_path, content):
     if content:
         (tmp_path / 'recipe.json').write_text(content)
-    with pytest.raises(InputError, match='cannot write digits to .*: it holds other files; remove it'):
+    with pytest.raises(InputError, match='cannot write digits to .*: it holds other data or extra files; remove it'):
         digits.prepare(tmp_path, FEW)
 
 
@@ -109,7 +109,7 @@ def test_prepare_never_deletes_a_foreign_file(tmp_path, monkeypatch):
     (root / 'notes.txt').touch()
     assert not digits.prepare(root, FEW)
     monkeypatch.setattr(digits, 'DIMMING', 0.3)
-    with pytest.raises(InputError, match='it holds other files'):
+    with pytest.raises(InputError, match='it holds other data or extra files'):
         digits.prepare(root, FEW)
     assert (root / 'notes.txt').exists()
 

@@ -178,13 +178,13 @@ def test_error_names_a_missing_package(small, tmp_path, monkeypatch, name, modul
 def test_tool_reports_results_and_errors_in_one_line(small, run_here, monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(catalogue.CATALOGUE, 'coco', replace(small('coco'), root=str(tmp_path / 'coco')))
     assert run_here('prepare_dataset', 'coco') is None
-    said = capsys.readouterr().out
-    assert 'CC BY 4.0' in said and f'coco: written to {tmp_path}/coco' in said and 'GB free' in said
+    output = capsys.readouterr().out
+    assert 'CC BY 4.0' in output and f'coco: written to {tmp_path}/coco' in output and 'GB free' in output
     assert run_here('prepare_dataset', 'coco') is None
     assert capsys.readouterr().out == f'coco: already in {tmp_path}/coco\n'
     (tmp_path / 'coco/val2017/000000000139.jpg').unlink()
-    said = run_here('prepare_dataset', 'coco', '--root', tmp_path / 'coco')
-    assert said.startswith('error: ') and len(said.splitlines()) == 1
+    output = run_here('prepare_dataset', 'coco', '--root', tmp_path / 'coco')
+    assert output.startswith('error: ') and len(output.splitlines()) == 1
 
 
 def test_prepare_composes_digits(tmp_path, monkeypatch):

@@ -21,8 +21,8 @@ class DataSet:
         layout: numbers of files by pattern, in the form that ``first_difference`` takes.
         archives: zip files that contain it.
         complete: function that derives missing files from the others in a folder.
-        make: for a data set without archives: function that writes it to a folder unless it is there already, and
-            returns whether it wrote anything.
+        make: function that writes a data set without archives to a folder, unless it is there already, and returns
+            whether it wrote anything.
     """
     root: str
     page: str

@@ -94,7 +94,8 @@ def prepare(root: str | Path, num_scenes: dict[str, int] = NUM_SCENES, seed: int
         if held == recipe:
             return False
         if any(held.get(key) != value for key, value in request.items()) or set(os.listdir(root)) != ENTRIES:
-            raise InputError(f'cannot write digits to {root}: it holds other files; remove it or choose another folder')
+            raise InputError(f'cannot write digits to {root}: it holds other data or extra files; '
+                             'remove it or choose another folder')
         print(f'{root} holds digits composed with another recipe; composing them again')
     with complete_folder(root) as folder:
         for split in SPLITS:
