@@ -1,7 +1,8 @@
-"""Compile mmcv's ops, which mmdet needs, into the installed mmcv: once, for minutes; later installs use a cache."""
+"""Compile mmcv's ops, which mmdet needs, and install them. It takes minutes once; later installs use a cache."""
 import argparse
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,24 +17,26 @@ from xcit_mm.command_line import run
 from xcit_mm.errors import InputError
 
 DISTRIBUTIONS = ('onedl-mmcv', 'mmcv')  # of the two MM families
-BUILD_TOOLS = ('setuptools<81', 'wheel', 'ninja', 'psutil')  # mmcv's setup.py does not run with newer setuptools
+# onedl-mmcv needs setuptools 80 or newer, and mmcv's setup.py does not run with 81.
+BUILD_TOOLS = ('setuptools>=80,<81', 'wheel', 'ninja', 'psutil')
 NINJA_STEP = re.compile(r'\[(\d+)/(\d+)\] ')
+Report = Callable[[int, int], None]
 
 
-def install(report: Callable[[int, int], None]) -> Path | None:
-    """Replace the installed mmcv by the same version with compiled ops, built here unless a wheel of them is cached.
+def install(report: Report) -> Path | None:
+    """Replace the installed mmcv with the same version including compiled ops, building the wheel if it is not cached.
 
-    The cache is ``$XDG_CACHE_HOME/xcit_mm/wheels`` (default: ``~/.cache``), one folder for each version of mmcv,
-    torch and Python, with and without a GPU.
+    The cache is ``$XDG_CACHE_HOME/xcit_mm/wheels`` (default: ``~/.cache``), with one folder for each combination of
+    mmcv, torch, Python and device (CPU or CUDA).
 
     Args:
-        report: called with the steps that are done, and all of them.
+        report: called with the number of finished build steps and the total number.
 
     Returns:
-        The wheel, or None where the ops were there already.
+        The path of the wheel, or None if mmcv already had its ops.
 
     Raises:
-        InputError: mmcv is not installed, or the build failed; the last lines of the compiler are in the message.
+        InputError: mmcv is not installed, or the build failed. The message ends with the compiler's last lines.
     """
     distribution, mmcv_version = _installed_mmcv()
     if _import_error() is None:
@@ -46,11 +49,11 @@ def install(report: Callable[[int, int], None]) -> Path | None:
     if wheel is None:
         _pip('install', '--quiet', *BUILD_TOOLS)
         with tempfile.TemporaryDirectory() as partial:
-            _build(f'{distribution}=={mmcv_version}', partial, report)
+            _build(distribution, mmcv_version, partial, report)
             built = next(Path(partial).glob('*.whl'))
             folder.mkdir(parents=True, exist_ok=True)
             wheel = folder / built.name
-            # Only whole wheels have this name; the cache may be on another disk than the temporary folder.
+            # An interrupted copy must not look like a wheel, and the cache may be on another disk than `built`.
             copy = wheel.with_suffix('.partial')
             copy.write_bytes(built.read_bytes())
             copy.replace(wheel)
@@ -76,12 +79,44 @@ def _installed_mmcv() -> tuple[str, str]:
     raise InputError("mmcv is not installed: pip install 'xcit_mm[onedl]' first")
 
 
-def _build(requirement: str, out_dir: str, report: Callable[[int, int], None]) -> None:
-    # pip would take a wheel without ops from its cache, which has the same name and version.
-    name = requirement.partition('==')[0]
-    command = [sys.executable, '-m', 'pip', 'wheel', '--verbose', '--no-deps', '--no-cache-dir',
-               '--no-build-isolation', '--no-binary', name, '--wheel-dir', out_dir, requirement]
-    process = subprocess.Popen(command, env={**os.environ, 'MMCV_WITH_OPS': '1'}, text=True,
+def _build(name: str, mmcv_version: str, out_dir: str, report: Report) -> None:
+    """Build the wheel from merged sources, which is much faster, or from the original sources if that fails."""
+    with tempfile.TemporaryDirectory() as download:
+        _pip('download', '--no-deps', '--no-cache-dir', '--no-build-isolation', '--no-binary', name, '--dest', download,
+             f'{name}=={mmcv_version}')
+        archive = next(Path(download).iterdir())
+        shutil.unpack_archive(archive, f'{download}/unpacked')
+        source = next(Path(download, 'unpacked').iterdir())
+        try:
+            _merge_bindings(source / 'mmcv/ops/csrc/pytorch')
+            # Python's own flags ask for debug information, which doubles the time and multiplies the size.
+            _build_wheel(source, out_dir, {'CFLAGS': f'{os.environ.get("CFLAGS", "")} -g0'.strip()}, report)
+        except InputError as error:
+            print(f'{error}\nThe fast build failed; compiling each file separately, which takes minutes longer.',
+                  file=sys.stderr)
+            _build_wheel(archive, out_dir, {}, report)
+
+
+def _merge_bindings(folder: Path) -> None:
+    """Merge the bindings of all ops into one file, so that the compiler parses torch's headers only once for them.
+
+    The kernels (``cpu/``, ``cuda/``) stay separate because several define the same names. ``pybind.cpp`` stays separate
+    because it takes as long as all the bindings together and compiles beside them.
+    """
+    bindings = sorted(path for path in folder.glob('*.cpp') if path.name != 'pybind.cpp')
+    if not bindings:
+        raise InputError(f'cannot merge the bindings of the ops: {folder} does not contain them')
+    merged = '\n'.join(path.read_text(encoding='utf-8') for path in bindings)
+    for path in bindings:
+        path.unlink()
+    (folder / 'bindings.cpp').write_text(merged, encoding='utf-8')
+
+
+def _build_wheel(source: Path, out_dir: str, flags: dict[str, str], report: Report) -> None:
+    # pip's cache may hold a wheel of the same name and version without ops.
+    command = [sys.executable, '-m', 'pip', 'wheel', '--verbose', '--no-deps', '--no-cache-dir', '--no-build-isolation',
+               '--wheel-dir', out_dir, str(source)]
+    process = subprocess.Popen(command, env={**os.environ, 'MMCV_WITH_OPS': '1', **flags}, text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert process.stdout  # the pipe
     lines: list[str] = []
@@ -90,14 +125,15 @@ def _build(requirement: str, out_dir: str, report: Callable[[int, int], None]) -
         if step := NINJA_STEP.search(line):
             report(int(step[1]), int(step[2]))
     if process.wait():
-        raise InputError(f'building the ops of {requirement} failed:\n' + '\n'.join(lines))
+        raise InputError(f'building the ops of {source.name} failed:\n' + '\n'.join(lines))
 
 
 def _pip(*arguments: str) -> None:
     result = subprocess.run([sys.executable, '-m', 'pip', '--disable-pip-version-check', *arguments],
                             capture_output=True, text=True)
     if result.returncode:
-        raise InputError(f'pip {" ".join(arguments)} failed: {_last_line(result.stderr)}')
+        last = '\n'.join(result.stderr.splitlines()[-20:])
+        raise InputError(f'pip {" ".join(arguments)} failed:\n{last}')
 
 
 def _last_line(text: str) -> str:
