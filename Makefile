@@ -26,7 +26,7 @@ $(VENV)/.installed: setup.py constraints.txt
 setup-det: $(VENV)/.installed-det
 
 $(VENV)/.installed-det: $(VENV)/.installed
-	@echo "==> compiling mmcv's ops (12 minutes on 2 cores; seconds where they are cached), installing mmdet"
+	@echo "==> compiling mmcv's ops (about 2 minutes on 2 cores; seconds if they are cached) and installing mmdet"
 	$(BIN)/python tools/install_ops.py
 	$(INSTALL) -e '.[$(FAMILY)-det]'
 	$(BIN)/python -c 'from xcit_mm.installation import require_detection; require_detection()'

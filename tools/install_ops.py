@@ -20,6 +20,7 @@ DISTRIBUTIONS = ('onedl-mmcv', 'mmcv')  # of the two MM families
 # onedl-mmcv needs setuptools 80 or newer, and mmcv's setup.py does not run with 81.
 BUILD_TOOLS = ('setuptools>=80,<81', 'wheel', 'ninja', 'psutil')
 NINJA_STEP = re.compile(r'\[(\d+)/(\d+)\] ')
+COMPILER_ERROR = re.compile(r': (fatal )?error\b')
 Report = Callable[[int, int], None]
 
 
@@ -36,7 +37,7 @@ def install(report: Report) -> Path | None:
         The path of the wheel, or None if mmcv already had its ops.
 
     Raises:
-        InputError: mmcv is not installed, or the build failed. The message ends with the compiler's last lines.
+        InputError: mmcv is not installed, or the build failed. The message includes the compiler's errors.
     """
     distribution, mmcv_version = _installed_mmcv()
     if _import_error() is None:
@@ -101,7 +102,7 @@ def _merge_bindings(folder: Path) -> None:
     """Merge the bindings of all ops into one file, so that the compiler parses torch's headers only once for them.
 
     The kernels (``cpu/``, ``cuda/``) stay separate because several define the same names. ``pybind.cpp`` stays separate
-    because it takes as long as all the bindings together and compiles beside them.
+    because it takes longer than all the bindings together and compiles in parallel.
     """
     bindings = sorted(path for path in folder.glob('*.cpp') if path.name != 'pybind.cpp')
     if not bindings:
@@ -119,13 +120,16 @@ def _build_wheel(source: Path, out_dir: str, flags: dict[str, str], report: Repo
     process = subprocess.Popen(command, env={**os.environ, 'MMCV_WITH_OPS': '1', **flags}, text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert process.stdout  # the pipe
-    lines: list[str] = []
+    errors: list[str] = []  # pip and torch print a page of their own after them
+    last: list[str] = []
     for line in process.stdout:
-        lines = [*lines[-19:], line.rstrip()]
+        last = [*last[-19:], line.rstrip()]
+        if COMPILER_ERROR.search(line):
+            errors.append(line.rstrip())
         if step := NINJA_STEP.search(line):
             report(int(step[1]), int(step[2]))
     if process.wait():
-        raise InputError(f'building the ops of {source.name} failed:\n' + '\n'.join(lines))
+        raise InputError(f'building the ops of {source.name} failed:\n' + '\n'.join(errors[:5] or last))
 
 
 def _pip(*arguments: str) -> None:
