@@ -10,10 +10,10 @@ from benchmarks.one_image import WAYS
 from benchmarks.processes import compare_ways
 from benchmarks.table import show
 
-from xcit_mm.apis import MODES
 from xcit_mm.command_line import run
 from xcit_mm.errors import InputError
 from xcit_mm.inference.memory import parse_bytes
+from xcit_mm.inference.modes import MODES
 
 Case = tuple[dict, dict[str, Run]]  # what is measured, and the contenders
 
@@ -45,7 +45,7 @@ def parse_args() -> argparse.Namespace:
     inference = commands.add_parser('inference', parents=[common], help='image to label map')
     inference.add_argument('configs', type=Path, nargs='+', metavar='CONFIG')
     inference.add_argument('--sizes', type=int, nargs='+', default=[512, 1024])
-    inference.add_argument('--modes', nargs='+', choices=MODES, default=['auto'])
+    inference.add_argument('--modes', nargs='+', choices=sorted(MODES.module_dict), default=['auto'])
     convolution = commands.add_parser('convolution', parents=[common], help="bands' 3x3 convolution and torch's")
     convolution.add_argument('--channels', type=int, nargs='+', default=[64, 128, 192, 256, 384, 512])
     convolution.add_argument('--rows', type=int, default=16, help='of the band')

@@ -8,7 +8,7 @@ from xcit_mm.config import load_config
 from xcit_mm.files import complete_file
 from xcit_mm.inference.feature_maps import draw_attention, draw_features, inspect
 from xcit_mm.inference.pipeline import prepare_image, read_as_shown
-from xcit_mm.inference.sources.image_file import find_images
+from xcit_mm.inference.sources import find_images
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,10 @@ from . import checkpoints
 from .classes import dataset_meta
 from .config import load_config
 from .errors import InputError
-from .inference.memory import parse_bytes
-from .inference.pipeline import predict, prepare_image
-from .inference.sources.image_file import Image
+from .inference.pipeline import only_packs, predict, prepare_image, read_as_shown
+from .inference.sources import Image, open_source
 
-Result = Any  # a BaseDataElement of MMEngine's, which has no types; for a list of images, a list of them
-MODES = ('auto', 'whole', 'banded', 'slide')  # of inference_segmentor
+Result = Any  # MMEngine's BaseDataElement, which has no types; for a list of images, a list of them
 
 
 def init_model(config: str | Path | Config, checkpoint: str | Path | None = None,
@@ -32,16 +30,15 @@ def init_model(config: str | Path | Config, checkpoint: str | Path | None = None
 
     Args:
         config: config file, or a config.
-        checkpoint: file or URL of a training checkpoint or of a bare state dict. Without one the
-            weights are random.
+        checkpoint: file or URL of a training checkpoint or a bare state dict. Without one, the weights are random.
         device: where the model runs.
 
     Returns:
         The model in eval mode, with ``cfg`` and ``dataset_meta`` (``classes`` and ``palette``).
 
     Raises:
-        InputError: a file is not there or not readable, the weights do not fit, the config has no
-            test data, or there is no such device.
+        InputError: a file does not exist or cannot be read, the weights do not fit, the config has no test data, or
+            the device does not exist.
     """
     if not isinstance(config, Config):
         config = load_config(config)
@@ -63,76 +60,119 @@ def init_model(config: str | Path | Config, checkpoint: str | Path | None = None
 @torch.no_grad()
 def inference_segmentor(
         model: BaseModel, image: Image | Sequence[Image], mode: str = 'auto', *,
-        max_memory: int | str | None = None, full_resolution: bool = False, return_logits: bool = False,
-        return_probability_of: int | str | Sequence[int | str] = (),
+        max_memory: int | str | None = None, statistics: str | Mapping = 'image', full_resolution: bool = False,
+        return_logits: bool = False, return_probability_of: int | str | Sequence[int | str] = (),
         progress: Callable[[float], None] = lambda share: None
 ) -> Result:
     """Segment an image or a list of images through the config's test pipeline.
 
     Args:
         model: from ``init_model``.
-        image: path or array, or a list of them. Arrays are (H, W, 3) BGR or (H, W) grey, uint8;
-            files are decoded as the pipeline's ``LoadImageFromFile`` says: unless it says otherwise, grey becomes
-            BGR, transparency is left out, and 16 bits are divided by 256.
-        mode: ``'whole'`` gives the network the whole image at once. ``'banded'`` computes the same band by
-            band of rows, in bounded memory: for XCiT with UPerHead or Semantic FPN. ``'slide'`` averages over the
-            windows of the config's ``test_cfg``. ``'auto'`` slides if the config says so; else it takes the faster
-            one of the others that fits the memory.
-        max_memory: for the whole process, or on a GPU for its tensors: bytes, or a text such as ``'2GB'``.
-            Default: what is free.
-        full_resolution: do not resize the image, though the pipeline does: the network sees every pixel.
-        return_logits: whether logits are wanted, 4 bytes for each class and pixel.
-        return_probability_of: class or classes whose probabilities are wanted, by index or name.
+        image: path or array, or a list of them. Arrays are (H, W, 3) BGR or (H, W) grey, uint8. The pipeline's
+            ``LoadImageFromFile`` decodes files; by default, grey becomes BGR, alpha is dropped, and 16 bits are
+            divided by 256.
+        mode: ``'whole'`` runs the whole image through the network at once. ``'banded'`` computes the same result band
+            by band of rows, in bounded memory, for XCiT with UPerHead or Semantic FPN. ``'slide'`` averages over the
+            windows of the config's ``test_cfg``. ``'delegated'`` runs the model's own ``test_step``. ``'auto'``
+            slides if the config does, delegates if the model predicts in its own way, and otherwise uses the faster
+            one of ``'whole'`` and ``'banded'`` that fits the memory.
+        max_memory: for the whole process, or on a GPU for its tensors: bytes, or a text such as ``'2GB'``. Default:
+            what is free.
+        statistics: what the network's sums range over: ``'image'``, as published, or another registered statistic
+            (see ``xcit_mm.statistics``), by name or as ``dict(type=name, ...)``.
+        full_resolution: skip the resizing of the pipeline, so that the network sees every pixel.
+        return_logits: whether to return logits, 4 bytes for each class and pixel.
+        return_probability_of: class or classes whose probabilities to return, by index or name.
         progress: called with the share of an image that is done, 0 … 1.
 
     Returns:
-        An mmseg ``SegDataSample``, or a list where a list was given, with maps of the image's own size on the CPU:
-        ``pred_sem_seg.data`` (1, H, W) int64, class indices; where wanted, ``seg_logits.data`` (classes, H, W) and
-        ``seg_probabilities.data`` (wanted classes, H, W) in 0 … 1, both float32. ``mode`` is the one that was taken;
-        ``'own'`` for a model that predicts, or whose preprocessing pads, in a way of its own, and is left to it.
+        An mmseg ``SegDataSample``, or a list for a list of images, with maps of the image's own size on the CPU:
+        ``pred_sem_seg.data`` (1, H, W) int64, class indices; if asked for, ``seg_logits.data`` (channels, H, W),
+        after the sigmoid if the head has one channel, and ``seg_probabilities.data`` (classes, H, W) in 0 … 1, both
+        float32. ``mode`` is the mode used.
 
     Raises:
-        InputError: an unknown mode or class, a model that cannot run in this mode, not enough memory, an empty
-            list, a file that is not there or no image, or an array of another shape or dtype.
+        InputError: the mode, class or statistic is unknown, the model cannot run in this mode, memory is short, the
+            list is empty, a file does not exist or is not an image, or an array has another shape or dtype.
     """
-    if mode not in MODES:
-        raise InputError(f'mode must be one of {", ".join(MODES)}, but is {mode!r}')
-    from .inference.segmentation import segment  # which imports mmseg, and a detector needs none
+    from .inference.segmentation import Options, scene_of, segment  # imports mmseg, which a detector does not need
 
-    limit = parse_bytes(max_memory)
-    wanted = return_probability_of
-    names = [wanted] if isinstance(wanted, (int, np.integer, str)) else wanted
+    names = [return_probability_of] if isinstance(return_probability_of, (int, np.integer, str)) else (
+        return_probability_of)
     classes = [_class_index(model, name) for name in names]
+    options = Options(mode, max_memory, statistics, return_logits, classes, progress)
 
     def run(data: dict) -> BaseDataElement:
-        return segment(model, data, mode, limit, return_logits, classes, progress)
+        return segment(model, scene_of(model, data), data['data_samples'], options)
 
     return _infer(model, image, run, full_resolution)
 
 
 @torch.no_grad()
-def inference_detector(model: BaseModel, image: Image | Sequence[Image], *, boxes_only: bool = False,
-                       rle: bool = False) -> Result:
-    """Find the objects in an image or in each of a list of images, through the config's test pipeline.
+def segment_file(model: BaseModel, path: str | Path, out_dir: str | Path, mode: str = 'auto', *,
+                 max_memory: int | str | None = None, statistics: str | Mapping = 'image',
+                 sinks: Sequence[str] = ('tiff', ), progress: Callable[[float], None] = lambda share: None) -> str:
+    """Segment an image file at full resolution and write its labels; a TIFF file is never in memory as a whole.
 
     Args:
         model: from ``init_model``.
-        image: as for ``inference_segmentor``.
-        boxes_only: leave out the masks.
-        rle: encode masks one by one: Mask R-CNN's memory then does not grow with objects times pixels.
+        path: file with a suffix of a registered source (see ``inference.sources``).
+        out_dir: folder, created if needed.
+        mode, max_memory, statistics, progress: see ``inference_segmentor``.
+        sinks: registered sinks that write the labels (see ``inference.results``).
 
     Returns:
-        An mmdet ``DetDataSample``, or a list where a list was given: ``pred_instances`` holds, best score
-        first, ``bboxes`` (n, 4) float32 (left, top, right, bottom in pixels of the image), ``labels`` (n,)
-        class indices, ``scores`` (n,) in 0 … 1, and ``masks``: (n, H, W) bool of the image's own size, or
-        with ``rle`` a list of n run-length encodings as pycocotools has them.
+        The mode used.
 
     Raises:
-        InputError: as ``inference_segmentor``.
+        InputError: see ``inference_segmentor``; a sink is unknown, or the test pipeline does more than read BGR and
+            resize.
+    """
+    from .inference.labels import label_dtype
+    from .inference.results import ResultMeta, build_sinks, write_labels
+    from .inference.scene import Scene
+    from .inference.segmentation import Normalised, Options, compute_bands
+
+    path, to = Path(path), build_sinks(sinks)
+    if not only_packs(model.cfg):
+        raise InputError("segmenting a file by rows skips the config's test pipeline, but this pipeline does more than "
+                         'read BGR and resize; use inference_segmentor, or infer.py without --blocks')
+    with open_source(path) as source:
+        size = source.height, source.width
+        scene = Scene(Normalised(source, model.data_preprocessor), size)
+        options = Options(mode, max_memory, statistics, progress=progress)
+        used, bands = compute_bands(model, scene, options)
+        dtype = label_dtype(model)
+        meta = ResultMeta(path.stem, *size, classes=model.dataset_meta['classes'], dtype=dtype,
+                          palette=model.dataset_meta['palette'], georeference=source.georeference,
+                          read_image=lambda: read_as_shown(model.cfg, path)[..., ::-1])
+        write_labels(to, Path(out_dir), (band.labels.to('cpu', dtype) for band in bands), meta)
+    return used.name
+
+
+@torch.no_grad()
+def inference_detector(model: BaseModel, image: Image | Sequence[Image], *, boxes_only: bool = False,
+                       rle: bool = False) -> Result:
+    """Find the objects in an image or a list of images through the config's test pipeline.
+
+    Args:
+        model: from ``init_model``.
+        image: see ``inference_segmentor``.
+        boxes_only: leave out the masks.
+        rle: encode masks one by one, so that Mask R-CNN's memory does not grow with objects times pixels.
+
+    Returns:
+        An mmdet ``DetDataSample``, or a list for a list of images. Its ``pred_instances`` hold, best score first,
+        ``bboxes`` (n, 4) float32 (left, top, right, bottom in pixels of the image), ``labels`` (n,) class indices,
+        ``scores`` (n,) in 0 … 1, and ``masks``: (n, H, W) bool of the image's own size, or with ``rle`` a list of n
+        run-length encodings in pycocotools' format.
+
+    Raises:
+        InputError: see ``inference_segmentor``.
     """
     def run(data: dict) -> BaseDataElement:
         if boxes_only or rle:
-            from .inference.detection import detect  # which imports mmdet, and a segmentor needs none
+            from .inference.detection import detect  # imports mmdet, which a segmentor does not need
 
             return detect(model, data, with_masks=not boxes_only)
         return predict(model, data)
@@ -144,7 +184,7 @@ def _infer(model: BaseModel, image: Image | Sequence[Image], run: Callable[[dict
            full_resolution: bool = False) -> Result:
     if isinstance(image, Sequence) and not isinstance(image, str):
         if not image:
-            raise InputError('no image to look at: the list is empty')
+            raise InputError('the image list is empty')
         return [_infer(model, one, run, full_resolution) for one in image]
     init_default_scope(model.cfg.get('default_scope', 'mmseg'))
     return run(prepare_image(model.cfg, image, full_resolution))
@@ -156,4 +196,4 @@ def _class_index(model: BaseModel, name: int | str) -> int:
         return names.index(name)
     if not isinstance(name, str) and 0 <= name < len(names):
         return int(name)
-    raise InputError(f'no class {name!r}; there are 0 … {len(names) - 1}: {", ".join(names)}')
+    raise InputError(f'no class {name!r}; the classes 0 … {len(names) - 1} are {", ".join(names)}')

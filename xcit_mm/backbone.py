@@ -1,12 +1,12 @@
 """XCiT as a dense-prediction backbone of the MM family."""
 from __future__ import annotations
 
+import copy
 import difflib
 import inspect
 from collections.abc import Mapping, Sequence
 
 import torch
-from mmengine.model import BaseModule, PretrainedInit
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -15,14 +15,17 @@ from . import checkpoints
 from .errors import InputError
 from .layers import PYRAMID_STRIDES, PatchEmbedding, PositionalEncoding, XCiTBlock, build_resampler
 from .ops.recomputation import run_recomputed
+from .statistics import Moments, Statistics
 from .variants import get_variant
 
 
 @MODELS.register_module()
-class XCiT(BaseModule):
-    """Cross-covariance image transformer (arXiv 2106.09681), without its class attention.
+class XCiT(nn.Module):
+    """Cross-covariance image transformer (arXiv 2106.09681) without its class attention.
 
-    Parameters carry the names of the authors' dense backbone, so their weights load as they are.
+    Parameters have the names of the authors' dense backbone, so the published weights load unchanged. The class follows
+    the protocol of MMEngine's ``BaseModule`` (``init_cfg``, ``init_weights``) without inheriting it: importing
+    ``mmengine.model`` loads FSDP.
 
     Args:
         arch: a published name, e.g. ``'small_12_p16'`` (see ``xcit_mm.variants``), or a dict of
@@ -74,7 +77,8 @@ class XCiT(BaseModule):
                  channels_last: bool = False,
                  init_cfg: dict | list | None = None,
                  **unknown: object) -> None:
-        super().__init__(init_cfg)
+        super().__init__()
+        self.init_cfg = copy.deepcopy(init_cfg)
         if unknown:
             raise InputError(_explain_unknown(next(iter(unknown))))
         self.variant = variant = get_variant(arch)
@@ -108,7 +112,7 @@ class XCiT(BaseModule):
         self.apply(_init_linear)
         self._freeze()
 
-    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, image: Tensor, statistics: Statistics | None = None) -> tuple[Tensor, ...]:
         x = self.patch_embed(image)  # (B, C, H / patch, W / patch)
         height, width = x.shape[-2:]
         x = x.flatten(2).transpose(1, 2)  # (B, N, C)
@@ -116,7 +120,8 @@ class XCiT(BaseModule):
 
         taps = {}
         for index, block in enumerate(self.blocks):
-            x = self._run_block(block, x, height, width)
+            moments = statistics.moments(index, height, width) if statistics else None
+            x = self._run_block(block, x, height, width, moments)
             if index in self.out_indices:
                 taps[index] = x.transpose(1, 2).unflatten(2, (height, width))  # (B, C, height, width)
 
@@ -130,9 +135,11 @@ class XCiT(BaseModule):
         Raises:
             InputError: pretrained weights that are not there, or do not fit this architecture.
         """
+        from mmengine.model import PretrainedInit, initialize
+
         configs = [self.init_cfg] if isinstance(self.init_cfg, Mapping) else list(self.init_cfg or ())
         if not any(config['type'] in ('Pretrained', 'PretrainedInit', PretrainedInit) for config in configs):
-            super().init_weights()
+            initialize(self, configs)
         elif len(configs) == 1 and set(configs[0]) == {'type', 'checkpoint'}:
             checkpoints.load(self, configs[0]['checkpoint'])
         else:
@@ -144,7 +151,7 @@ class XCiT(BaseModule):
         patterns = {}
         if len(self.blocks) < self.variant.depth:
             behind = '|'.join(map(str, range(len(self.blocks), self.variant.depth)))
-            patterns[rf'blocks\.({behind})\.'] = 'blocks behind the last tap'
+            patterns[rf'blocks\.({behind})\.'] = 'blocks after the last tap'
         if not self.pyramid:
             patterns[r'fpn\d+\.'] = 'no pyramid'
         return patterns
@@ -160,11 +167,11 @@ class XCiT(BaseModule):
                     module.eval()
         return self
 
-    def _run_block(self, block: nn.Module, x: Tensor, height: int, width: int) -> Tensor:
+    def _run_block(self, block: nn.Module, x: Tensor, height: int, width: int, moments: Moments | None) -> Tensor:
         trained = x.requires_grad or any(parameter.requires_grad for parameter in block.parameters())
         if not (self.with_cp and trained and torch.is_grad_enabled()):
-            return block(x, height, width)
-        return run_recomputed(block, x, height, width)
+            return block(x, height, width, moments)
+        return run_recomputed(block, x, height, width, moments)
 
     def _frozen_modules(self) -> list[nn.Module]:
         if self.frozen_stages < 0:

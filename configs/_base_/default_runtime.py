@@ -1,6 +1,6 @@
 # What every run has in common.
 custom_imports = dict(imports=['xcit_mm'], allow_failed_imports=False)
-runner_type = 'StrictRunner'  # with which every key of load_from finds its place
+runner_type = 'xcit_mm.training.StrictRunner'  # refuses weights that do not fit
 # Batch norms become synchronised when, and only when, the training is distributed.
 sync_bn = 'torch'
 env_cfg = dict(

@@ -10,8 +10,8 @@ from mmengine.config import Config
 from PIL import Image
 
 from xcit_mm.apis import inference_detector, init_model
+from xcit_mm.inference.results import ResultMeta, build_sinks
 from xcit_mm.inference.results.overlay import draw_instances
-from xcit_mm.inference.results.png import write_detection
 
 pytestmark = needs_mmdet
 CONFIG = Path(__file__).resolve().parents[2] / 'configs/xcit_mask_rcnn_digits.py'
@@ -76,7 +76,10 @@ def test_results_are_written(tmp_path, monkeypatch, detector, image, limit):
 
     monkeypatch.setattr('xcit_mm.inference.results.overlay.DRAWN', limit)
     found = inference_detector(detector, image, rle=True).pred_instances
-    write_detection(tmp_path, 'photo', image, found, detector.dataset_meta)
+    classes, palette = detector.dataset_meta['classes'], detector.dataset_meta['palette']
+    meta = ResultMeta('photo', 50, 71, classes, palette, lambda: image[..., ::-1])
+    for sink in build_sinks(['coco_json', 'overlay']):
+        sink.write_objects(tmp_path, found, meta)
     rows = json.loads((tmp_path / 'photo_instances.json').read_text())
     left, top, width, height = rows[0]['bbox']
     np.testing.assert_allclose([left, top, left + width, top + height], found.bboxes[0].numpy(), rtol=1e-4)

@@ -25,5 +25,5 @@ def test_its_error_is_that_of_single_precision():
 @pytest.mark.parametrize('shape, dtype, expected', [
     ((384, 512, 3, 3), torch.float32, True), ((512, 256, 3, 3), torch.float32, False),
     ((512, 512, 1, 1), torch.float32, False), ((512, 512, 3, 3), torch.bfloat16, False)])
-def test_where_it_pays(shape, dtype, expected):
-    assert winograd.pays(torch.zeros(shape, dtype=dtype)) == expected
+def test_it_is_used_where_it_is_faster(shape, dtype, expected):
+    assert winograd.is_faster(torch.zeros(shape, dtype=dtype)) == expected

@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -62,8 +63,8 @@ def heads(channels: int) -> dict[str, nn.Module]:
 
     from xcit_mm.heads import EfficientUPerHead
 
-    settings = dict(in_channels=[channels] * 4, in_index=[0, 1, 2, 3], channels=512, num_classes=150,
-                    norm_cfg=dict(type='BN'), align_corners=False)
+    settings: dict[str, Any] = dict(in_channels=[channels] * 4, in_index=[0, 1, 2, 3], channels=512, num_classes=150,
+                                    norm_cfg=dict(type='BN'), align_corners=False)
     ours, theirs = EfficientUPerHead(**settings), UPerHead(**settings)
     theirs.load_state_dict(ours.state_dict())
     return {'EfficientUPerHead': OnPyramid(ours), 'mmseg UPerHead': OnPyramid(theirs)}

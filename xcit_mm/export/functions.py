@@ -1,4 +1,4 @@
-"""The function of an image that is exported, and the same prepared for tracing with symbolic sizes."""
+"""Choose the function to export from a model, and prepare it for tracing with symbolic sizes."""
 from __future__ import annotations
 
 import copy
@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from ..backbone import XCiT
 from ..errors import InputError
-from ..inference.modes.logits import is_standard
+from ..heads.standard import is_standard
 from ..layers import CrossCovarianceAttention
 from .symbolic import IntegerUpsample, MatrixPool2d
 
 
 class Levels(nn.Module):
-    """The maps of a backbone: (B, 3, H, W) normalised RGB, float32 -> a tuple of (B, C, ~H / stride, ~W / stride)."""
+    """Maps of a backbone: (B, 3, H, W) normalised RGB, float32 -> a tuple of (B, C, ~H / stride, ~W / stride)."""
 
     has_classes = False
 
@@ -33,16 +33,16 @@ class Levels(nn.Module):
 
 
 class Logits(nn.Module):
-    """The logits of a segmentor: (B, 3, H, W) normalised RGB, float32 -> a tuple of (B, classes, H, W).
+    """Logits of a segmentor: (B, 3, H, W) normalised RGB, float32 -> a tuple of one (B, classes, H, W).
 
-    They are resized to the image, as mmseg does it before it compares them.
+    As in mmseg before the argmax, they are resized to the size of the image.
     """
 
     output_names, strides, has_classes = ['logits'], [1], True
 
     def __init__(self, model: BaseSegmentor) -> None:
         super().__init__()
-        # Nothing else: auxiliary heads are for training.
+        # Auxiliary heads are left out because they serve training alone.
         self.backbone, self.head = model.backbone, model.decode_head
         self.neck = model.neck if model.with_neck else nn.Identity()
 
@@ -52,36 +52,38 @@ class Logits(nn.Module):
 
 
 def exported_function(model: BaseModel, backbone_only: bool = False) -> Levels | Logits:
-    """The function that is exported of a model: it shares the model's modules.
+    """Return the function to export from a model; it shares the model's modules.
 
     Args:
         model: from ``init_model``.
         backbone_only: leave out neck and head.
 
     Raises:
-        InputError: there is no such function of this model, it is in training mode, or not in float32 on the CPU.
+        InputError: the backbone is not an XCiT, or the model has no function to export, is in training mode, or is not
+            in float32 on the CPU.
     """
     backbone = model.backbone
     if not isinstance(backbone, XCiT):
-        raise InputError(f'only models over an XCiT are exported, but the backbone is a {type(backbone).__name__}')
+        raise InputError(f'cannot export a model whose backbone is a {type(backbone).__name__}; use an XCiT')
     if any(module.training for module in model.modules()):
-        raise InputError('a model is exported as it is in inference: call its eval() first')
+        raise InputError('cannot export a model in training mode; call its eval() first')
     for name, parameter in model.named_parameters():
         if parameter.device.type != 'cpu' or parameter.dtype != torch.float32:
-            raise InputError(f'a model is exported in float32 from the CPU, but {name} is {parameter.dtype} on '
-                             f'{parameter.device}: call its .float().cpu() first')
+            raise InputError(f'cannot export the model: it must be in float32 on the CPU, but {name} is '
+                             f'{parameter.dtype} on {parameter.device}; call its .float().cpu() first')
     if backbone_only:
         return Levels(backbone).eval()
     if not is_standard(model):
-        raise InputError(f'only segmentors with one head, and backbones, are exported, not a {type(model).__name__}: '
-                         'take --backbone-only, or mmdeploy for detectors')
+        raise InputError(f'cannot export a {type(model).__name__}: it is not a segmentor with one standard head; '
+                         'use --backbone-only, or mmdeploy for detectors')
     return Logits(model).eval()
 
 
 def prepare(function: nn.Module) -> nn.Module:
-    """A copy in eval mode, equal to the function, in which nothing depends on the size that it is traced with.
+    """Copy a function, in eval mode, so that no operation depends on the size of the traced image.
 
-    ``attention='auto'`` chooses by size, and becomes the Gram form: the faster one for all but small images.
+    The copy computes the same function. ``attention='auto'`` depends on the size, and becomes the Gram form, which is
+    faster except on small images.
     """
     copied = copy.deepcopy(function).eval().requires_grad_(False)
     for module in list(copied.modules()):

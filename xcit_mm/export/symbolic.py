@@ -1,42 +1,36 @@
-"""Modules that stand for others in a graph that does not know the size of its maps."""
+"""Replacements for modules that cannot be traced with symbolic sizes."""
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from mmseg.models.utils import Upsample
 from torch import Tensor, nn
 
+from ..ops.pooling import bin_shares
+
 
 class MatrixPool2d(nn.Module):
-    """``nn.AdaptiveAvgPool2d`` as two small matrix products, whose entries follow from the size of the map.
+    """``nn.AdaptiveAvgPool2d`` as products with two small matrices, which are computed from the size of the map.
 
-    ONNX has no adaptive pooling: an exporter can write one only for maps of a fixed size.
+    ONNX has no adaptive pooling, so exporters support it only for maps of a fixed size.
 
     Args:
-        bins: number of bins along both axes.
+        output_size: number of bins along both axes.
 
     Shape:
-        (B, C, H, W) -> (B, C, bins, bins)
+        (B, C, H, W) -> (B, C, output_size, output_size)
     """
 
-    def __init__(self, bins: int) -> None:
+    def __init__(self, output_size: int) -> None:
         super().__init__()
-        self.bins = bins
+        self.output_size = output_size  # PyTorch's name, because EfficientUPerHead reads it
 
     def forward(self, x: Tensor) -> Tensor:
-        rows, columns = (self._shares(side).to(x) for side in x.shape[-2:])
+        rows, columns = (bin_shares(self.output_size, side, x) for side in x.shape[-2:])
         return rows @ x @ columns.mT
-
-    def _shares(self, side: int) -> Tensor:
-        """What each position of an axis counts in the mean of each bin: (bins, side). Bins may overlap."""
-        index, position = torch.arange(self.bins)[:, None], torch.arange(side)
-        start, stop = index * side // self.bins, ((index + 1) * side + self.bins - 1) // self.bins
-        inside = (position >= start) & (position < stop)
-        return inside / (stop - start)
 
 
 class IntegerUpsample(nn.Module):
-    """mmseg's ``Upsample`` by a whole factor, with the size in whole numbers: through a float it becomes a constant.
+    """mmseg's ``Upsample`` by an integer factor, with sizes in integers: torch traces sizes in floats as constants.
 
     Shape:
         (B, C, H, W) -> (B, C, factor H, factor W)

@@ -1,4 +1,4 @@
-"""Heads of ours, each a drop-in for the one of mmsegmentation that it is named after. Importing registers them."""
+"""Drop-in replacements for heads of mmsegmentation, registered on import, and the definition of a standard model."""
 from .uper_head import EfficientUPerHead
 
 __all__ = ['EfficientUPerHead']

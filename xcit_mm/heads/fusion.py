@@ -8,30 +8,28 @@ import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from torch import Tensor
 
-from ..ops.folding import fold_batch_norm
 from ..ops.resized_convolution import convolve_resized
+from .plain import activate, folded, norm_of
 
 
 def fuse(module: ConvModule, levels: Sequence[Tensor], align_corners: bool) -> Tensor:
-    """``module(cat(levels, resized to the first))`` without the concatenation.
+    """Return ``module(cat(levels, resized to the first))`` without building the concatenation.
 
     Args:
         module: 3x3 convolution (padding 1), norm, activation.
         levels: (B, C_i, h_i, w_i), the finest first.
-        align_corners: of the bilinear resizing.
+        align_corners: passed to the bilinear resizing.
 
     Returns:
         (B, out, h_0, w_0)
     """
-    norm = module.norm if module.with_norm else None
-    folded = None if torch.is_grad_enabled() else fold_batch_norm(module.conv, norm)
-    weight, bias = folded or (module.conv.weight, module.conv.bias)
+    whole = None if torch.is_grad_enabled() else folded(module)
+    weight, bias = whole or (module.conv.weight, module.conv.bias)
     first, *others = weight.split([level.shape[1] for level in levels], dim=1)
     fused = F.conv2d(levels[0], first, bias, padding=1)
     height, width = fused.shape[2:]
     for level, part in zip(levels[1:], others):
         pixels = convolve_resized(level.permute(0, 2, 3, 1), part, (height, width), align_corners)
         fused = fused.add_(pixels.permute(0, 3, 1, 2))
-    if norm and not folded:
-        fused = norm(fused)
-    return module.activate(fused) if module.with_activation else fused
+    norm = None if whole else norm_of(module)
+    return activate(module, norm(fused) if norm else fused)

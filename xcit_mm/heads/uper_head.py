@@ -2,15 +2,94 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar
 
 import torch.nn.functional as F
+from mmcv.cnn import ConvModule
 from mmseg.models.decode_heads import UPerHead
 from mmseg.registry import MODELS
 from torch import Tensor
 
 from ..errors import InputError
-from ..ops.folding import is_plain
+from ..statistics import ImageStatistics, Statistics
 from .fusion import fuse
+from .plain import is_plain
+
+Map = TypeVar('Map')
+
+
+class MapOperations(Protocol[Map]):
+    """The operations of a UPerHead on feature maps of some kind: whole tensors, or rows that are computed in bands."""
+
+    def convolve(self, x: Map, module: ConvModule) -> Map:
+        """Apply a convolution with its norm and activation."""
+
+    def pool(self, x: Map, cells: Any) -> Map:
+        """Pool a map to the bins of ``cells[0]``, an adaptive average pooling, and apply ``cells[1]``."""
+
+    def add_resized(self, x: Map, coarser: Map, align_corners: bool) -> Map:
+        """Add a coarser map, resized to the size of ``x``."""
+
+    def fuse(self, module: ConvModule, levels: Sequence[Map], align_corners: bool) -> Map:
+        """Convolve the concatenation of all levels, resized to the first."""
+
+
+def uper_features(head: UPerHead, levels: Sequence[Map], operations: MapOperations[Map]) -> Map:
+    """Compute what a UPerHead classifies: the pyramid pooling, the top-down path and the fusion of all levels.
+
+    Args:
+        head: mmseg's UPerHead or ours.
+        levels: the backbone's maps that the head takes, the finest first.
+        operations: how to compute on such maps.
+
+    Returns:
+        A map of ``head.channels`` channels and the size of the first level.
+    """
+    laterals = [operations.convolve(level, conv) for level, conv in zip(levels, head.lateral_convs)]
+    pooled = [operations.pool(levels[-1], cells) for cells in head.psp_modules]
+    laterals.append(operations.fuse(head.bottleneck, [levels[-1], *pooled], head.align_corners))
+    for finer in range(len(laterals) - 2, -1, -1):
+        laterals[finer] = operations.add_resized(laterals[finer], laterals[finer + 1], head.align_corners)
+    outputs = [operations.convolve(lateral, conv) for lateral, conv in zip(laterals, head.fpn_convs)]
+    return operations.fuse(head.fpn_bottleneck, [*outputs, laterals[-1]], head.align_corners)
+
+
+class TensorOperations:
+    """``MapOperations`` on whole maps (B, C, H, W).
+
+    Args:
+        statistics: gives the pooled cells.
+    """
+
+    def __init__(self, statistics: Statistics) -> None:
+        self.statistics = statistics
+
+    def convolve(self, x: Tensor, module: ConvModule) -> Tensor:
+        return module(x)
+
+    def pool(self, x: Tensor, cells: Any) -> Tensor:
+        pooling, conv = cells
+        pools = self.statistics.pools(pooling.output_size, *x.shape[2:])
+        pools.collect(x.permute(0, 2, 3, 1))
+        return conv(pools.reduce().permute(0, 3, 1, 2))
+
+    def add_resized(self, x: Tensor, coarser: Tensor, align_corners: bool) -> Tensor:
+        return x + F.interpolate(coarser, size=x.shape[2:], mode='bilinear', align_corners=align_corners)
+
+    def fuse(self, module: ConvModule, levels: Sequence[Tensor], align_corners: bool) -> Tensor:
+        return fuse(module, levels, align_corners)
+
+
+def uper_logits(head: UPerHead, inputs: Sequence[Tensor], statistics: Statistics) -> Tensor:
+    """Return the logits (B, classes, h, w) of mmseg's UPerHead or ours, whose pooled cells come from ``statistics``."""
+    levels = head._transform_inputs(inputs)
+    return head.cls_seg(uper_features(head, levels, TensorOperations(statistics)))
+
+
+def takes_statistics(head: Any) -> bool:
+    """Return whether ``uper_logits`` computes the function of a head."""
+    return type(head) in (UPerHead, EfficientUPerHead) and all(
+        is_plain(module.conv) for module in (head.bottleneck, head.fpn_bottleneck))
 
 
 @MODELS.register_module()
@@ -18,30 +97,22 @@ class EfficientUPerHead(UPerHead):
     """mmsegmentation's ``UPerHead``: the same arguments, parameters, state dict and function, in less time and memory.
 
     The last 3x3 convolution of a UPerHead takes all levels, resized to the finest and concatenated: three quarters
-    of the head's multiply-adds. Here the channels of a coarser level are mixed at its own resolution, and what is
-    resized is the sum; see ``convolve_resized``. The concatenation is never built.
+    of the head's multiply-adds. Here, the channels of a coarser level are mixed at the level's own resolution, and
+    the result is resized; see ``convolve_resized``. The concatenation is never built.
+
+    Args:
+        pool_scales, kwargs: the arguments of ``UPerHead``.
 
     Raises:
-        InputError: a ``conv_cfg`` of other than plain convolutions.
+        InputError: ``conv_cfg`` asks for convolutions that are not plain.
     """
 
-    def __init__(self, **kwargs: object) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, pool_scales: Sequence[int] = (1, 2, 3, 6), **kwargs: Any) -> None:
+        super().__init__(pool_scales, **kwargs)
         for module in (self.bottleneck, self.fpn_bottleneck):
             if not is_plain(module.conv):
-                raise InputError(f'EfficientUPerHead needs plain convolutions, but conv_cfg is {self.conv_cfg}')
-
-    def psp_forward(self, inputs: Sequence[Tensor]) -> Tensor:
-        pooled = [pool(inputs[-1]) for pool in self.psp_modules]
-        return fuse(self.bottleneck, [inputs[-1], *pooled], self.align_corners)
+                raise InputError(f'EfficientUPerHead needs plain convolutions, but conv_cfg is {self.conv_cfg}; use '
+                                 "type='UPerHead'")
 
     def _forward_feature(self, inputs: Sequence[Tensor]) -> Tensor:
-        inputs = self._transform_inputs(inputs)
-        laterals = [conv(level) for conv, level in zip(self.lateral_convs, inputs)]
-        laterals.append(self.psp_forward(inputs))
-        for finer in range(len(laterals) - 2, -1, -1):
-            laterals[finer] = laterals[finer] + F.interpolate(
-                laterals[finer + 1], size=laterals[finer].shape[2:], mode='bilinear',
-                align_corners=self.align_corners)
-        outputs = [conv(lateral) for conv, lateral in zip(self.fpn_convs, laterals)]
-        return fuse(self.fpn_bottleneck, [*outputs, laterals[-1]], self.align_corners)
+        return uper_features(self, self._transform_inputs(inputs), TensorOperations(ImageStatistics()))

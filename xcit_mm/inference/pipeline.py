@@ -1,7 +1,7 @@
-"""An image from anywhere through the test pipeline of a config, and through the model."""
+"""Images through the test pipeline of a config, and through the model's own test step."""
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,65 +11,99 @@ from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 
 from ..errors import InputError
-from .sources.image_file import Image, read_image
+from .sources import Image, ImageFile, find_source, open_source, read_image
 
 RESIZING = ('Resize', 'RandomResize', 'ResizeShortestEdge', 'ResizeToMultiple')
 
 
 def prepare_image(config: Config, image: Image, full_resolution: bool = False) -> dict:
-    """``inputs`` and ``data_samples`` as a model's ``test_step`` takes them, of one image.
+    """Run an image through the test pipeline.
 
     Args:
-        config: of the model; its default scope is the current one.
-        image: as in ``inference_segmentor``.
-        full_resolution: leave out what resizes.
+        config: the model's; its default scope is the current one.
+        image: see ``inference_segmentor``.
+        full_resolution: skip the transforms that resize.
+
+    Returns:
+        ``inputs`` and ``data_samples``, one image of a batch for a model's ``test_step``.
 
     Raises:
         InputError: see ``inference_segmentor``.
     """
     steps, loader = find_test_dataset(config).pipeline, _loader(config)
-    left_out = ('LoadImageFromFile', 'LoadAnnotations', *(RESIZING if full_resolution else ()))
-    steps = [step for step in steps if _name(step) not in left_out]
+    steps = without_resizing(steps) if full_resolution else steps
+    steps = [step for step in steps if _name(step) not in ('LoadImageFromFile', 'LoadAnnotations')]
     from_array = dict(type=f'{config.get("default_scope", "mmseg")}.LoadImageFromNDArray',
                       to_float32=loader.get('to_float32', False))
     decoding = {key: loader[key] for key in ('color_type', 'imdecode_backend') if key in loader}
-    return Compose([from_array, *steps])(dict(img=read_image(image, **decoding)))
+    data = Compose([from_array, *steps])(dict(img=_decode(image, **decoding)))
+    if isinstance(image, (str, Path)):
+        data['data_samples'].set_metainfo(dict(img_path=str(image)))
+    return data
 
 
 def predict(model: BaseModel, data: dict) -> BaseDataElement:
-    """What the model's own MM project makes of an image of ``prepare_image``, as its test loop has it."""
+    """Run the model's own ``test_step`` on an image from ``prepare_image``, as its MM project's test loop does."""
     return model.test_step(dict(inputs=[data['inputs']], data_samples=[data['data_samples']]))[0]
 
 
 def read_as_shown(config: Config, path: Path) -> np.ndarray:
-    """An image file in colour, turned as the pipeline turns it: (H, W, 3) uint8, BGR."""
+    """Read an image file in colour, with the orientation of the pipeline: (H, W, 3) uint8, BGR."""
     as_stored = 'ignore_orientation' in _loader(config).get('color_type', '')
-    return read_image(path, color_type='color_ignore_orientation' if as_stored else 'color')
+    return _decode(path, color_type='color_ignore_orientation' if as_stored else 'color')
+
+
+def _decode(image: Image, **decoding: str) -> np.ndarray:
+    """Return an array (H, W, 3) of an image: decoded by mmcv, unless only another source knows the suffix."""
+    path = Path(image) if isinstance(image, (str, Path)) else None
+    if path is None or path.suffix.lower() in ImageFile.suffixes or find_source(path) is None:
+        return read_image(image, **decoding)
+    with open_source(path) as source:
+        return source.reader().read_all().numpy()
 
 
 def _loader(config: Config) -> dict:
     return next((step for step in find_test_dataset(config).pipeline if _name(step) == 'LoadImageFromFile'), {})
 
 
+def without_resizing(steps: list) -> list:
+    """Return the transforms of a pipeline that do not resize."""
+    return [step for step in steps if _name(step) not in RESIZING]
+
+
 def only_packs(config: Config) -> bool:
-    """Whether the pipeline at full resolution does nothing but to read BGR, and to pack what it has read."""
-    steps = find_test_dataset(config).pipeline
+    """Return whether the pipeline, at full resolution, does nothing but read BGR and pack it."""
     loader = _loader(config)
-    way = loader.get('color_type', 'color'), loader.get('imdecode_backend', 'cv2')
+    decoding = loader.get('color_type', 'color'), loader.get('imdecode_backend', 'cv2')
     known = {'LoadImageFromFile', 'LoadAnnotations', 'PackSegInputs', *RESIZING}
-    return {_name(step) for step in steps} <= known and way == ('color', 'cv2')
+    return {_name(step) for step in find_test_dataset(config).pipeline} <= known and decoding == ('color', 'cv2')
 
 
 def find_test_dataset(config: Config) -> ConfigDict:
-    """The config of the test data, or of the first data set within wrappers such as ConcatDataset."""
-    dataset = (config.get('test_dataloader') or {}).get('dataset') or {}
-    while 'dataset' in dataset or 'datasets' in dataset:
-        dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
-    if 'pipeline' not in dataset:
-        raise InputError('the config has no test_dataloader.dataset.pipeline, which tells how to prepare an image')
+    """Return the config of the test data, or of the first data set inside wrappers such as ConcatDataset.
+
+    Raises:
+        InputError: the config has no test data with a pipeline.
+    """
+    dataset = next(iterate_test_data(config), None)
+    if dataset is None:
+        raise InputError('the config has no test_dataloader.dataset.pipeline, which is needed to prepare an image; '
+                         'add test data, or inherit one of our configs')
     return dataset
 
 
+def iterate_test_data(config: Config) -> Iterator[ConfigDict]:
+    """Yield the config of each data set of the test data that has a pipeline, inside wrappers or not."""
+    def walk(dataset: ConfigDict) -> Iterator[ConfigDict]:
+        inner = [dataset['dataset']] if 'dataset' in dataset else dataset.get('datasets') or []
+        if not inner and 'pipeline' in dataset:
+            yield dataset
+        for each in inner:
+            yield from walk(each)
+
+    return walk((config.get('test_dataloader') or {}).get('dataset') or ConfigDict())
+
+
 def _name(step: Mapping) -> str:
-    """The class name of a transform, which configs write bare, with scope or module, or as the class."""
+    """Return the class name of a transform, which configs give bare, with a scope or module, or as the class."""
     return getattr(step['type'], '__name__', str(step['type'])).rsplit('.', 1)[-1]

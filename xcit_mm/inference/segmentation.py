@@ -1,8 +1,10 @@
-"""Labels, logits and probabilities of an image, in a mode that its size and the memory at hand allow."""
+"""Segmentation of one image in any mode: labels, logits and probabilities."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 from mmengine.structures import PixelData
@@ -11,144 +13,139 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from ..errors import InputError
-from .bands.backbone import Progress
-from .bands.rows import Rows, Stored
-from .memory import available_bytes, format_bytes
-from .modes import check_mode, compute_bands, estimate_bytes, is_standard
-from .pipeline import predict
+from ..ops.rows import Rows, Stored
+from ..statistics import build_statistics
+from .labels import label_dtype, num_logits, to_probabilities
+from .memory import parse_bytes
+from .modes import Budget, Mode, build_mode
+from .scene import Band, Scene
 
 
-def segment(model: BaseSegmentor, data: dict, mode: str, max_memory: int | None, logits: bool, classes: Sequence[int],
-            progress: Progress) -> SegDataSample:
-    """Segment an image of ``prepare_image``; arguments, result and errors as of ``inference_segmentor``.
+@dataclass(frozen=True)
+class Options:
+    """How to segment an image, and which maps to return.
 
-    Args:
-        classes: indices of those whose probabilities are wanted.
+    Attributes:
+        mode: a registered inference mode.
+        max_memory: for the whole process, or on a GPU for its tensors: bytes, or a text such as ``'2GB'``. Default:
+            what is free.
+        statistics: a registered statistic, by name or as ``dict(type=name, ...)``.
+        return_logits: whether to return ``seg_logits``, 4 bytes per class and pixel.
+        classes: indices of the classes whose probabilities to return.
+        progress: called with the share of the work that is done, 0 … 1.
     """
-    sample, size = data['data_samples'], data['data_samples'].ori_shape
-    if not is_standard(model) or sample.get('flip'):
-        if mode != 'auto' or classes:
-            raise InputError(f'a {type(model).__name__} that predicts in a way of its own, or whose preprocessing pads '
-                             'or flips, is for mode auto without return_probability_of')
-        return _segment_otherwise(model, data, logits, progress)
-    image = Stored(data['inputs'].permute(1, 2, 0))
-    pixel_bytes = 9 + 4 * (len(classes) + logits * model.decode_head.out_channels)  # labels become int64
-    mode = choose_mode(model, image, mode, max_memory, pixel_bytes * math.prod(size))
-    try:
-        maps = compute_maps(model, image, size, mode, progress, logits, classes)
-    except torch.OutOfMemoryError:
-        raise InputError(f'the GPU has run out of memory in mode {mode}: take mode banded, or another device') from None
-    maps['pred_sem_seg'] = maps['pred_sem_seg'].long()
-    sample.set_data({name: PixelData(data=content) for name, content in maps.items()})
-    sample.set_metainfo(dict(mode=mode))
-    return sample
+    mode: str = 'auto'
+    max_memory: int | str | None = None
+    statistics: str | Mapping = 'image'
+    return_logits: bool = False
+    classes: Sequence[int] = ()
+    progress: Callable[[float], None] = lambda share: None
+
+    @classmethod
+    def of_config(cls, test_cfg: Mapping) -> Options:
+        """Read ``mode``, ``max_memory``, ``statistics`` and ``return_logits`` from a segmentor's ``test_cfg``."""
+        given = {key: test_cfg[key] for key in ('mode', 'max_memory', 'statistics', 'return_logits') if key in test_cfg}
+        return cls(**given)
 
 
-def _segment_otherwise(model: BaseSegmentor, data: dict, logits: bool, progress: Progress) -> SegDataSample:
-    """Let a model predict in its own way, and keep what was asked for."""
-    sample = predict(model, data).cpu()
-    sample.pred_sem_seg.data = sample.pred_sem_seg.data.long()
-    if not logits:
-        sample.pop('seg_logits', None)
-    sample.set_metainfo(dict(mode='own'))
-    progress(1.0)
-    return sample
-
-
-def choose_mode(model: BaseSegmentor, image: Rows, mode: str, max_memory: int | None, result_bytes: int) -> str:
-    """The mode to segment an image in: for ``'auto'``, the fastest one that fits the memory.
-
-    A model whose config says ``slide`` is not shown more than its windows.
+def scene_of(model: BaseSegmentor, data: dict) -> Scene:
+    """Make a scene of an image as ``test_step`` takes it, which a standard model normalises band by band.
 
     Args:
-        model: an ``EncoderDecoder`` in eval mode.
-        image: as the network sees it.
-        mode: one of ``inference_segmentor``'s.
-        max_memory: bytes that this process may hold (on a GPU: that tensors may), or None for what is free.
-        result_bytes: of what will be returned, in main memory.
-
-    Raises:
-        InputError: the model cannot run in this mode, or there is not enough memory.
+        model: a segmentor.
+        data: from ``prepare_image``.
     """
-    modes = [mode]
-    if mode == 'auto':
-        modes = ['slide'] if model.test_cfg.get('mode') == 'slide' else _fastest_first(model)
-    for candidate in modes:
-        check_mode(model, candidate)
-    device = next(model.parameters()).device
-    free, on_cpu = available_bytes(device, max_memory), device.type == 'cpu'
-    for candidate in modes:
-        needed = estimate_bytes(model, image.height, image.width, candidate) + on_cpu * result_bytes
-        if needed <= free:
-            return candidate
-    limit = '' if max_memory is None else f' of the limit of {format_bytes(max_memory)}'
-    raise InputError(
-        f'not enough memory to segment {image.width} x {image.height} pixels in mode {candidate}: it takes about '
-        f'{format_bytes(needed)} on top of what is held, and {format_bytes(free)}{limit} are free; take '
-        + ('mode auto, or ' if mode != 'auto' else '') + 'more memory, or a smaller image')
+    inputs, sample = data['inputs'], data['data_samples']
+    if getattr(model.data_preprocessor, 'test_cfg', None):  # it pads, for which it needs the whole image
+        batch = model.data_preprocessor(dict(inputs=[inputs], data_samples=[sample.clone()]), False)
+        return scene_of_tensor(batch['inputs'][0], batch['data_samples'][0].metainfo, data)
+    pixels = Normalised(Stored(inputs.permute(1, 2, 0)), model.data_preprocessor)
+    return Scene(pixels, sample.ori_shape, is_flipped=bool(sample.get('flip')), data=data)
 
 
-def _fastest_first(model: BaseSegmentor) -> list[str]:
-    try:
-        check_mode(model, 'banded')
-    except InputError:
-        return ['whole']
-    # Bands fit a CPU's caches; a GPU waits for the many small kernels.
-    return ['whole', 'banded'] if next(model.parameters()).is_cuda else ['banded']
+def scene_of_tensor(image: Tensor, metainfo: Mapping, data: dict | None = None) -> Scene:
+    """Make a scene of an image (3, H, W) that a model's preprocessor has normalised and maybe padded."""
+    padding = tuple(metainfo.get('img_padding_size') or metainfo.get('padding_size') or (0, 0, 0, 0))
+    pixels, size = Stored(image.permute(1, 2, 0)), tuple(metainfo['ori_shape'])
+    return Scene(pixels, size, padding, bool(metainfo.get('flip')), data)
 
 
-def compute_maps(model: BaseSegmentor, image: Rows, size: tuple[int, int], mode: str,
-                 progress: Progress = lambda share: None, logits: bool = False, classes: Sequence[int] = ()
-                 ) -> dict[str, Tensor]:
-    """What is asked for of an image, on the CPU.
+class Normalised(Rows):
+    """An image as a network takes it: (rows, W, 3), RGB, normalised, float32, on the network's device.
 
     Args:
-        model, image, size, mode, progress: as of ``compute_bands``.
-        logits: whether they are wanted.
-        classes: whose probabilities are wanted.
+        image: (rows, W, 3), BGR, as the test pipeline resizes it.
+        preprocessor: the model's ``data_preprocessor``.
+    """
+
+    def __init__(self, image: Rows, preprocessor: torch.nn.Module) -> None:
+        super().__init__(image.height, image.width)
+        self.image, self.preprocessor = image.reader(), preprocessor
+
+    def compute(self, start: int, stop: int) -> Tensor:
+        rows = self.image.read(start, stop).permute(2, 0, 1)
+        return self.preprocessor(dict(inputs=[rows], data_samples=None))['inputs'][0].permute(1, 2, 0)
+
+
+@torch.no_grad()
+def compute_bands(model: BaseSegmentor, scene: Scene, options: Options, result_bytes: int = 0
+                  ) -> tuple[Mode, Iterator[Band]]:
+    """Choose a mode, and compute the result of a scene band by band.
+
+    Args:
+        model: a segmentor.
+        scene: the image.
+        options: see there.
+        result_bytes: size of what the caller keeps of all bands, in main memory.
 
     Returns:
-        ``pred_sem_seg`` (1, H, W), as of ``label``; where wanted, ``seg_logits`` (classes, H, W) and
-        ``seg_probabilities`` (wanted classes, H, W), 0 … 1, both float32.
+        The mode that runs, and the bands from top to bottom.
+
+    Raises:
+        InputError: the mode or the statistics are unknown, the model cannot run in this mode, or memory is short.
     """
-    head = model.decode_head
-    result = dict(pred_sem_seg=torch.empty(1, *size, dtype=label_dtype(model)))
-    if logits:
-        result['seg_logits'] = torch.empty(head.out_channels, *size)
-    if classes:
-        result['seg_probabilities'] = torch.empty(len(classes), *size)
-    for start, band in compute_bands(model, image, size, mode, progress):
-        rows = slice(start, start + len(band))
-        result['pred_sem_seg'][0, rows] = label(model, band)
-        if logits:
-            result['seg_logits'][:, rows] = band.permute(2, 0, 1)
-        if classes:
-            result['seg_probabilities'][:, rows] = _probabilities(model, band, classes).permute(2, 0, 1)
-        del band  # before the next one comes
-    return result
+    statistics = partial(build_statistics, options.statistics)
+    statistics()  # a wrong name is an error of this call
+    budget = Budget(next(model.parameters()).device, parse_bytes(options.max_memory), result_bytes)
+    mode = build_mode(options.mode).choose(model, scene, budget)
+    return mode, _run(mode, model, scene, options, statistics)
 
 
-def label_bands(model: BaseSegmentor, image: Rows, mode: str,
-                progress: Progress = lambda share: None) -> Iterator[Tensor]:
-    """The label map of an image from top to bottom, (rows, W) at a time, on the CPU; see ``compute_maps``."""
-    for _, band in compute_bands(model, image, (image.height, image.width), mode, progress):
-        yield label(model, band).to('cpu', label_dtype(model))
+@torch.no_grad()
+def _run(mode: Mode, model: BaseSegmentor, scene: Scene, options: Options, statistics: partial) -> Iterator[Band]:
+    try:
+        yield from mode.bands(model, scene, statistics, options.progress)
+    except torch.OutOfMemoryError:
+        other = 'another device' if mode.name == 'banded' else 'mode banded, or another device'
+        raise InputError(f'the GPU ran out of memory in mode {mode.name}; use {other}') from None
 
 
-def label(model: BaseSegmentor, logits: Tensor) -> Tensor:
-    """The classes of pixels: (..., classes) -> (...)."""
-    if model.decode_head.out_channels == 1:
-        return logits[..., 0].sigmoid() > model.decode_head.threshold
-    return logits.argmax(dim=-1)
+def segment(model: BaseSegmentor, scene: Scene, sample: SegDataSample, options: Options) -> SegDataSample:
+    """Segment a scene and put the results into a sample, on the CPU; see ``inference_segmentor``.
 
-
-def label_dtype(model: BaseSegmentor) -> torch.dtype:
-    """The smallest type of a label map."""
-    return torch.uint8 if model.decode_head.num_classes <= 256 else torch.int16
-
-
-def _probabilities(model: BaseSegmentor, logits: Tensor, classes: Sequence[int]) -> Tensor:
-    if model.decode_head.out_channels == 1:
-        foreground = logits.sigmoid()
-        return torch.cat((1 - foreground, foreground), dim=-1)[..., list(classes)]
-    return logits.softmax(dim=-1)[..., list(classes)]
+    Returns:
+        The sample with ``pred_sem_seg`` (1, H, W) int64 and ``mode``; where asked for, with ``seg_logits``
+        (channels, H, W) and ``seg_probabilities`` (classes, H, W), float32.
+    """
+    pixel_bytes = 9 + 4 * (len(options.classes) + options.return_logits * num_logits(model))  # labels become int64
+    mode, bands = compute_bands(model, scene, options, pixel_bytes * math.prod(scene.size))
+    height, width = scene.size
+    maps = dict(pred_sem_seg=torch.empty(1, height, width, dtype=label_dtype(model)))
+    for start, labels, scores in bands:
+        wanted = dict(pred_sem_seg=labels[..., None])
+        if options.return_logits or options.classes:
+            if scores is None:
+                raise InputError(f'a {type(model).__name__} predicts labels without logits; ask for labels only')
+            if options.return_logits:
+                wanted['seg_logits'] = scores
+            if options.classes:
+                wanted['seg_probabilities'] = to_probabilities(scores, options.classes)
+        for name, part in wanted.items():
+            if name not in maps:
+                maps[name] = torch.empty(part.shape[2], height, width)
+            maps[name][:, start:start + len(part)] = part.permute(2, 0, 1)
+        del labels, scores, wanted, part  # before the next band is computed
+    maps['pred_sem_seg'] = maps['pred_sem_seg'].long()
+    sample.set_data({name: PixelData(data=content) for name, content in maps.items()})
+    sample.set_metainfo(dict(mode=mode.name))
+    return sample

@@ -2,16 +2,16 @@
 from __future__ import annotations
 
 import torch
-from mmcv.cnn.bricks import DropPath
 from torch import Tensor, nn
 
-from ..ops.recording import is_plain_inference
+from ..ops.recording import is_recorded
+from ..statistics import Moments
+from .bricks import build_drop_path
 from .cross_covariance_attention import CrossCovarianceAttention
 from .local_patch_interaction import LocalPatchInteraction
 
 MLP_RATIO = 4
-# The MLP's hidden layer, N x 4 C, is the largest tensor of all. In pieces of so many tokens it is not written
-# to memory and back.
+# The MLP's hidden layer, N x 4 C, is the largest tensor of a block. In chunks of this many tokens it stays in cache.
 CHUNK_TOKENS = 2048
 LAYER_NORM_EPS = 1e-6
 
@@ -30,10 +30,10 @@ class MLP(nn.Module):
 
 
 class XCiTBlock(nn.Module):
-    """Three residual branches, each normalised before and scaled per channel after.
+    """Three residual branches, each normalised at its start and scaled per channel at its end.
 
-    The published weights number norms and scales in another order than they run: 1 is XCA's,
-    3 LPI's and 2 the MLP's. These names are kept so that the weights load as they are.
+    The published weights do not number norms and scales in the order of execution: 1 belongs to XCA, 3 to LPI and 2 to
+    the MLP. The names are kept so that the weights load unchanged.
 
     Args:
         embed_dim: channels C of a token.
@@ -59,19 +59,19 @@ class XCiTBlock(nn.Module):
         self.mlp = MLP(embed_dim)
         self.gamma1, self.gamma3, self.gamma2 = (
             nn.Parameter(torch.full((embed_dim, ), layer_scale_init)) for _ in range(3))
-        self.drop_path = DropPath(drop_path_rate)
+        self.drop_path = build_drop_path(drop_path_rate)
 
-    def forward(self, x: Tensor, height: int, width: int) -> Tensor:
-        scale = self.drop_path(self.gamma1.expand(x.shape[0], 1, -1))  # (B, 1, C): zeros drop an image's branch
-        x = self.attn.add_to(x, self.norm1(x), scale)
+    def forward(self, x: Tensor, height: int, width: int, moments: Moments | None = None) -> Tensor:
+        scale = self.drop_path(self.gamma1.expand(x.shape[0], 1, -1))  # (B, 1, C); zeros skip an image's branch
+        x = self.attn.add_to(x, self.norm1(x), scale, moments)
         x = torch.addcmul(x, self.gamma3, self.drop_path(self.local_mp(self.norm3(x), height, width)))
-        if self.training or x.device.type != 'cpu' or not is_plain_inference():
+        if self.training or x.device.type != 'cpu' or is_recorded():
             return torch.addcmul(x, self.gamma2, self.drop_path(self.mlp(self.norm2(x))))
-        x = x.contiguous()  # it is, unless a norm of the stem changed the layout
+        x = x.contiguous()  # a norm of the stem can have changed the layout
         self.add_mlp_(x)
         return x
 
     def add_mlp_(self, x: Tensor) -> None:
-        """Add the MLP's branch to x (…, C), contiguous, in place and in pieces; in inference only."""
+        """Add the MLP's branch to x (…, C), contiguous, in place and in chunks; for inference only."""
         for tokens in x.view(-1, x.shape[-1]).split(CHUNK_TOKENS):
             tokens.addcmul_(self.gamma2, self.mlp(self.norm2(tokens)))

@@ -1,40 +1,43 @@
 """Cross-covariance attention, XCA (arXiv 2106.09681, section 3.2), in the paper's form and in Gram form."""
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import InputError
-from ..ops.second_moment import second_moment
+from ..statistics import BlendedMap, Moments
+from ..statistics.image import ImageMoments
 
 FORMS = ('auto', 'gram', 'direct')
-SMALL_PRODUCT_COST = 2.0  # time of a multiply-add in a C x C product, against one over many tokens
-NORM_EPS = 1e-12  # of F.normalize, so that both forms treat an all-zero channel alike
+SMALL_PRODUCT_COST = 2.0  # time of a multiply-add in a C x C product, relative to one over many tokens
+NORM_EPS = 1e-12  # as in F.normalize, so that both forms treat an all-zero channel alike
 
 
 class CrossCovarianceAttention(nn.Module):
     """Attention among channels: its cost is linear in the number of tokens.
 
-    Per head, with every channel of q and k scaled to unit L2 norm over the tokens, the d x d map
+    In each head, every channel of q and k is scaled to unit L2 norm over the tokens; then the d x d map
     ``softmax(temperature * q k^T)`` mixes the channels of v.
 
-    The *direct* form is that formula. But q, k and v are linear in x, so all that the map needs of the
-    tokens is their Gram matrix, and the whole layer is one affine map of each token, chosen by the image.
-    The *Gram* form computes this map: two passes over the tokens instead of eight, and neither q nor k
-    nor v. Both forms give the same result.
+    The *direct* form computes this formula. But q, k and v are linear in x, so the map depends on the tokens only
+    through their Gram matrix, and the whole layer is one affine map of each token, chosen by the image. The *Gram*
+    form computes this affine map. It passes over the tokens twice instead of eight times and never forms q, k or v.
+    Both forms give the same result.
 
     Args:
         embed_dim: channels C of a token.
         num_heads: heads H; d = C / H.
-        form: ``'gram'``, ``'direct'``, or ``'auto'`` for the cheaper one at the shape at hand.
+        form: ``'gram'``, ``'direct'``, or ``'auto'`` for the cheaper one at the given shape.
         attn_drop_rate: dropout of the d x d maps in training.
 
     Shape:
         (B, N, C) -> (B, N, C)
 
     Raises:
-        InputError: an unknown form.
+        InputError: the form is unknown.
     """
 
     def __init__(self, embed_dim: int, num_heads: int, form: str = 'auto', attn_drop_rate: float = 0.0) -> None:
@@ -47,35 +50,46 @@ class CrossCovarianceAttention(nn.Module):
         self.attn_drop = nn.Dropout(attn_drop_rate)
         self.proj = nn.Linear(embed_dim, embed_dim)
 
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.uses_gram(x.shape[1]):
+    def forward(self, x: Tensor, moments: Moments | None = None) -> Tensor:
+        if moments is None and not self.uses_gram(x.shape[1]):
             return self.direct(x)
-        weight, bias = self.affine_map(second_moment(x))
-        return torch.baddbmm(bias.to(x.dtype), x, weight.to(x.dtype))
+        return blend(self.maps(x, moments), x)
 
-    def add_to(self, residual: Tensor, x: Tensor, scale: Tensor) -> Tensor:
-        """``residual + scale * forward(x)``, in fewer passes over the tokens.
+    def add_to(self, residual: Tensor, x: Tensor, scale: Tensor, moments: Moments | None = None) -> Tensor:
+        """Return ``residual + scale * forward(x, moments)`` in fewer passes over the tokens.
 
         Args:
             residual, x: (B, N, C).
             scale: (B, 1, C).
+            moments: empty sums of a statistic; None stands for the image's own, in either form.
 
         Returns:
             (B, N, C)
         """
         half_precision = torch.is_autocast_enabled(x.device.type) or x.dtype.itemsize < 4
-        if half_precision or not self.uses_gram(x.shape[1]):
-            return torch.addcmul(residual, scale, self(x))  # a small scale would underflow in a half-precision map
-        weight, bias = self.affine_map(second_moment(x))
-        # Scaling the C x C map costs nothing beside scaling N tokens, and the product adds up in place.
+        if half_precision or moments is None and not self.uses_gram(x.shape[1]):
+            # In a half-precision map, a small scale would underflow.
+            return torch.addcmul(residual, scale, self(x, moments))
+        maps = self.maps(x, moments)
+        if len(maps) > 1 or maps[0].share is not None:
+            return torch.addcmul(residual, scale, blend(maps, x))
+        weight, bias, _ = maps[0]
+        # Scaling the C x C map costs nothing beside scaling N tokens, and the product accumulates in place.
         return (residual + bias * scale).baddbmm_(x, weight * scale)
 
-    def uses_gram(self, num_tokens: int) -> bool:
-        """Whether the Gram form runs for images of ``num_tokens`` tokens.
+    def maps(self, x: Tensor, moments: Moments | None) -> Sequence[BlendedMap]:
+        """Collect all tokens x (B, N, C) and return the linear maps that attention is for them."""
+        moments = ImageMoments() if moments is None else moments
+        moments.collect(x)
+        moments.reduce(self.affine_map)
+        return moments.maps()
 
-        Multiply-adds, with channels C and head width d: the direct form takes N (4 C^2 + 2 C d), the Gram
-        form 1.75 N C^2 for its tokens and 3 C^3 + 2 C^2 d for its C x C matrices. The latter are some
-        twenty small operations, at half the speed of the large products: see docs/benchmarks.md.
+    def uses_gram(self, num_tokens: int) -> bool:
+        """Return whether the Gram form runs for images of ``num_tokens`` tokens.
+
+        With C channels and heads of width d, the direct form takes N (4 C^2 + 2 C d) multiply-adds. The Gram form
+        takes 1.75 N C^2 for its tokens and 3 C^3 + 2 C^2 d for its C x C matrices. The latter are about twenty small
+        operations that run at half the speed of the large products (docs/benchmarks.md).
         """
         if self.form != 'auto':
             return self.form == 'gram'
@@ -84,7 +98,7 @@ class CrossCovarianceAttention(nn.Module):
         return num_tokens * (2.25 * dim + 2 * head_dim) > SMALL_PRODUCT_COST * dim * (3 * dim + 2 * head_dim)
 
     def direct(self, x: Tensor) -> Tensor:
-        """The paper's formula: (B, N, C) -> (B, N, C)."""
+        """Compute the paper's formula: (B, N, C) -> (B, N, C)."""
         batch, num_tokens, embed_dim = x.shape
         # (B, N, 3 C) -> (3, B, H, d, N)
         query, key, value = self.qkv(x).view(batch, num_tokens, 3, self.num_heads, -1).permute(2, 0, 3, 4, 1)
@@ -95,7 +109,7 @@ class CrossCovarianceAttention(nn.Module):
         return self.proj(mixed)
 
     def attention_map(self, moment: Tensor) -> Tensor:
-        """How much of each channel of v every channel takes, for an image of the given ``second_moment``.
+        """Return the weight of every channel of v in every output channel, for the given ``second_moment``.
 
         Args:
             moment: (B, C + 1, C + 1), float32 or float64.
@@ -109,17 +123,17 @@ class CrossCovarianceAttention(nn.Module):
         with torch.autocast(moment.device.type, enabled=False):
             # With q = W x', the products over tokens are q q^T = W (x' x'^T) W^T.
             half_products = query_key @ moment  # (B, 2 C, C + 1)
-            # Rounding can carry the sum of squares of a vanishing channel below 0.
+            # Rounding can push the sum of squares of a vanishing channel below 0.
             norms = (half_products * query_key).sum(dim=-1).clamp_min(NORM_EPS**2).sqrt()  # (B, 2 C)
             query_norm, key_norm = norms.unflatten(1, (2, self.num_heads, -1)).unbind(dim=1)  # (B, H, d) each
             key = query_key.unflatten(0, (2, self.num_heads, -1))[1]  # (H, d, C + 1)
             query = half_products.unflatten(1, (2, self.num_heads, -1))[:, 0]  # (B, H, d, C + 1)
             cosines = query @ key.mT / (query_norm[..., :, None] * key_norm[..., None, :])  # (B, H, d, d)
-            cosines = cosines.clamp(-1, 1)  # where cancellation leaves little of a norm but rounding
+            cosines = cosines.clamp(-1, 1)  # cancellation can leave a norm that is mostly rounding error
             return (cosines * self.temperature.to(moment.dtype)).softmax(dim=-1)
 
     def affine_map(self, moment: Tensor) -> tuple[Tensor, Tensor]:
-        """The map ``x @ weight + bias`` that this layer is for an image of the given ``second_moment``.
+        """Return the map ``x @ weight + bias`` that this layer computes for the given ``second_moment``.
 
         Args:
             moment: (B, C + 1, C + 1), float32 or float64.
@@ -137,5 +151,16 @@ class CrossCovarianceAttention(nn.Module):
             return weight, bias + self.proj.bias
 
     def _augmented(self, moment: Tensor) -> Tensor:
-        """Weight and bias of q, k and v in the dtype of ``moment``, (3 C, C + 1): a bias weighs a feature that is 1."""
+        """Return (3 C, C + 1) weights of q, k and v in the dtype of ``moment``; the bias multiplies a constant 1."""
         return torch.cat((self.qkv.weight, self.qkv.bias[:, None]), dim=1).to(moment.dtype)
+
+
+def blend(maps: Sequence[BlendedMap], x: Tensor) -> Tensor:
+    """Apply the maps of a statistic to tokens: (B, N, C) -> (B, N, C)."""
+    total: Tensor | None = None
+    for weight, bias, share in maps:
+        mapped = torch.baddbmm(bias.to(x.dtype), x, weight.to(x.dtype))
+        mapped = mapped if share is None else mapped * share
+        total = mapped if total is None else total + mapped
+    assert total is not None  # a statistic has at least one map
+    return total

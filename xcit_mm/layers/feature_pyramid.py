@@ -3,10 +3,10 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from mmcv.cnn import build_norm_layer
 from torch import Tensor, nn
 
-from ..ops.recording import is_plain_inference
+from ..ops.recording import is_recorded
+from .bricks import build_norm
 
 PYRAMID_STRIDES = (4, 8, 16, 32)  # pixels, finest first
 
@@ -48,7 +48,7 @@ class Upsample2x(nn.ConvTranspose2d):
         # One row of pixels becomes two; each is a map of (W, C) to (W, column, C).
         weights = self.weight.permute(2, 3, 1, 0).flatten(1, 2)  # (C, C, row, column) -> (row, column C, C)
         bias = self.bias.repeat(2)
-        if not is_plain_inference() or torch.is_autocast_enabled(x.device.type):
+        if is_recorded() or torch.is_autocast_enabled(x.device.type):
             x = torch.stack([F.linear(tokens, weight, bias) for weight in weights.unbind()], dim=2)
         else:  # the products go straight to where they belong, which autocast does not know
             x = tokens.new_empty(*tokens.shape[:2], 2, tokens.shape[2], len(bias))  # (B, H, row, W, column C)
@@ -78,6 +78,6 @@ def build_resampler(channels: int, in_stride: int, out_stride: int, norm_cfg: di
     layers: list[nn.Module] = []
     for _ in range((in_stride // out_stride).bit_length() - 1):
         if layers:
-            layers += [build_norm_layer(norm_cfg, channels)[1], nn.GELU()]
+            layers += [build_norm(norm_cfg, channels), nn.GELU()]
         layers.append(Upsample2x(channels))
     return nn.Sequential(*layers) if layers else nn.Identity()

@@ -1,8 +1,9 @@
 """Local patch interaction, LPI (arXiv 2106.09681, section 3.3)."""
 from __future__ import annotations
 
-from mmcv.cnn import build_norm_layer
 from torch import Tensor, nn
+
+from .bricks import build_norm
 
 
 class LocalPatchInteraction(nn.Module):
@@ -22,7 +23,7 @@ class LocalPatchInteraction(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(embed_dim, embed_dim, 3, padding=1, groups=embed_dim)
         self.act = nn.GELU()
-        self.bn = build_norm_layer(norm_cfg, embed_dim)[1]
+        self.bn = build_norm(norm_cfg, embed_dim)
         self.conv2 = nn.Conv2d(embed_dim, embed_dim, 3, padding=1, groups=embed_dim)
 
         for conv in (self.conv1, self.conv2):

@@ -3,11 +3,11 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from mmcv.cnn import build_norm_layer
 from torch import Tensor, nn
 
 from ..ops.folding import fold_batch_norm
-from ..ops.recording import is_plain_inference
+from ..ops.recording import is_recorded
+from .bricks import build_norm
 
 
 class ConvNorm(nn.Sequential):
@@ -18,7 +18,7 @@ class ConvNorm(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         conv, norm = self
-        if is_plain_inference() and isinstance(conv, nn.Conv2d) and (folded := fold_batch_norm(conv, norm)):
+        if not is_recorded() and isinstance(conv, nn.Conv2d) and (folded := fold_batch_norm(conv, norm)):
             return F.conv2d(x, *folded, conv.stride, conv.padding)
         return super().forward(x)
 
@@ -46,7 +46,7 @@ class PatchEmbedding(nn.Module):
             # Published names: proj.0.0 is a convolution, proj.0.1 its norm, proj.1 a GELU, ...
             layers.append(ConvNorm(
                 nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=1, bias=False),
-                build_norm_layer(norm_cfg, out_channels)[1]))
+                build_norm(norm_cfg, out_channels)))
             layers.append(nn.GELU())
         self.proj = nn.Sequential(*layers[:-1])
 

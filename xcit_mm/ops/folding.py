@@ -3,7 +3,6 @@ from __future__ import annotations
 
 from typing import TypeGuard
 
-from mmcv.cnn.bricks.wrappers import Conv2d as MMCVConv2d
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -37,10 +36,3 @@ def is_foldable(norm: nn.Module | None) -> TypeGuard[_BatchNorm | None]:
     """Whether a norm is the same scale and shift for every input."""
     return norm is None or (isinstance(norm, _BatchNorm) and not norm.training and norm.affine
                             and norm.track_running_stats)
-
-
-def is_plain(conv: nn.Module) -> bool:
-    """Whether a convolution is its weight and bias alone: stride 1, one group, zeros around an odd kernel."""
-    return (isinstance(conv, nn.Conv2d) and type(conv) in (nn.Conv2d, MMCVConv2d) and conv.padding_mode == 'zeros'
-            and conv.groups == 1 and conv.stride == conv.dilation == (1, 1)
-            and conv.padding == tuple(side // 2 for side in conv.kernel_size))

@@ -1,12 +1,13 @@
-"""When operations may reuse memory."""
+"""Whether something records the operations of a module."""
 from __future__ import annotations
 
 import torch
 
 
-def is_plain_inference() -> bool:
-    """Whether nothing records the operations, so that they may work in place and in pieces.
+def is_recorded() -> bool:
+    """Return whether autograd, a compiler or a tracer records the operations.
 
-    Autograd needs what it saved, and a compiler or a tracer would write out each piece of this one image.
+    If nothing does, they may overwrite their inputs and work in pieces. Otherwise autograd needs what it saved,
+    and a compiler or a tracer would write out every piece of one particular image.
     """
-    return not (torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing())
+    return torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing()

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .interpolation import resizing_matrix, source_range
-from .recording import is_plain_inference
+from .recording import is_recorded
 
 # Pixels of the map in a piece. The matrices are banded, and dense ones of short pieces hold few zeros.
 PIECE = 16
@@ -69,7 +69,7 @@ class ColumnConvolution:
         """(B, h, w, in) -> (B, h, row tap, W, out)."""
         # (B h, w * column tap, out) for each row tap
         pixels = [F.linear(x, tap).unflatten(3, (3, -1)).flatten(2, 3).flatten(0, 1) for tap in self.mixing]
-        if not is_plain_inference() or torch.is_autocast_enabled(x.device.type):
+        if is_recorded() or torch.is_autocast_enabled(x.device.type):
             resized = torch.stack([torch.cat([
                 _product(taps, tap[:, 3 * first:3 * last]) for _, _, first, last, taps in self.pieces
             ], dim=1) for tap in pixels], dim=1)

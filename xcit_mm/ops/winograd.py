@@ -18,8 +18,8 @@ CHUNK_TILES = 512  # whose transforms fit a CPU's cache
 POINTS = ((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1))
 
 
-def pays(weight: Tensor) -> bool:
-    """Whether a convolution with this weight (out, in, kh, kw) is faster this way: on a CPU, not in half precision."""
+def is_faster(weight: Tensor) -> bool:
+    """Return whether Winograd is faster for a weight (out, in, kh, kw): on a CPU, not in half precision."""
     return (weight.shape[2:] == (3, 3) and min(weight.shape[:2]) >= LEAST_CHANNELS and weight.device.type == 'cpu'
             and weight.dtype in (torch.float32, torch.float64))
 

@@ -1,7 +1,7 @@
 # small_12_p16 in a segmentor without heads. A sibling changes arch, drop path and the widths of its heads.
 # Heads with mmcv's compiled ops need channels_last=False.
 model = dict(
-    type='EncoderDecoder',
+    type='xcit_mm.inference.segmentor.BoundedEncoderDecoder',
     data_preprocessor=dict(
         type='SegDataPreProcessor',
         mean=[123.675, 116.28, 103.53],  # RGB, 0 … 255
@@ -11,4 +11,4 @@ model = dict(
         pad_val=0,
         seg_pad_val=255),
     backbone=dict(type='XCiT', arch='small_12_p16', drop_path_rate=0.05, channels_last=True),
-    test_cfg=dict(mode='whole'))
+    test_cfg=dict(mode='auto'))

@@ -8,12 +8,13 @@ from mmengine.registry import MODELS, init_default_scope
 from mmseg.models.decode_heads import FCNHead
 
 from xcit_mm.errors import InputError
-from xcit_mm.inference.bands import backbone as streaming_backbone
-from xcit_mm.inference.bands.rows import Rows, Stored
-from xcit_mm.inference.modes import compute_bands
-from xcit_mm.inference.modes import logits as streaming_segmentor
-from xcit_mm.inference.segmentation import compute_maps
+from xcit_mm.inference import scene
+from xcit_mm.inference.bands import backbone as banded_backbone
+from xcit_mm.inference.modes import footprint
+from xcit_mm.inference.segmentation import Normalised, Options, compute_bands
 from xcit_mm.ops import winograd
+from xcit_mm.ops.row_operations import Pointwise
+from xcit_mm.ops.rows import Rows, Stored
 from xcit_mm.variants import ARCHITECTURES, get_variant
 
 CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
@@ -43,6 +44,12 @@ def build(head, arch=TINY, **changes):
     return model
 
 
+def run_bands(model, image, size=None, mode='banded'):
+    """The bands of an image (H, W, 3) that a network sees as it is."""
+    pixels = Normalised(Stored(image), model.data_preprocessor)
+    return compute_bands(model, scene.Scene(pixels, size or image.shape[:2]), Options(mode))[1]
+
+
 def compare(model, height, width, size=None):
     """The logits of the whole image, and the greatest difference of those of the bands, relative to the greatest."""
     image = torch.randint(0, 256, (height, width, 3), dtype=torch.uint8)
@@ -51,8 +58,8 @@ def compare(model, height, width, size=None):
         inputs = model.data_preprocessor(dict(inputs=[image.permute(2, 0, 1)], data_samples=None))['inputs']
         whole = model.encode_decode(inputs, [dict(img_shape=(height, width))])
         whole = torch.nn.functional.interpolate(whole, size, mode='bilinear')[0].permute(1, 2, 0)
-        bands = torch.cat([band for _, band in compute_bands(model, Stored(image), size)])
-        labels = compute_maps(model, Stored(image), size, 'banded')['pred_sem_seg'][0]
+        parts = list(run_bands(model, image, size))
+        bands, labels = torch.cat([part.scores for part in parts]), torch.cat([part.labels for part in parts])
     error = ((bands - whole).abs().max() / whole.abs().max()).item()
     best = whole.topk(2).values
     clear = best[..., 0] - best[..., 1] > 1e-4 * whole.abs().max()
@@ -64,9 +71,9 @@ def compare(model, height, width, size=None):
 @pytest.mark.parametrize('head', ['upernet', 'sem_fpn'])
 def test_any_band_and_any_size(monkeypatch, head, tokens, rows, size):
     monkeypatch.setattr(winograd, 'LEAST_CHANNELS', 1 if rows == 3 else 384)
-    monkeypatch.setattr(streaming_backbone, 'BAND_TOKENS', tokens)
-    monkeypatch.setattr(streaming_segmentor, 'LOGIT_ROWS', rows)
-    monkeypatch.setattr(streaming_segmentor, 'BAND_BYTES', size)
+    monkeypatch.setattr(banded_backbone, 'BAND_TOKENS', tokens)
+    monkeypatch.setattr(footprint, 'LOGIT_ROWS', rows)
+    monkeypatch.setattr(scene, 'BAND_BYTES', size)
     model = build(head)
     for size in [(71, 53), (33, 90), (8, 1)]:
         assert compare(model, *size) < 1e-5
@@ -93,7 +100,7 @@ def test_every_architecture(arch):
 
 @pytest.mark.parametrize('head', ['upernet', 'sem_fpn'])
 def test_each_row_is_computed_once_and_few_are_kept(monkeypatch, head):
-    monkeypatch.setattr(streaming_segmentor, 'LOGIT_ROWS', 2)
+    monkeypatch.setattr(footprint, 'LOGIT_ROWS', 2)
     model, read, most_kept = build(head), Rows._read, []
     for height in (256, 512):
         computed = {}
@@ -106,7 +113,7 @@ def test_each_row_is_computed_once_and_few_are_kept(monkeypatch, head):
         monkeypatch.setattr(Rows, '_read', spy)
         image = torch.zeros(height, 64, 3, dtype=torch.uint8)
         kept = [sum(node._kept.numel() for node in computed if node._kept is not None)
-                for _ in compute_bands(model, Stored(image), (height, 64))]
+                for _ in run_bands(model, image)]
         assert len(computed) > 40 and all(rows == list(range(node.height)) for node, rows in computed.items())
         most_kept.append(max(kept))
     assert most_kept[0] == most_kept[1] > 0
@@ -120,27 +127,33 @@ def test_one_class_is_compared_with_its_threshold():
     model = build('upernet', **{'decode_head.out_channels': 1, 'decode_head.threshold': 0.4})
     model.decode_head.num_classes = 2
     image = torch.randint(0, 256, (64, 64, 3), dtype=torch.uint8)
-    logits = torch.cat([band for _, band in compute_bands(model, Stored(image), (64, 64))])
-    labels = compute_maps(model, Stored(image), (64, 64), 'banded')['pred_sem_seg'][0]
-    assert torch.equal(labels.bool(), logits[..., 0].sigmoid() > 0.4) and 0 < labels.float().mean() < 1
+    parts = list(run_bands(model, image))
+    scores, labels = torch.cat([part.scores for part in parts]), torch.cat([part.labels for part in parts])
+    assert torch.equal(labels.bool(), scores[..., 0] > 0.4) and 0 < labels.float().mean() < 1
 
 
-def test_what_has_no_bands_is_named():
-    image = Stored(torch.zeros(32, 32, 3, dtype=torch.uint8))
-    model = build('upernet')
-    model.data_preprocessor.test_cfg = dict(size_divisor=32)
-    with pytest.raises(InputError, match='pads test images'):
-        compute_maps(model, image, (32, 32), 'banded')
+def test_modules_that_cannot_run_in_bands_are_named():
+    image = torch.zeros(32, 32, 3, dtype=torch.uint8)
     model = build('upernet')
     model.decode_head = FCNHead(in_channels=16, in_index=0, channels=8, num_classes=2).eval()
-    with pytest.raises(InputError, match='head FCNHead'):
-        compute_maps(model, image, (32, 32), 'banded')
-    with pytest.raises(InputError, match='ConvModule|ConvWS2d'):
+    with pytest.raises(InputError, match='FCNHead cannot run in bands of rows, only EfficientUPerHead, FPN, FPNHead'):
+        run_bands(model, image)
+    with pytest.raises(InputError, match='the (ConvModule|ConvWS2d) of a UPerHead cannot run in bands'):
         changes = {'decode_head.type': 'UPerHead', 'decode_head.conv_cfg': dict(type='ConvWS')}
-        compute_maps(build('upernet', **changes), image, (32, 32), 'banded')
+        run_bands(build('upernet', **changes), image)
+    with pytest.raises(InputError, match='a FPN with extra or fewer levels'):
+        run_bands(build('sem_fpn', **{'neck.start_level': 1, 'neck.num_outs': 3}), image)
     with pytest.raises(InputError, match='in eval mode'):
-        compute_maps(build('upernet').train(), image, (32, 32), 'banded')
+        run_bands(build('upernet').train(), image)
     model = build('upernet')
     model.backbone = torch.nn.Identity().eval()
-    with pytest.raises(InputError, match='backbone Identity'):
-        compute_maps(model, image, (32, 32), 'banded')
+    with pytest.raises(InputError, match='backbone Identity cannot run in bands'):
+        run_bands(model, image)
+
+
+def test_a_read_of_freed_rows_fails():
+    rows = Pointwise(Stored(torch.zeros(4, 1, 1)), lambda x: x)
+    reader = rows.reader()
+    reader.read(0, 3)
+    with pytest.raises(AssertionError, match='rows 1 to 3 are not available'):
+        reader.read(1, 3)

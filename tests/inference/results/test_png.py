@@ -1,12 +1,19 @@
+"""Segmentations as pictures."""
 import cv2
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from xcit_mm.errors import InputError
-from xcit_mm.inference.results.png import write_segmentation
+from xcit_mm.inference.results import ResultMeta, build_sinks, write_labels
 
-META = dict(classes=('background', 'nucleus'), palette=[[0, 0, 0], [255, 0, 0]])
+CLASSES, PALETTE = ('background', 'nucleus'), [[0, 0, 0], [255, 0, 0]]
+
+
+def write(folder, image, labels, classes=CLASSES, palette=PALETTE):
+    meta = ResultMeta('photo', *labels.shape, classes, palette, lambda: image[..., ::-1])
+    write_labels(build_sinks(['png', 'overlay']), folder, torch.from_numpy(labels).split(7), meta)
 
 
 @pytest.mark.parametrize('size', [(40, 60), (300, 500)])
@@ -14,7 +21,7 @@ def test_writes_class_indices_and_an_overlay(tmp_path, size):
     image = np.full((*size, 3), (200, 100, 0), np.uint8)  # BGR
     labels = np.zeros(size, np.int64)
     labels[10:20, 5:25] = 1
-    write_segmentation(tmp_path / 'out', 'photo', image, labels, META)
+    write(tmp_path / 'out', image, labels)
     assert np.array_equal(np.asarray(Image.open(tmp_path / 'out/photo_classes.png')), labels)
     overlay = cv2.imread(str(tmp_path / 'out/photo_overlay.png'))
     assert overlay[0, 0].tolist() == [200, 100, 0]  # background as it was
@@ -29,8 +36,7 @@ def test_writes_class_indices_and_an_overlay(tmp_path, size):
 
 def test_many_classes_keep_their_indices(tmp_path):
     labels = np.array([[0, 299]])
-    meta = dict(classes=[str(index) for index in range(300)], palette=[[9, 9, 9]] * 300)
-    write_segmentation(tmp_path, 'photo', np.zeros((1, 2, 3), np.uint8), labels, meta)
+    write(tmp_path, np.zeros((1, 2, 3), np.uint8), labels, list(map(str, range(300))), [[9, 9, 9]] * 300)
     assert np.array_equal(cv2.imread(str(tmp_path / 'photo_classes.png'), cv2.IMREAD_UNCHANGED), labels)
     assert not (tmp_path / 'photo_palette.png').exists()
 
@@ -38,4 +44,4 @@ def test_many_classes_keep_their_indices(tmp_path):
 def test_unwritable_folders_are_named(tmp_path):
     (tmp_path / 'file').touch()
     with pytest.raises(InputError, match='cannot write .*file/photo_classes.png'):
-        write_segmentation(tmp_path / 'file', 'photo', np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), int), META)
+        write(tmp_path / 'file', np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), int))

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from xcit_mm.errors import InputError
-from xcit_mm.inference.sources.image_file import find_images, read_image
+from xcit_mm.inference.sources import find_images, read_image
 
 
 def test_finds_files_and_the_images_of_folders_once(tmp_path):

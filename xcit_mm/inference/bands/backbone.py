@@ -1,74 +1,78 @@
-"""XCiT over bands of rows: one N x C map in memory and one more for each tap, whatever the image's size.
+"""XCiT over bands of rows: memory for one N x C map and one more for each tap, whatever the size of the image.
 
-Everything in an XCiT is local (its stem, layer norms, LPI and MLP) but one C x C sum in each layer: see
-``second_moment``, which adds up over bands. A layer is one sweep over the rows: apply its attention, whose map is
-known by then, LPI with two rows ahead, MLP, and the sum that the next layer begins with.
+Everything in an XCiT is local (stem, layer norms, LPI and MLP) except for one sum over the tokens in each block, which
+adds up over bands: see ``xcit_mm.statistics``. A block is one sweep over the rows. It applies its attention, whose map
+is known by then, runs LPI two rows behind, then the MLP, and adds the result to the sums of the next block.
 """
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import reduce
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from ...backbone import XCiT
 from ...errors import InputError
 from ...layers import XCiTBlock
+from ...layers.cross_covariance_attention import blend
 from ...layers.patch_embedding import ConvNorm
 from ...ops.folding import fold_batch_norm, is_foldable
-from ...ops.second_moment import second_moment
-from .rows import Convolution, Pointwise, Rows, Stored
+from ...ops.row_operations import Convolution, Pointwise
+from ...ops.rows import Rows, Stored, bands
+from ...statistics import Moments, Statistics
 
-BAND_TOKENS = 4096  # tokens of a band, or one row where it is longer
+BAND_TOKENS = 4096  # tokens of a band; one row if a row is longer
 Progress = Callable[[float], None]
 
 
 def check(backbone: nn.Module) -> None:
-    """Raise ``InputError`` unless there are bands of rows for a backbone."""
+    """Raise ``InputError`` unless a backbone can run in bands of rows."""
     if type(backbone) is not XCiT:
-        raise InputError(f'no bands of rows for the backbone {type(backbone).__name__}: take mode whole')
+        raise InputError(f'the backbone {type(backbone).__name__} cannot run in bands of rows; use mode whole')
     for module in backbone.modules():
         if isinstance(module, (_NormBase, nn.GroupNorm)) and not is_foldable(module):
-            raise InputError(f'no bands of rows for the {type(module).__name__} of the backbone: take mode whole')
+            raise InputError(f'the {type(module).__name__} of the backbone cannot run in bands of rows; use mode whole')
 
 
-def compute_levels(backbone: XCiT, image: Rows, progress: Progress) -> list[Rows]:
-    """The maps that ``backbone(image)`` returns, as rows that are resampled when they are read.
+def compute_levels(backbone: XCiT, image: Rows, statistics: Statistics, progress: Progress) -> list[Rows]:
+    """Return the maps ``backbone(image, statistics)`` as rows that are resampled when they are read.
 
     Args:
         backbone: in eval mode.
         image: normalised, RGB.
-        progress: called with the share that is done, 0 … 1.
+        statistics: the sums over this image, still empty.
+        progress: called with the share of the work that is done, 0 … 1.
     """
     tokens = _embed(backbone, image)  # (height, width, C)
     blocks = cast(list[XCiTBlock], list(backbone.blocks))
+    moments = [statistics.moments(index, *tokens.shape[:2]) for index in range(len(blocks))]
+    _collect(blocks[0], moments[0], tokens)
     levels: dict[int, Rows] = {}
-    moment = _moment(blocks[0], tokens)
     for index, block in enumerate(blocks):
-        following = blocks[index + 1] if index + 1 < len(blocks) else None
-        moment = _run_block(block, tokens, moment, following)
+        is_last = index + 1 == len(blocks)
+        if is_last:
+            _run_block(block, moments[index], tokens)
+        else:
+            _run_block(block, moments[index], tokens, blocks[index + 1], moments[index + 1])
         for level, tap in enumerate(backbone.out_indices):
             if tap == index:
-                levels[level] = _keep(backbone, level, tokens, is_last=following is None)
+                levels[level] = _keep(backbone, level, tokens, is_last)
         progress((index + 1) / len(blocks))
     return [levels[level] for level in range(len(levels))]
 
 
 def _keep(backbone: XCiT, level: int, tokens: Tensor, is_last: bool) -> Rows:
-    """A level of the pyramid over tokens that the next blocks will change."""
+    """Return a level of the pyramid over tokens that the next blocks will overwrite."""
     factor = backbone.out_strides[level] / backbone.variant.patch_size
     resampler = backbone.get_submodule(f'fpn{level + 1}')
-    if factor > 1:  # fewer pixels: they are what is kept
-        pooled = Resampled(Stored(tokens), resampler, factor)
-        return Stored(pooled.reader().read(0, pooled.height).clone())
+    if factor > 1:  # the pooled map is smaller than its source: keep the former
+        return Stored(Resampled(Stored(tokens), resampler, factor).reader().read_all().clone())
     return Resampled(Stored(tokens if is_last else tokens.clone()), resampler, factor)
 
 
 class Resampled(Rows):
-    """What a resampler of the pyramid makes of a map.
+    """A map resampled by a module of the pyramid.
 
     Args:
         source: the map.
@@ -92,12 +96,12 @@ class Resampled(Rows):
         last = -int(-stop * self.step // 1)
         x = self.source.read(first, last)
         y = self.module(x.permute(2, 0, 1)[None])[0].permute(1, 2, 0)
-        ahead = start - int(first / self.step)  # rows before the wanted ones, which share a row of the source
+        ahead = start - int(first / self.step)  # rows that come before ``start`` but share its row of the source
         return y[ahead:ahead + stop - start]
 
 
 def _embed(backbone: XCiT, image: Rows) -> Tensor:
-    """Stem and positional encoding: (height, width, C)."""
+    """Run stem and positional encoding: (height, width, C)."""
     rows = image
     for module in backbone.patch_embed.proj:
         if isinstance(module, ConvNorm):
@@ -111,61 +115,61 @@ def _embed(backbone: XCiT, image: Rows) -> Tensor:
     return encoding
 
 
-def _run_block(block: XCiTBlock, tokens: Tensor, moment: Tensor, following: XCiTBlock | None) -> Tensor:
-    """Run a block in place, and sum up what the attention of the following one needs: zeros if there is none."""
-    weight, bias = (part[0].to(tokens.dtype) for part in block.attn.affine_map(moment[None]))
-    weight, bias = weight * block.gamma1, bias * block.gamma1
-    attended = _Attended(tokens, block.norm1, weight, bias)
+def _run_block(block: XCiTBlock, moments: Moments, tokens: Tensor, next_block: XCiTBlock | None = None,
+               next_moments: Moments | None = None) -> None:
+    """Run a block in place, and collect its output for the attention of the next block."""
+    moments.reduce(block.attn.affine_map)
+    attended = _Attended(tokens, block, moments)
     lpi = block.local_mp
     normed = Pointwise(attended, block.norm3)
     inner = Convolution(normed, lpi.conv1.weight, lpi.conv1.bias, lambda y: _per_pixel(lpi.bn, lpi.act(y)),
                         groups=lpi.conv1.groups)
     outer = Convolution(inner, lpi.conv2.weight, lpi.conv2.bias, lambda y: y * block.gamma3,
                         groups=lpi.conv2.groups).reader()
-    total = torch.zeros_like(moment)
     for start, stop in _bands(attended):
-        local = outer.read(start, stop)  # which lets attention run two rows ahead, in place
+        local = outer.read(start, stop)  # attention runs up to two rows ahead, in place
         x = tokens[start:stop]
         x += local
         block.add_mlp_(x)
-        if following:
-            total += second_moment(following.norm1(x).flatten(0, 1)[None])[0]
-    return total
+        if next_block and next_moments:
+            next_moments.collect(next_block.norm1(x).flatten(0, 1)[None], start)
 
 
 class _Attended(Rows):
-    """Tokens to which ``norm(tokens) @ weight + bias`` is added in place, as they are read."""
+    """Tokens to which the attention branch of a block is added in place, as they are read."""
 
-    def __init__(self, tokens: Tensor, norm: nn.Module, weight: Tensor, bias: Tensor) -> None:
+    def __init__(self, tokens: Tensor, block: XCiTBlock, moments: Moments) -> None:
         super().__init__(*tokens.shape[:2])
-        self.tokens, self.norm, self.weight, self.bias = tokens, norm, weight, bias
+        self.tokens, self.block, self.moments = tokens, block, moments
 
     def compute(self, start: int, stop: int) -> Tensor:
         x = self.tokens[start:stop]
-        normed = self.norm(x).flatten(0, 1)  # before x changes
-        x.flatten(0, 1).add_(self.bias).addmm_(normed, self.weight)
+        normed = self.block.norm1(x).flatten(0, 1)  # before x changes
+        maps, scale = self.moments.maps(start, stop), self.block.gamma1
+        if len(maps) == 1 and maps[0].share is None:
+            x.flatten(0, 1).add_(maps[0].bias[0] * scale).addmm_(normed, maps[0].weight[0] * scale)
+        else:
+            x.flatten(0, 1).addcmul_(blend(maps, normed[None])[0], scale)
         return x
 
 
-def _moment(block: XCiTBlock, tokens: Tensor) -> Tensor:
-    parts = (second_moment(block.norm1(tokens[start:stop]).flatten(0, 1)[None])[0].double()
-             for start, stop in _bands(Stored(tokens)))
-    return reduce(torch.add, parts)
+def _collect(block: XCiTBlock, moments: Moments, tokens: Tensor) -> None:
+    """Collect the tokens that the first block attends over."""
+    for start, stop in _bands(Stored(tokens)):
+        moments.collect(block.norm1(tokens[start:stop]).flatten(0, 1)[None], start)
 
 
 def _bands(rows: Rows) -> list[tuple[int, int]]:
-    step = max(BAND_TOKENS // rows.width, 1)
-    return [(start, min(start + step, rows.height)) for start in range(0, rows.height, step)]
+    return bands(rows.height, max(BAND_TOKENS // rows.width, 1))
 
 
 def _stem_stage(source: Rows, module: ConvNorm) -> Rows:
     conv, norm = module
-    assert isinstance(conv, nn.Conv2d)
-    folded = fold_batch_norm(conv, norm)
+    folded = fold_batch_norm(cast(nn.Conv2d, conv), norm)
     assert folded  # see check
     return Convolution(source, *folded, stride=2)
 
 
 def _per_pixel(norm: nn.Module, x: Tensor) -> Tensor:
-    """A batch norm of (rows, W, C)."""
+    """Apply a batch norm to (rows, W, C)."""
     return norm(x.permute(2, 0, 1)[None])[0].permute(1, 2, 0)

@@ -1,5 +1,10 @@
-"""Exact inference on whole images in bounded memory."""
-from .footprint import estimate_bytes
-from .logits import check_mode, compute_bands, is_standard
+"""Inference modes. Importing this package registers them; none needs mmseg before it runs."""
+from .banded import Banded
+from .choose import Auto
+from .delegated import Delegated
+from .footprint import Budget
+from .mode import MODES, Mode, build_mode
+from .slide import Slide
+from .whole import Whole
 
-__all__ = ['check_mode', 'compute_bands', 'estimate_bytes', 'is_standard']
+__all__ = ['MODES', 'Auto', 'Banded', 'Budget', 'Delegated', 'Mode', 'Slide', 'Whole', 'build_mode']

@@ -1,61 +1,116 @@
-"""What inference will hold, from the sizes of the model and of the image; a test compares it with what is held."""
+"""Estimates of peak memory from the sizes of a model and an image. A test compares them with measurements."""
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from mmseg.models import BaseSegmentor
-from mmseg.models.decode_heads import FPNHead
+import torch
+from torch import nn
 
 from ...backbone import XCiT
-from ...heads import EfficientUPerHead
-from ..bands.backbone import BAND_TOKENS
-from .logits import BAND_BYTES, LOGIT_ROWS
+from ...errors import InputError
+from .. import scene as scenes
+from ..labels import num_logits
+from ..memory import available_bytes, format_bytes
+from ..scene import Scene
+
+if TYPE_CHECKING:
+    from mmseg.models import BaseSegmentor
 
 FLOAT = 4  # bytes
-STRIDE = 4  # of the finest map
-# Maps of the head's width at the finest stride that are there at once: counted, by measurement. mmseg's UPerHead
-# holds four resized levels, and their concatenation; other heads than these are taken for it.
-WHOLE_MAPS = {EfficientUPerHead: 8.0, FPNHead: 5.0}
-MOST_MAPS = 11.5
-BAND_MAPS = 6.5  # the same of LOGIT_ROWS rows
-LOGIT_BANDS = 3.0  # of logits at the size of the image: before and after the resizing, and its first half
+STRIDE = 4  # pixels of the image per pixel of the finest map
+# Rows at the finest stride that the head computes at once. Fewer make small products; more take memory.
+LOGIT_ROWS = 16
+LOGIT_BUFFERS = 3.0  # bands of logits in memory: before and after resizing, and the columns in between
 
 
-def estimate_bytes(model: BaseSegmentor, height: int, width: int, mode: str) -> int:
-    """Bytes of tensors that a mode holds at its peak, on top of the model and the image.
+@dataclass(frozen=True)
+class Budget:
+    """The memory that one inference can take.
+
+    Attributes:
+        device: where the network runs.
+        max_memory: bytes that the process may hold in all (on a GPU: its tensors); None for what is free.
+        result_bytes: size of the results, which lie in main memory.
+    """
+    device: torch.device
+    max_memory: int | None = None
+    result_bytes: int = 0
+    free: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        free = available_bytes(self.device, self.max_memory)
+        object.__setattr__(self, 'free', free - self.result_bytes * (self.device.type == 'cpu'))
+
+    def suffices(self, needed: float) -> bool:
+        """Return whether ``needed`` bytes of tensors fit beside the results."""
+        return needed <= self.free
+
+    def require(self, mode: str, needed: float, scene: Scene) -> None:
+        """Raise ``InputError`` unless ``needed`` bytes fit."""
+        if self.suffices(needed):
+            return
+        limit = '' if self.max_memory is None else f' of the limit of {format_bytes(self.max_memory)}'
+        results = f' beside {format_bytes(self.result_bytes)} of results' if self.result_bytes else ''
+        free = format_bytes(self.free + self.result_bytes)
+        remedy = 'raise the limit' if limit else 'free memory'
+        other = '' if mode in ('banded', 'slide') else ', mode banded'
+        raise InputError(
+            f'not enough memory to segment {scene.pixels.width} x {scene.pixels.height} pixels in mode {mode}: it '
+            f'needs about {format_bytes(needed)}{results}, and {free}{limit} are free; {remedy}, or use a smaller '
+            f'image{other}')
+
+
+def banded_bytes(model: BaseSegmentor, height: int, width: int) -> int:
+    """Estimate the peak of a model in bands of rows; see ``Mode.estimate_bytes``."""
+    from ..bands import banded
+
+    head, classes = model.decode_head, num_logits(model)
+    maps = banded(head).band_maps * _head_width(model)
+    rows = FLOAT * min(LOGIT_ROWS, math.ceil(height / STRIDE)) * (width / STRIDE) * (maps + classes)
+    # Folding a batch norm copies the weights of its convolution; Winograd's points take 16/9 of them.
+    folded = 16 / 9 * FLOAT * sum(parameter.numel() for parameter in head.parameters())
+    band = logit_band_bytes(model, height, width)
+    return int(LOGIT_BUFFERS * band + rows + folded + _backbone_bytes(model.backbone, height, width))
+
+
+def whole_bytes(model: BaseSegmentor, height: int, width: int, windows: int = 1, held: float = 0.0,
+                band: float | None = None) -> int:
+    """Estimate the peak of plain forward passes.
 
     Args:
-        model: an ``EncoderDecoder``.
-        height, width: of the network's input, px.
-        mode: ``'whole'``, ``'banded'`` or ``'slide'``.
+        model: a standard segmentor.
+        height, width: of one window, px.
+        windows: number of windows whose logits are kept at the finest stride.
+        held: other bytes that are in memory meanwhile.
+        band: bytes of a band of logits at the size of the image. Default: for an image of one window.
     """
-    head = model.decode_head
-    band = min(BAND_BYTES, FLOAT * height * width * head.out_channels)
-    if mode == 'banded':
-        rows = FLOAT * LOGIT_ROWS * (width / STRIDE) * (BAND_MAPS * _head_width(model) + head.out_channels)
-        # Folding a batch norm copies the convolution's weights, of which Winograd's points are 16/9.
-        folded = 16 / 9 * FLOAT * sum(parameter.numel() for parameter in head.parameters())
-        return int(LOGIT_BANDS * band + rows + folded + _backbone_bytes(model.backbone, height, width))
-    windows, held = 1, 0
-    if mode == 'slide':
-        (high, wide), (down, right) = model.test_cfg.crop_size, model.test_cfg.stride
-        windows = math.ceil(max(width - wide, 0) / right + 1) * math.ceil(high / down + 1)  # the last row is shifted up
-        held = LOGIT_BANDS * band if height > high else 0  # while the second row of windows runs
-        height, width = min(high, height), min(wide, width)
+    from ..bands import whole_maps
+
+    band = logit_band_bytes(model, height, width) if band is None else band
     pixels = math.ceil(height / STRIDE) * math.ceil(width / STRIDE)
-    logits = FLOAT * windows * pixels * head.out_channels
-    maps = FLOAT * WHOLE_MAPS.get(type(head), MOST_MAPS) * _head_width(model) * pixels
-    backbone = _backbone_bytes(model.backbone, height, width) if isinstance(model.backbone, XCiT) else 0
-    return int(logits + max(backbone + maps + held, LOGIT_BANDS * band))
+    logits = FLOAT * windows * pixels * num_logits(model)
+    maps = FLOAT * whole_maps(model.decode_head) * _head_width(model) * pixels
+    return int(logits + max(_backbone_bytes(model.backbone, height, width) + maps + held, LOGIT_BUFFERS * band))
+
+
+def logit_band_bytes(model: BaseSegmentor, height: int, width: int) -> float:
+    """Return the size of a band of logits for an image of ``height`` x ``width`` pixels."""
+    return min(scenes.BAND_BYTES, FLOAT * height * width * num_logits(model))
 
 
 def _head_width(model: BaseSegmentor) -> int:
     return max(model.decode_head.channels, getattr(model.neck, 'out_channels', 0) if model.with_neck else 0)
 
 
-def _backbone_bytes(backbone: XCiT, height: int, width: int) -> float:
-    """Tokens, their copies at the taps or what pooling leaves of them, and a band of the hidden layer."""
+def _backbone_bytes(backbone: nn.Module, height: int, width: int) -> float:
+    """Count the tokens, their copies at the taps or the pooled maps, and a band of the hidden layer; 0 if no XCiT."""
+    from ..bands.backbone import BAND_TOKENS
+
+    if not isinstance(backbone, XCiT):
+        return 0
     patch, channels = backbone.variant.patch_size, backbone.variant.embed_dim
     tokens = math.ceil(height / patch) * math.ceil(width / patch)
     copies = 1 + sum(min(patch / stride, 1.0)**2 for stride in backbone.out_strides)
-    return FLOAT * channels * (tokens * copies + 2 * 4 * BAND_TOKENS)
+    return FLOAT * channels * (tokens * copies + 2 * 4 * min(BAND_TOKENS, tokens))

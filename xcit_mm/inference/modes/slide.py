@@ -1,26 +1,66 @@
-"""Sliding windows over an image, as rows."""
+"""Sliding windows, each through the network by itself."""
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from ..bands.rows import Reader, Resized, Rows, Stored
+from ...errors import InputError
+from ...ops.row_operations import Resized
+from ...ops.rows import Reader, Rows, Stored
+from ...statistics import Statistics
+from .footprint import LOGIT_BUFFERS, logit_band_bytes, whole_bytes
+from .mode import MODES, Mode, Progress
+from .whole import forward
+
+if TYPE_CHECKING:
+    from mmseg.models import BaseSegmentor
+
+
+@MODES.register_module(name='slide')
+class Slide(Mode):
+    """mmseg's ``slide_inference`` over the windows of the config's ``test_cfg``, in bounded memory."""
+
+    name, summary = 'slide', "the average over the sliding windows of the config's test_cfg"
+
+    def check(self, model: BaseSegmentor) -> None:
+        """Raise ``InputError`` unless the config gives windows that cover an image."""
+        super().check(model)
+        if not all(0 < step <= side for side, step in zip(
+                model.test_cfg.get('crop_size', (0, 0)), model.test_cfg.get('stride', (0, 0)))):
+            raise InputError('mode slide needs model.test_cfg.crop_size and .stride in the config: height and width in '
+                             'pixels, with a stride no larger than the crop')
+
+    def estimate_bytes(self, model: BaseSegmentor, height: int, width: int) -> int:
+        (high, wide), (down, right) = model.test_cfg.crop_size, model.test_cfg.stride
+        # The last row of windows is shifted up, so it can overlap more than one other row.
+        windows = math.ceil(max(width - wide, 0) / right + 1) * math.ceil(high / down + 1)
+        # Bands of the first row of windows are in memory while the second one runs.
+        held = LOGIT_BUFFERS * logit_band_bytes(model, height, width) if height > high else 0
+        return whole_bytes(model, min(high, height), min(wide, width), windows, held,
+                           logit_band_bytes(model, height, width))
+
+    def logits(self, model: BaseSegmentor, pixels: Rows, statistics: Callable[[], Statistics],
+               progress: Progress) -> Rows:
+        return Windows(pixels, lambda window: forward(model, window, statistics()), model.test_cfg.crop_size,
+                       model.test_cfg.stride, model.decode_head.align_corners)
 
 
 class Windows(Rows):
     """Logits of overlapping windows, averaged where they overlap: mmseg's ``slide_inference``.
 
-    A row of windows is computed when its first pixel is asked for. It is kept at the resolution of the head until its
-    last; nothing is as large as the image.
+    A row of windows is computed when its first pixel is read, and kept at the resolution of the head until its last
+    pixel is read. No tensor is as large as the image.
 
     Args:
-        image: (rows, W, 3), as ``forward`` takes it.
-        forward: of a window: (h, w, 3) -> logits (h', w', classes).
-        crop_size: height and width of a window, px; less where the image is smaller.
-        stride: pixels from a window to the next, down and to the right.
-        align_corners: of the resizing from h' x w' to h x w.
+        image: (rows, W, 3), the input of ``forward``.
+        forward: maps a window (h, w, 3) to logits (h', w', classes).
+        crop_size: height and width of a window, px; smaller if the image is.
+        stride: pixels from one window to the next, down and to the right.
+        align_corners: passed to the resizing from h' x w' to h x w.
     """
 
     def __init__(self, image: Rows, forward: Callable[[Tensor], Tensor], crop_size: tuple[int, int],
@@ -50,17 +90,17 @@ class Windows(Rows):
                 number[part] += 1
             if last == top + self.crop[0]:
                 del self.running[index]
-        assert total is not None  # windows are everywhere
+        assert total is not None  # windows cover the image
         return total.div_(number.to(total))
 
     def _run(self, index: int) -> list[Reader]:
-        top, following = self.tops[index], (*self.tops, self.height)[index + 1]
-        rows = self.image.read(top, top + self.crop[0], following)
+        top, next_start = self.tops[index], (*self.tops, self.height)[index + 1]
+        rows = self.image.read(top, top + self.crop[0], next_start)
         windows = (self.forward(rows[:, left:left + self.crop[1]]) for left in self.lefts)
         return [Resized(Stored(logits), self.crop, align_corners=self.align_corners).reader() for logits in windows]
 
 
 def _starts(size: int, crop: int, stride: int) -> list[int]:
-    """Where windows begin along an axis; the last one ends where the axis does."""
+    """Return the starts of the windows along an axis; the last window ends at the end of the axis."""
     number = max(size - crop + stride - 1, 0) // stride + 1
     return [min(index * stride, size - crop) for index in range(number)]

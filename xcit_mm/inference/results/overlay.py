@@ -1,22 +1,43 @@
-"""Pictures of what a model says of an image."""
+"""Pictures of results over their image."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
 from mmengine.structures import InstanceData
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from .png import save_png
+from .sink import SINKS, ResultMeta, Sink, whole_map
 
 OPACITY = 0.5
 DRAWN = 2048  # longer side of a picture with masks, px
 
 
+@SINKS.register_module(name='overlay')
+class Overlay(Sink):
+    """Write ``<name>_overlay.png``: the image with coloured classes and a legend, or with boxes and masks."""
+
+    summary = 'a picture of the result over the image'
+
+    def write_labels(self, folder: Path, bands: Iterable[Tensor], meta: ResultMeta) -> None:
+        labels = whole_map(bands).numpy()
+        picture = draw_overlay(meta.read_image(), labels, meta.classes, meta.palette)
+        save_png(picture, folder / f'{meta.name}_overlay.png')
+
+    def write_objects(self, folder: Path, objects: InstanceData, meta: ResultMeta) -> None:
+        picture = draw_instances(meta.read_image(), objects, dict(classes=meta.classes, palette=meta.palette))
+        save_png(picture, folder / f'{meta.name}_overlay.png')
+
+
 def draw_overlay(image: np.ndarray, labels: np.ndarray, classes: Sequence[str],
                  palette: Sequence[Sequence[int]]) -> Image.Image:
-    """Blend class colours over an image, with a legend of the classes that occur below it.
+    """Blend class colours over an image, with a legend of the present classes below it.
 
-    A class 0 whose colour is black is a background: it stays as it is and out of the legend.
+    If class 0 is black, it counts as background: its pixels are not coloured, and the legend leaves it out.
 
     Args:
         image: (H, W, 3) uint8, RGB.
@@ -46,9 +67,9 @@ def draw_instances(image: np.ndarray, instances: InstanceData, meta: dict) -> Im
         meta: ``classes`` and ``palette`` (RGB).
 
     Returns:
-        RGB picture, of the image's size or with ``DRAWN`` pixels on its longer side.
+        RGB picture of the image's size, but at most ``DRAWN`` pixels on its longer side.
     """
-    from mmdet.structures import DetDataSample  # mmdet is there only where it detects
+    from mmdet.structures import DetDataSample  # only detection needs mmdet
     from mmdet.visualization import DetLocalVisualizer
     from pycocotools import mask
 
@@ -60,7 +81,7 @@ def draw_instances(image: np.ndarray, instances: InstanceData, meta: dict) -> Im
         masks = [cv2.resize(mask.decode(encoded), size, interpolation=cv2.INTER_NEAREST) for encoded in instances.masks]
         drawn.masks = np.array(masks, bool).reshape(-1, *image.shape[:2])
     visualizer = DetLocalVisualizer()
-    visualizer.dataset_meta = meta | dict(palette=[tuple(color) for color in meta['palette']])  # tuples are asked for
+    visualizer.dataset_meta = meta | dict(palette=[tuple(color) for color in meta['palette']])  # mmdet wants tuples
     visualizer.add_datasample('instances', image, DetDataSample(pred_instances=drawn), draw_gt=False,
                               pred_score_thr=0.0)
     return Image.fromarray(visualizer.get_image())

@@ -1,67 +1,42 @@
-"""Writing what a model says of an image."""
+"""Labels as PNG files."""
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable
 from pathlib import Path
 
-import cv2
 import numpy as np
-from mmengine.structures import InstanceData
 from PIL import Image
+from torch import Tensor
 
 from ...files import complete_file
-from .overlay import draw_instances, draw_overlay
+from .sink import SINKS, ResultMeta, Sink, whole_map
 
 
-def write_segmentation(out_dir: Path, name: str, image: np.ndarray, labels: np.ndarray, meta: dict) -> None:
-    """Write ``<name>_classes.png`` (class indices), ``<name>_palette.png`` (in colours) and ``<name>_overlay.png``.
+@SINKS.register_module(name='png')
+class PngLabels(Sink):
+    """Write ``<name>_classes.png`` (class indices) and ``<name>_palette.png`` (the same in colours).
 
-    Each appears complete. A palette holds 256 colours; with more classes, the second is left out.
+    With a class index above 255, the first file has 16 bits. With more than 256 classes, the second is left out: a
+    palette holds 256 colours.
+    """
 
-    Args:
-        out_dir: folder, made if needed.
-        name: stem of the files.
-        image: (H, W, 3) uint8, BGR.
-        labels: (H, W) class indices; with one above 255, the PNG of indices has 16 bits.
-        meta: ``classes`` and ``palette`` (RGB).
+    summary = 'PNG files of class indices, plain and with a palette'
+
+    def write_labels(self, folder: Path, bands: Iterable[Tensor], meta: ResultMeta) -> None:
+        labels = whole_map(bands).numpy()
+        indices = Image.fromarray(labels.astype(np.uint8 if labels.max() < 256 else np.uint16))
+        save_png(indices, folder / f'{meta.name}_classes.png')
+        if len(meta.palette) <= 256:
+            colors = indices.copy()
+            colors.putpalette(np.asarray(meta.palette, np.uint8).tobytes())
+            save_png(colors, folder / f'{meta.name}_palette.png')
+
+
+def save_png(picture: Image.Image, path: Path) -> None:
+    """Write a picture; the file appears complete or not at all.
 
     Raises:
-        InputError: the folder cannot be written to.
+        InputError: the file cannot be written.
     """
-    indices = Image.fromarray(labels.astype(np.uint8 if labels.max() < 256 else np.uint16))
-    overlay = draw_overlay(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), labels, meta['classes'], meta['palette'])
-    pictures = dict(classes=indices, overlay=overlay)
-    if len(meta['palette']) <= 256:
-        pictures['palette'] = indices.copy()
-        pictures['palette'].putpalette(np.asarray(meta['palette'], np.uint8).tobytes())
-    for kind, picture in pictures.items():
-        with complete_file(out_dir / f'{name}_{kind}.png') as file:
-            picture.save(file, format='PNG')
-
-
-def write_detection(out_dir: Path, name: str, image: np.ndarray, instances: InstanceData, meta: dict) -> None:
-    """Write ``<name>_instances.json`` and ``<name>_overlay.png``; each appears complete.
-
-    The JSON is a list with an object for each instance: ``category`` (a name), ``score``, ``bbox`` (x, y, width,
-    height in pixels), and ``segmentation``, a mask in COCO's run-length encoding.
-
-    Args:
-        out_dir: folder, made if needed.
-        name: stem of both files.
-        image: (H, W, 3) uint8, BGR.
-        instances: ``pred_instances`` of ``inference_detector`` with ``rle``, on the CPU.
-        meta: ``classes`` and ``palette`` (RGB).
-
-    Raises:
-        InputError: the folder cannot be written to.
-    """
-    rows = [dict(category=meta['classes'][label], score=score, bbox=[left, top, right - left, bottom - top])
-            for label, score, (left, top, right, bottom) in zip(
-                instances.labels.tolist(), instances.scores.tolist(), instances.bboxes.tolist())]
-    if 'masks' in instances:
-        for row, mask in zip(rows, instances.masks):
-            row['segmentation'] = dict(size=mask['size'], counts=mask['counts'].decode())
-    with complete_file(out_dir / f'{name}_instances.json') as file:
-        file.write_text(json.dumps(rows))
-    with complete_file(out_dir / f'{name}_overlay.png') as file:
-        draw_instances(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), instances, meta).save(file, format='PNG')
+    with complete_file(path) as file:
+        picture.save(file, format='PNG')

@@ -1,55 +1,41 @@
-"""Finding the images of a command line, and reading images."""
+"""Image files and arrays that are decoded as a whole."""
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import mmcv
 import numpy as np
+import torch
+from torch import Tensor
 
 from ...errors import InputError, UnreadableImageError
+from .source import SOURCES, Source
 
 Image = str | Path | np.ndarray
-IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 
 
-def find_images(inputs: Sequence[str | Path]) -> list[Path]:
-    """Files as they are, folders as the images in them, sorted; each image once.
+@SOURCES.register_module()
+class ImageFile(Source):
+    """A file that mmcv decodes; the decoded image is in memory while the source is open."""
 
-    Raises:
-        InputError: an input that is not there, a folder without images, or two images whose
-            results would have the same name.
-    """
-    images: list[Path] = []
-    for path in map(Path, inputs):
-        if path.is_dir():
-            found = sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
-            if not found:
-                raise InputError(f'no images in the folder {path} ({", ".join(IMAGE_SUFFIXES)})')
-            images += found
-        elif path.is_file():
-            images.append(path)
-        else:
-            raise InputError(f'no image or folder {path}')
-    # Links are not followed: two names of one file are two results.
-    images = list({os.path.abspath(path): path for path in images}.values())
-    first: dict[str, Path] = {}
-    for path in images:
-        if first.setdefault(path.stem, path) != path:
-            raise InputError(f'{first[path.stem]} and {path} would both be written as {path.stem}; '
-                             'rename one, or run them into two folders')
-    return images
+    suffixes = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
+
+    def __init__(self, path: Path) -> None:
+        self.content = torch.from_numpy(read_image(path))
+        super().__init__(path, *self.content.shape[:2])
+
+    def compute(self, start: int, stop: int) -> Tensor:
+        return self.content[start:stop]
 
 
 def read_image(image: Image, color_type: str = 'color', imdecode_backend: str = 'cv2') -> np.ndarray:
     """Read an image file, or check an array: (H, W, 3) uint8, BGR.
 
     Args:
-        image: as in ``inference_segmentor``.
-        color_type, imdecode_backend: of mmcv's ``LoadImageFromFile``, for a file; another
-            ``color_type`` may give another shape and dtype.
+        image: see ``inference_segmentor``.
+        color_type, imdecode_backend: arguments of mmcv's ``LoadImageFromFile``, for a file; some color types give
+            another shape and dtype.
 
     Raises:
         InputError: see ``inference_segmentor``.
@@ -74,7 +60,7 @@ def _read_file(path: Path, color_type: str, backend: str) -> np.ndarray:
         array = mmcv.imfrombytes(path.read_bytes(), flag=color_type, backend=backend)
     except cv2.error:  # an empty file
         array = None
-    except OSError as error:  # no permission, or Pillow does not know the format
+    except OSError as error:  # no permission, or a format that Pillow does not know
         reason = error.strerror or 'it is damaged or not an image'
         raise UnreadableImageError(f'cannot read {path}: {reason}') from None
     if array is None:

@@ -1,0 +1,33 @@
+"""Estimates of memory are close to what is measured, and not below it."""
+import pytest
+import torch
+from benchmarks.measurement import peak_memory
+from mmengine.config import Config
+from segmentors import CONFIG
+
+from xcit_mm.apis import init_model
+from xcit_mm.inference.modes import build_mode
+from xcit_mm.inference.scene import Scene
+from xcit_mm.inference.segmentation import Normalised, Options, compute_bands
+from xcit_mm.ops.rows import Stored
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name, kind', [
+    ('upernet', 'xcit_mm.heads.EfficientUPerHead'), ('upernet', 'UPerHead'), ('sem_fpn', 'FPNHead')])
+@pytest.mark.parametrize('mode', ['whole', 'banded', 'slide'])
+def test_estimates_are_near_and_not_below(name, kind, mode):
+    config = Config.fromfile(CONFIG.with_name(f'xcit_{name}_ade20k.py'))
+    config.model.decode_head.type = kind
+    config.model.backbone.init_cfg = None
+    config.model.test_cfg = dict(mode='slide', crop_size=(512, 512), stride=(341, 341))
+    model = init_model(config)
+    for height, width in [(512, 512), (912, 768)]:
+
+        def run(size=(height, width)):
+            image = Normalised(Stored(torch.zeros(*size, 3, dtype=torch.uint8)), model.data_preprocessor)
+            for _ in compute_bands(model, Scene(image, size), Options(mode))[1]:
+                pass
+
+        estimate = build_mode(mode).estimate_bytes(model, height, width)
+        assert 0.6 < peak_memory(run, torch.device('cpu')) / estimate < 1

@@ -1,0 +1,37 @@
+"""Which convolutions are nothing but a weight and a bias, so that they can be computed in another way."""
+from __future__ import annotations
+
+from typing import Any
+
+from mmcv.cnn import ConvModule
+from mmcv.cnn.bricks.wrappers import Conv2d as MMCVConv2d
+from torch import Tensor, nn
+
+from ..ops.folding import fold_batch_norm, is_foldable
+
+
+def is_plain(module: nn.Module) -> bool:
+    """Return whether a convolution has stride 1, one group and zeros around an odd kernel, and nothing else to it."""
+    return (isinstance(module, nn.Conv2d) and type(module) in (nn.Conv2d, MMCVConv2d)
+            and module.padding_mode == 'zeros' and module.groups == 1 and module.stride == module.dilation == (1, 1)
+            and module.padding == tuple(side // 2 for side in module.kernel_size))
+
+
+def is_foldable_module(module: ConvModule) -> bool:
+    """Return whether a ``ConvModule`` is a convolution, a batch norm in eval mode and an activation, in this order."""
+    return module.order == ('conv', 'norm', 'act') and is_foldable(norm_of(module))
+
+
+def norm_of(module: Any) -> nn.Module | None:
+    """Return the norm of a ``ConvModule``; None if it has none, or if the module is a bare convolution."""
+    return module.norm if getattr(module, 'with_norm', False) else None
+
+
+def folded(module: ConvModule | nn.Conv2d) -> tuple[Tensor, Tensor | None] | None:
+    """Return weight and bias with the batch norm folded in, or None where its norm depends on the input."""
+    return fold_batch_norm(getattr(module, 'conv', module), norm_of(module))
+
+
+def activate(module: Any, x: Tensor) -> Tensor:
+    """Apply the activation of a ``ConvModule``, of any layout; a bare convolution has none."""
+    return module.activate(x) if getattr(module, 'with_activation', False) else x

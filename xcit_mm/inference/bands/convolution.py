@@ -1,0 +1,36 @@
+"""mmcv's convolutions in bands of rows."""
+from __future__ import annotations
+
+import torch
+from mmcv.cnn import ConvModule
+from torch import Tensor, nn
+
+from ...errors import InputError
+from ...heads.plain import activate, folded, is_foldable_module, is_plain
+from ...ops.row_operations import Convolution, Pointwise
+from ...ops.rows import Rows
+
+
+def check_convolutions(part: nn.Module) -> None:
+    """Raise ``InputError`` unless every convolution of a neck or a head can run in bands."""
+    for module in part.modules():
+        if isinstance(module, nn.Conv2d) and not is_plain(module) or (
+                isinstance(module, ConvModule) and not is_foldable_module(module)):
+            raise InputError(f'the {type(module).__name__} of a {type(part).__name__} cannot run in bands of rows; '
+                             'use mode whole')
+
+
+def convolve(source: Rows, module: ConvModule | nn.Conv2d) -> Rows:
+    """Apply a 1x1 or 3x3 convolution with its norm and activation."""
+    weight, bias = folded_weight(module)
+    if weight.shape[2:] == (1, 1):
+        return Pointwise(source, lambda x: activate(module, nn.functional.linear(x, weight.flatten(1), bias)))
+    return Convolution(source, weight, bias, lambda x: activate(module, x))
+
+
+def folded_weight(module: ConvModule | nn.Conv2d) -> tuple[Tensor, Tensor | None]:
+    """Return the weight, in the layout of its products, and the bias of a module that ``check_convolutions`` passed."""
+    whole = folded(module)
+    assert whole  # see check_convolutions
+    weight, bias = whole
+    return weight.contiguous(memory_format=torch.channels_last), bias

@@ -1,0 +1,75 @@
+"""How heads and necks run in bands of rows: one class for each kind, registered for the modules that it can run."""
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, TypeVar
+
+from torch import nn
+
+from ...errors import InputError
+from ...ops.rows import Rows
+from ...statistics import Statistics
+
+Run = TypeVar('Run', bound='type[BandedModule]')
+
+
+class BandedModule(ABC):
+    """A neck or a head in bands of rows, and the memory that it takes.
+
+    Register a subclass for the exact type of a module, since a subclass of that type can compute anything::
+
+        @run_in_bands(MyHead)
+        class BandedMyHead(BandedModule): ...
+
+    Attributes:
+        whole_maps: maps of the head's width at its finest stride that are in memory at the peak of the plain forward
+            pass, by measurement. A neck does not count.
+        band_maps: the same for a band of rows.
+    """
+
+    whole_maps: ClassVar[float] = 11.5  # the most that was measured: mmseg's UPerHead
+    band_maps: ClassVar[float] = 6.5
+
+    @abstractmethod
+    def check(self, module: Any, levels: int) -> None:
+        """Raise ``InputError`` if the settings of a module have no form in bands.
+
+        Args:
+            module: of a registered type.
+            levels: number of maps that the backbone returns.
+        """
+
+    @abstractmethod
+    def run(self, module: Any, levels: Sequence[Rows], statistics: Statistics) -> Any:
+        """Return ``module(levels)`` as rows: a list of maps for a neck, a map of logits for a head."""
+
+
+_REGISTERED: dict[type, BandedModule] = {}
+
+
+def run_in_bands(*kinds: type) -> Callable[[Run], Run]:
+    """Register a ``BandedModule`` for the modules whose type is exactly one of ``kinds``."""
+    def register(run: Run) -> Run:
+        _REGISTERED.update({kind: run() for kind in kinds})
+        return run
+
+    return register
+
+
+def banded(module: nn.Module) -> BandedModule:
+    """Return how a neck or a head runs in bands.
+
+    Raises:
+        InputError: no form in bands is registered for its type.
+    """
+    found = _REGISTERED.get(type(module))
+    if found is None:
+        known = ', '.join(sorted({kind.__name__ for kind in _REGISTERED}))
+        raise InputError(f'{type(module).__name__} cannot run in bands of rows, only {known} can; use mode whole')
+    return found
+
+
+def whole_maps(module: nn.Module) -> float:
+    """Return ``whole_maps`` of a head, or the most that was measured for any head if its type is not registered."""
+    return _REGISTERED[type(module)].whole_maps if type(module) in _REGISTERED else BandedModule.whole_maps

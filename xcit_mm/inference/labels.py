@@ -1,0 +1,39 @@
+"""From logits to labels and probabilities, as mmseg's ``postprocess_result`` computes them."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from mmseg.models import BaseSegmentor
+
+
+def num_logits(model: BaseSegmentor) -> int:
+    """Return the number of logits per pixel, one or one for each class; 0 if a model does not tell."""
+    return getattr(getattr(model, 'decode_head', None), 'out_channels', 0)
+
+
+def label_dtype(model: BaseSegmentor) -> torch.dtype:
+    """Return the smallest dtype that holds every class index."""
+    classes = getattr(getattr(model, 'decode_head', None), 'num_classes', 0)
+    return torch.uint8 if 0 < classes <= 256 else torch.int16
+
+
+def to_scores(logits: Tensor) -> Tensor:
+    """Return mmseg's ``seg_logits``: a single logit (..., 1) after the sigmoid, several unchanged."""
+    return logits.sigmoid() if logits.shape[-1] == 1 else logits
+
+
+def to_labels(model: BaseSegmentor, scores: Tensor) -> Tensor:
+    """Return the classes of pixels: scores (..., channels) -> (...)."""
+    return scores[..., 0] > model.decode_head.threshold if scores.shape[-1] == 1 else scores.argmax(dim=-1)
+
+
+def to_probabilities(scores: Tensor, classes: Sequence[int]) -> Tensor:
+    """Return the probabilities of some classes: scores (..., channels) -> (..., len(classes)), 0 … 1."""
+    if scores.shape[-1] == 1:
+        return torch.cat((1 - scores, scores), dim=-1)[..., list(classes)]
+    return scores.softmax(dim=-1)[..., list(classes)]

@@ -1,0 +1,46 @@
+"""The whole image in bands of rows: the function of mode ``whole``, in bounded memory."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ...ops.rows import Rows
+from ...statistics import Statistics
+from . import footprint
+from .mode import MODES, Mode, Progress
+
+if TYPE_CHECKING:
+    from mmseg.models import BaseSegmentor
+
+
+@MODES.register_module(name='banded')
+class Banded(Mode):
+    """XCiT, and the necks and heads that are registered in ``inference.bands``, a band of rows at a time."""
+
+    name, summary = 'banded', 'the same result as whole, computed by bands of rows in bounded memory'
+    share_before = 0.25
+
+    def check(self, model: BaseSegmentor) -> None:
+        """Raise ``InputError`` unless every part of a model can run in bands."""
+        from ..bands import backbone, banded  # these import mmseg, which only a segmentor needs
+
+        super().check(model)
+        backbone.check(model.backbone)
+        levels = len(model.backbone.out_indices)
+        for part in filter(None, (model.neck if model.with_neck else None, model.decode_head)):
+            banded(part).check(part, levels)
+
+    def estimate_bytes(self, model: BaseSegmentor, height: int, width: int) -> int:
+        return footprint.banded_bytes(model, height, width)
+
+    def logits(self, model: BaseSegmentor, pixels: Rows, statistics: Callable[[], Statistics],
+               progress: Progress) -> Rows:
+        from ..bands import backbone, banded
+
+        sums = statistics()
+        levels = backbone.compute_levels(model.backbone, pixels, sums, progress)
+        if model.with_neck:
+            levels = banded(model.neck).run(model.neck, levels, sums)
+        logits: Rows = banded(model.decode_head).run(model.decode_head, levels, sums)
+        logits.at_least = footprint.LOGIT_ROWS
+        return logits

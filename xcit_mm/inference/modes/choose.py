@@ -1,0 +1,60 @@
+"""Mode ``auto``: selection of another mode."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ...errors import InputError
+from ...ops.rows import Rows
+from ...statistics import Statistics
+from ..scene import Scene
+from .banded import Banded
+from .delegated import Delegated
+from .footprint import Budget
+from .mode import MODES, Mode, Progress
+from .slide import Slide
+from .whole import Whole
+
+if TYPE_CHECKING:
+    from mmseg.models import BaseSegmentor
+
+
+@MODES.register_module(name='auto')
+class Auto(Mode):
+    """The fastest mode that fits the memory.
+
+    A model whose config asks for ``slide`` never sees more than one window. A model that is not standard predicts in
+    its own way.
+    """
+
+    name = 'auto'
+    summary = "the faster one of whole and banded that fits the memory; slide if the config's test_cfg asks for it"
+
+    def choose(self, model: BaseSegmentor, scene: Scene, budget: Budget) -> Mode:
+        *others, last = self.candidates(model)
+        for mode in others:
+            if budget.suffices(mode.estimate_bytes(model, scene.pixels.height, scene.pixels.width)):
+                return mode.choose(model, scene, budget)
+        return last.choose(model, scene, budget)
+
+    def candidates(self, model: BaseSegmentor) -> list[Mode]:
+        """Return the modes in which a model can run, fastest first."""
+        from ...heads.standard import is_standard  # imports mmseg, which only a segmentor needs
+
+        if not is_standard(model):
+            return [Delegated()]
+        if model.test_cfg.get('mode') == 'slide':
+            return [Slide()]
+        try:
+            Banded().check(model)
+        except InputError:
+            return [Whole()]
+        # Bands fit a CPU's caches. On a GPU, their many small kernels cost time.
+        return [Whole(), Banded()] if next(model.parameters()).is_cuda else [Banded()]
+
+    def estimate_bytes(self, model: BaseSegmentor, height: int, width: int) -> int:
+        return min(mode.estimate_bytes(model, height, width) for mode in self.candidates(model))
+
+    def logits(self, model: BaseSegmentor, pixels: Rows, statistics: Callable[[], Statistics],
+               progress: Progress) -> Rows:
+        return self.candidates(model)[0].logits(model, pixels, statistics, progress)

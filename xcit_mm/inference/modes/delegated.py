@@ -1,0 +1,45 @@
+"""Models that predict in their own way."""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from ...errors import InputError
+from ...ops.rows import Rows
+from ...statistics import Statistics
+from ..pipeline import predict
+from ..scene import Band, Scene
+from .mode import MODES, Mode, Progress, require_eval
+
+if TYPE_CHECKING:
+    from mmseg.models import BaseSegmentor
+
+
+@MODES.register_module(name='delegated')
+class Delegated(Mode):
+    """The model's own ``test_step``, with the memory that it takes."""
+
+    name, summary = 'delegated', "the model's own way of predicting, as in mmseg's test loop"
+
+    def check(self, model: BaseSegmentor) -> None:
+        """Raise ``InputError`` unless a model is in eval mode."""
+        require_eval(model)
+
+    def estimate_bytes(self, model: BaseSegmentor, height: int, width: int) -> int:
+        return 0  # nobody knows
+
+    def logits(self, model: BaseSegmentor, pixels: Rows, statistics: Callable[[], Statistics],
+               progress: Progress) -> Rows:
+        raise InputError(f'a {type(model).__name__} predicts in its own way, which does not give logits by rows')
+
+    def bands(self, model: BaseSegmentor, scene: Scene, statistics: Callable[[], Statistics],
+              progress: Progress) -> Iterator[Band]:
+        if scene.data is None:
+            raise InputError(f'mode delegated needs the whole image, so a {type(model).__name__} cannot segment a file '
+                             'that is read by rows')
+        if not statistics().is_published:
+            raise InputError(f'a {type(model).__name__} predicts in its own way; only statistics image are for it')
+        sample = predict(model, scene.data)
+        scores = sample.seg_logits.data.permute(1, 2, 0) if 'seg_logits' in sample else None
+        yield Band(0, sample.pred_sem_seg.data[0], scores)
+        progress(1.0)

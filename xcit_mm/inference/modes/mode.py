@@ -1,0 +1,121 @@
+"""The interface of an inference mode, and the registry of modes."""
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, ClassVar
+
+from mmengine.registry import Registry
+
+from ...backbone import XCiT
+from ...errors import InputError
+from ...ops.rows import Rows
+from ...statistics import Statistics
+from ..labels import num_logits, to_labels, to_scores
+from ..scene import Band, Scene
+from .footprint import Budget
+
+if TYPE_CHECKING:
+    from mmseg.models import BaseSegmentor
+
+MODES = Registry('inference mode')
+Progress = Callable[[float], None]
+
+
+class Mode(ABC):
+    """A way to compute the logits of an image.
+
+    A subclass becomes available by name, in Python, in ``test_cfg`` and on the command line, with
+    ``@MODES.register_module(name=...)``.
+
+    Attributes:
+        name: what users write.
+        summary: one line for help texts.
+        share_before: share of the time that passes before the first rows of logits are computed, 0 … 1.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    share_before: ClassVar[float] = 0.0
+
+    def check(self, model: BaseSegmentor) -> None:
+        """Raise ``InputError`` unless a model can run in this mode."""
+        from ...heads.standard import is_standard  # imports mmseg, which only a segmentor needs
+
+        require_eval(model)
+        if not is_standard(model):
+            raise InputError(f'mode {self.name} needs a segmentor that predicts like mmseg\'s EncoderDecoder, but this '
+                             f'{type(model).__name__} predicts in its own way; use mode auto or delegated')
+
+    @abstractmethod
+    def estimate_bytes(self, model: BaseSegmentor, height: int, width: int) -> int:
+        """Estimate the peak of a mode's tensors, in bytes, without the model and the image.
+
+        Args:
+            model: checked.
+            height, width: of the network's input, px.
+        """
+
+    @abstractmethod
+    def logits(self, model: BaseSegmentor, pixels: Rows, statistics: Callable[[], Statistics],
+               progress: Progress) -> Rows:
+        """Compute the logits of an image at any resolution: (rows, W, classes).
+
+        Args:
+            model: checked, in eval mode.
+            pixels: (rows, W, 3), normalised.
+            statistics: returns empty sums for one pass through the network.
+            progress: called with the share of the work before the first row that is done, 0 … 1.
+        """
+
+    def choose(self, model: BaseSegmentor, scene: Scene, budget: Budget) -> Mode:
+        """Return the mode that runs: this one, unless its purpose is to select another.
+
+        Raises:
+            InputError: the model cannot run in this mode, or the memory does not suffice.
+        """
+        self.check(model)
+        budget.require(self.name, self.estimate_bytes(model, scene.pixels.height, scene.pixels.width), scene)
+        return self
+
+    def rows(self, model: BaseSegmentor, scene: Scene, statistics: Callable[[], Statistics],
+             progress: Progress) -> Rows:
+        """Return the logits of a scene at the size of its result: (rows, W, classes)."""
+        if not statistics().is_published and not isinstance(model.backbone, XCiT):
+            raise InputError(f'statistics other than image need an XCiT, but the backbone is a '
+                             f'{type(model.backbone).__name__}')
+        logits = self.logits(model, scene.pixels, statistics, lambda share: progress(self.share_before * share))
+        return scene.fit(logits, model.decode_head.align_corners)
+
+    def bands(self, model: BaseSegmentor, scene: Scene, statistics: Callable[[], Statistics],
+              progress: Progress) -> Iterator[Band]:
+        """Compute the result of a scene, band by band from top to bottom.
+
+        Args:
+            model, statistics: see ``logits``.
+            scene: the image.
+            progress: called with the share of all the work that is done, 0 … 1.
+        """
+        reader = self.rows(model, scene, statistics, progress).reader()
+        for start, stop in scene.bands(num_logits(model)):
+            scores = to_scores(reader.read(start, stop))
+            yield Band(start, to_labels(model, scores), scores)
+            del scores  # before the next band is computed
+            progress(self.share_before + (1 - self.share_before) * stop / scene.size[0])
+
+
+def require_eval(model: BaseSegmentor) -> None:
+    """Raise ``InputError`` if any part of a model is in training mode."""
+    if any(module.training for module in model.modules()):
+        raise InputError('inference needs a model in eval mode: call its eval() first')
+
+
+def build_mode(name: str) -> Mode:
+    """Return the mode that is registered under a name.
+
+    Raises:
+        InputError: no mode has this name.
+    """
+    if name not in MODES.module_dict:
+        raise InputError(f'mode must be one of {", ".join(sorted(MODES.module_dict))}, but is {name!r}')
+    return MODES.module_dict[name]()

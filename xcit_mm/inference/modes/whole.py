@@ -1,0 +1,47 @@
+"""The whole image through the network at once."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from ...ops.rows import Rows, Stored
+from ...statistics import Statistics
+from .footprint import whole_bytes
+from .mode import MODES, Mode, Progress
+
+if TYPE_CHECKING:
+    from mmseg.models import BaseSegmentor
+
+
+@MODES.register_module(name='whole')
+class Whole(Mode):
+    """The model's own forward pass."""
+
+    name, summary = 'whole', 'the whole image at once'
+    share_before = 0.9
+
+    def estimate_bytes(self, model: BaseSegmentor, height: int, width: int) -> int:
+        return whole_bytes(model, height, width)
+
+    def logits(self, model: BaseSegmentor, pixels: Rows, statistics: Callable[[], Statistics],
+               progress: Progress) -> Rows:
+        whole = Stored(forward(model, pixels.reader().read_all(), statistics()))
+        progress(1.0)
+        return whole
+
+
+def forward(model: BaseSegmentor, image: Tensor, statistics: Statistics) -> Tensor:
+    """Run a standard segmentor on an image (H, W, 3): logits (H / 4, W / 4, classes)."""
+    from ...heads.standard import parts
+    from ...heads.uper_head import takes_statistics, uper_logits
+
+    x = image.permute(2, 0, 1)[None]
+    backbone, neck, head = parts(model)
+    if statistics.is_published:
+        logits = head(neck(backbone(x)))
+    else:
+        levels = neck(backbone(x, statistics))
+        logits = uper_logits(head, levels, statistics) if takes_statistics(head) else head(levels)
+    return logits[0].permute(1, 2, 0)

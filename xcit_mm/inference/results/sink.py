@@ -1,0 +1,104 @@
+"""The interface of a sink of results, and the registry of sinks."""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from mmengine.registry import Registry
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from ...errors import InputError
+from ..sources import GeoReference
+
+SINKS = Registry('sink of results')
+
+
+@dataclass(frozen=True)
+class ResultMeta:
+    """What a sink knows about a result.
+
+    Attributes:
+        name: stem of the files to write.
+        height, width: px.
+        classes: name of each class.
+        palette: RGB of each class, 0 … 255.
+        read_image: returns the image as it is shown, (H, W, 3) uint8, RGB.
+        dtype: of the labels; every class index fits.
+        georeference: of the image, if it has one.
+    """
+    name: str
+    height: int
+    width: int
+    classes: Sequence[str]
+    palette: Sequence[Sequence[int]]
+    read_image: Callable[[], np.ndarray]
+    dtype: torch.dtype = torch.int64
+    georeference: GeoReference | None = None
+
+
+class Sink:
+    """A way to write labels, objects or both into a folder. Each file appears complete or not at all.
+
+    A subclass becomes available by name with ``@SINKS.register_module(name=...)``.
+
+    Attributes:
+        summary: one line for help texts.
+    """
+
+    summary: ClassVar[str]
+
+    def write_labels(self, folder: Path, bands: Iterable[Tensor], meta: ResultMeta) -> None:
+        """Write a label map.
+
+        Args:
+            folder: created if needed.
+            bands: class indices (rows, W), from top to bottom, on the CPU.
+            meta: see there.
+
+        Raises:
+            InputError: a file cannot be written.
+        """
+        raise InputError(f'{type(self).__name__} does not write labels')
+
+    def write_objects(self, folder: Path, objects: InstanceData, meta: ResultMeta) -> None:
+        """Write detected objects.
+
+        Args:
+            folder: created if needed.
+            objects: ``pred_instances`` of ``inference_detector`` with ``rle``, on the CPU.
+            meta: see there.
+
+        Raises:
+            InputError: a file cannot be written.
+        """
+        raise InputError(f'{type(self).__name__} does not write objects')
+
+
+def build_sinks(names: Sequence[str]) -> list[Sink]:
+    """Return the sinks that are registered under some names.
+
+    Raises:
+        InputError: no sink has one of these names.
+    """
+    unknown = [name for name in names if name not in SINKS.module_dict]
+    if unknown:
+        raise InputError(f'sinks must be of {", ".join(sorted(SINKS.module_dict))}, but got {unknown[0]!r}')
+    return [SINKS.module_dict[name]() for name in names]
+
+
+def write_labels(sinks: Sequence[Sink], folder: Path, bands: Iterable[Tensor], meta: ResultMeta) -> None:
+    """Write a label map to several sinks. A single sink gets the bands as they come; several get the whole map."""
+    if len(sinks) > 1:
+        bands = [whole_map(bands)]
+    for sink in sinks:
+        sink.write_labels(folder, bands, meta)
+
+
+def whole_map(bands: Iterable[Tensor]) -> Tensor:
+    """Join bands (rows, W) to one map (H, W)."""
+    return torch.cat(list(bands))

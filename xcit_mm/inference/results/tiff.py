@@ -1,0 +1,64 @@
+"""Labels as TIFF files that are written a few rows at a time."""
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...errors import InputError
+from ...files import complete_file
+from .sink import SINKS, ResultMeta, Sink
+
+TILE = 256  # side, px
+
+
+@SINKS.register_module(name='tiff')
+class TiffLabels(Sink):
+    """Write ``<name>_classes.tif``: a compressed TIFF in tiles, with the georeference of the image.
+
+    Up to 256 classes take 8 bits and come with a colour table; more take 16 bits. Labels are written as they are
+    computed, so the map is never in memory.
+    """
+
+    summary = 'a tiled TIFF of class indices with a colour table and the georeference of the image'
+
+    def write_labels(self, folder: Path, bands: Iterable[Tensor], meta: ResultMeta) -> None:
+        if find_spec('tifffile') is None:
+            raise InputError("writing TIFF files needs tifffile: pip install 'xcit_mm[tiff]'")
+        import tifffile
+
+        stored: type[np.unsignedinteger] = np.uint16
+        colors: dict[str, Any] = dict(photometric='minisblack')
+        if meta.dtype == torch.uint8:
+            table = np.zeros((3, 256), np.uint16)
+            table[:, :len(meta.palette)] = np.array(meta.palette, np.uint16).T * 257
+            stored, colors = np.uint8, dict(photometric='palette', colormap=table)
+        tags = [(*tag, True) for tag in meta.georeference.tags] if meta.georeference else []
+        with complete_file(folder / f'{meta.name}_classes.tif') as file:
+            tifffile.imwrite(
+                file, _tiles(bands, stored), shape=(meta.height, meta.width), dtype=stored, tile=(TILE, TILE),
+                compression='zlib', bigtiff=meta.height * meta.width > 2**31, extratags=tags, metadata=None,
+                maxworkers=1, **colors)
+
+
+def _tiles(bands: Iterable[Tensor], dtype: type[np.unsignedinteger]) -> Iterator[np.ndarray]:
+    rest: np.ndarray | None = None
+    for band in bands:
+        rows = band.numpy().astype(dtype)
+        rest = rows if rest is None else np.concatenate((rest, rows))
+        while len(rest) >= TILE:
+            yield from _row_of_tiles(rest[:TILE])
+            rest = rest[TILE:]
+    if rest is not None and len(rest):
+        yield from _row_of_tiles(rest)
+
+
+def _row_of_tiles(rows: np.ndarray) -> Iterator[np.ndarray]:
+    for left in range(0, rows.shape[1], TILE):
+        tile = rows[:, left:left + TILE]
+        yield np.pad(tile, [(0, TILE - side) for side in tile.shape])

@@ -1,0 +1,66 @@
+"""An image on its way through a network, whatever the mode of inference."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor
+
+from ..ops.row_operations import Cropped, Pointwise, Resized
+from ..ops.rows import Rows, bands
+
+BAND_BYTES = 64 << 20  # logits of one band at the size of the result, but at least one row
+
+
+class Band(NamedTuple):
+    """Rows of a result.
+
+    Attributes:
+        start: the first row.
+        labels: (rows, W) class indices.
+        scores: (rows, W, channels), mmseg's ``seg_logits``: logits, or the probability of class 1 if the head has one
+            channel; None where a model predicts in its own way and gives labels only.
+    """
+    start: int
+    labels: Tensor
+    scores: Tensor | None
+
+
+@dataclass(frozen=True)
+class Scene:
+    """An image as a network sees it, and how its result relates to the image as stored.
+
+    Attributes:
+        pixels: (rows, W, 3), normalised, float32, on the network's device.
+        size: height and width of the result, px.
+        padding: left, right, top and bottom margins of ``pixels`` outside the image, px.
+        is_flipped: whether ``pixels`` are mirrored left to right; the result is not.
+        data: the same image as ``test_step`` takes it, for models that predict in their own way.
+    """
+    pixels: Rows
+    size: tuple[int, int]
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    is_flipped: bool = False
+    data: dict | None = None
+
+    def fit(self, logits: Rows, align_corners: bool) -> Rows:
+        """Bring logits to the size of the result as mmseg does: resize, crop the padding, flip back, resize."""
+        logits = _resize(logits, (self.pixels.height, self.pixels.width), align_corners)
+        if any(self.padding):
+            logits = Cropped(logits, *self.padding)
+        if self.is_flipped:
+            logits = Pointwise(logits, lambda rows: rows.flip(1))
+        return _resize(logits, self.size, align_corners)
+
+    def bands(self, channels: int) -> Iterator[tuple[int, int]]:
+        """Cut the result into bands [start, stop) of rows whose logits take about ``BAND_BYTES``."""
+        height, width = self.size
+        # A row of an enlarged image has more pixels than a row of the result.
+        pixels = max(width, self.pixels.width * self.pixels.height // height)
+        step = max(BAND_BYTES // (4 * pixels * channels), 1)
+        yield from bands(height, step)
+
+
+def _resize(rows: Rows, size: tuple[int, int], align_corners: bool) -> Rows:
+    return rows if size == (rows.height, rows.width) else Resized(rows, size, align_corners=align_corners)

@@ -1,0 +1,71 @@
+"""The interface of a source of pixels, and the registry of sources."""
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+from mmengine.registry import Registry
+
+from ...errors import InputError
+from ...ops.rows import Rows
+
+SOURCES = Registry('source of pixels')
+
+
+class GeoReference(NamedTuple):
+    """The place of an image on Earth.
+
+    Attributes:
+        tags: GeoTIFF tags: code, dtype, count and value of each.
+    """
+    tags: tuple[tuple[int, int, int, Any], ...]
+
+
+class Source(Rows, AbstractContextManager):
+    """An image in a file: (rows, W, 3) uint8, BGR, read from top to bottom.
+
+    A subclass becomes available for its suffixes with ``@SOURCES.register_module()``; for a suffix of several sources,
+    the one that was registered last is used.
+
+    Args:
+        path: the file.
+        height, width: px.
+
+    Attributes:
+        suffixes: endings of file names, in lower case.
+        georeference: None where the file has none.
+    """
+
+    suffixes: ClassVar[tuple[str, ...]]
+    georeference: GeoReference | None = None
+
+    def __init__(self, path: Path, height: int, width: int) -> None:
+        super().__init__(height, width)
+        self.path = path
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+
+
+def find_source(path: Path) -> type[Source] | None:
+    """Return the source for the suffix of a file, or None if there is none."""
+    return next((kind for kind in reversed(SOURCES.module_dict.values()) if path.suffix.lower() in kind.suffixes), None)
+
+
+def open_source(path: Path) -> Source:
+    """Open an image.
+
+    Raises:
+        InputError: no source reads files with this suffix.
+        UnreadableImageError: the file does not exist, is damaged, or holds pixels that its source cannot read.
+    """
+    kind = find_source(path)
+    if kind is None:
+        raise InputError(f'cannot read {path}: the known suffixes are {", ".join(known_suffixes())}')
+    return kind(path)  # type: ignore[call-arg]  # a subclass finds out the size
+
+
+def known_suffixes() -> list[str]:
+    """Return the suffixes of all sources, sorted."""
+    return sorted({suffix for kind in SOURCES.module_dict.values() for suffix in kind.suffixes})

@@ -1,0 +1,74 @@
+"""Test-time augmentation in bounded memory."""
+from __future__ import annotations
+
+from functools import partial, reduce
+
+import torch
+from mmengine.structures import PixelData
+from mmseg.models import SegTTAModel
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+
+from ..errors import InputError
+from ..statistics import build_statistics
+from .labels import label_dtype, num_logits, to_labels, to_probabilities, to_scores
+from .memory import parse_bytes
+from .modes import Budget, build_mode
+from .scene import Scene
+from .segmentation import Options, scene_of
+from .segmentor import is_turned_otherwise
+
+
+@MODELS.register_module()
+class BoundedTTAModel(SegTTAModel):
+    """mmseg's ``SegTTAModel`` for a ``BoundedEncoderDecoder``: the mean of the probabilities of all augmentations.
+
+    It reads the logits of all augmentations band by band, so it holds their tokens, but no logits at the size of the
+    image. Scales and horizontal flips are supported.
+    """
+
+    def test_step(self, data: dict) -> list[SegDataSample]:
+        """Predict the images of a batch.
+
+        Args:
+            data: ``inputs`` and ``data_samples`` of ``TestTimeAug``: for each augmentation, a list with one entry for
+                each image.
+
+        Returns:
+            For each image, the sample of its first augmentation with ``pred_sem_seg`` (1, H, W) int64.
+
+        Raises:
+            InputError: see ``inference_segmentor``; an image is flipped in another way than left to right.
+        """
+        results = []
+        for inputs, samples in zip(zip(*data['inputs']), zip(*data['data_samples'])):
+            if any(map(is_turned_otherwise, samples)):
+                raise InputError('BoundedTTAModel supports horizontal flips only; use type=SegTTAModel with '
+                                 'test_cfg.return_logits=True for others')
+            scenes = [scene_of(self.module, dict(inputs=image, data_samples=sample))
+                      for image, sample in zip(inputs, samples)]
+            labels = self._mean_labels(scenes)
+            samples[0].set_data(dict(pred_sem_seg=PixelData(data=labels[None].long())))
+            results.append(samples[0])
+        return results
+
+    @torch.no_grad()
+    def _mean_labels(self, scenes: list[Scene]) -> torch.Tensor:
+        """Return the labels (H, W) of the mean probabilities over all augmentations of an image."""
+        options = Options.of_config(self.module.test_cfg)
+        budget = Budget(next(self.module.parameters()).device, parse_bytes(options.max_memory))
+        modes = [build_mode(options.mode).choose(self.module, scene, budget) for scene in scenes]
+        needed = sum(mode.estimate_bytes(self.module, scene.pixels.height, scene.pixels.width)
+                     for mode, scene in zip(modes, scenes))
+        budget.require(modes[0].name, needed, scenes[0])
+        statistics = partial(build_statistics, options.statistics)
+        readers = [mode.rows(self.module, scene, statistics, options.progress).reader()
+                   for mode, scene in zip(modes, scenes)]
+        labels = torch.empty(scenes[0].size, dtype=label_dtype(self.module))
+        channels = num_logits(self.module)
+        every = range(max(channels, 2))  # one channel separates two classes
+        for start, stop in scenes[0].bands(channels * len(scenes)):
+            parts = (to_probabilities(to_scores(reader.read(start, stop)), every) for reader in readers)
+            mean = reduce(torch.add, parts) / len(scenes)
+            labels[start:stop] = to_labels(self.module, mean[..., 1:] if channels == 1 else mean)
+        return labels

@@ -1,0 +1,22 @@
+"""Adaptive average pooling along one axis as a small matrix, so that it can be summed over parts of the axis."""
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def bin_shares(bins: int, side: int, like: Tensor) -> Tensor:
+    """Return the share of each position of an axis in the mean of each bin, as ``AdaptiveAvgPool2d`` defines bins.
+
+    Args:
+        bins: number of bins; neighbours can overlap.
+        side: length of the axis.
+        like: gives the dtype and the device of the result.
+
+    Returns:
+        (bins, side); each row sums to 1.
+    """
+    index, position = torch.arange(bins)[:, None], torch.arange(side)
+    start, stop = index * side // bins, ((index + 1) * side + bins - 1) // bins
+    inside = (position >= start) & (position < stop)
+    return inside.to(like) / (stop - start).to(like)

@@ -1,0 +1,86 @@
+"""Feature maps computed lazily, a few rows at a time.
+
+A map is a chain of ``Rows``: each knows its size and computes its rows from the rows of others. A reader goes from top
+to bottom and announces where its next read begins; rows from there on are kept, earlier ones are freed. No row is
+computed twice.
+"""
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+class Rows:
+    """A map of ``height`` x ``width`` pixels. A subclass implements ``compute``.
+
+    Attributes:
+        height, width: pixels.
+        at_least: number of rows to compute at once, as long as that many remain.
+    """
+
+    def __init__(self, height: int, width: int) -> None:
+        self.height, self.width, self.at_least = height, width, 1
+        self._readers: list[Reader] = []
+        self._first, self._end = 0, 0  # rows [first, end) are kept
+        self._kept: Tensor | None = None
+
+    def compute(self, start: int, stop: int) -> Tensor:
+        """Compute rows [start, stop): (stop - start, W, C). Calls come in order, and each row is computed once."""
+        raise NotImplementedError
+
+    def reader(self) -> Reader:
+        """Return a sequential reader of this map; all readers are created before the first row is read."""
+        assert self._end == 0, 'rows are gone that a new reader would need'
+        self._readers.append(Reader(self))
+        return self._readers[-1]
+
+    def _read(self, start: int, stop: int) -> Tensor:
+        kept, first, end = self._kept, self._first, self._end
+        assert first <= start < stop <= self.height, f'rows {start} to {stop} are not available: {first} is the first'
+        if stop > end:
+            self._end, self._kept = min(max(stop, end + self.at_least), self.height), None
+            fresh = self.compute(end, self._end)
+            kept, first = (fresh, end) if kept is None else (torch.cat((kept, fresh)), first)
+        assert kept is not None  # a read asks for at least one row
+        needed = max(min(reader.next_start for reader in self._readers), first)
+        if needed >= self._end:
+            self._kept, self._first = None, self._end
+        else:  # a copy, so that the memory of the other rows is freed
+            self._kept, self._first = (kept[needed - first:].clone() if needed > first else kept), needed
+        return kept[start - first:stop - first]
+
+
+class Reader:
+    """A sequential reader of a map."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows, self.next_start = rows, 0
+
+    def read(self, start: int, stop: int, next_start: int | None = None) -> Tensor:
+        """Read rows [start, stop): (stop - start, W, C). Do not write to the result.
+
+        Args:
+            next_start: no later read begins before this row. Default: ``stop``.
+        """
+        self.next_start = stop if next_start is None else next_start
+        return self.rows._read(start, stop)
+
+    def read_all(self) -> Tensor:
+        """Read the whole map: (H, W, C)."""
+        return self.read(0, self.rows.height)
+
+
+class Stored(Rows):
+    """A map that is already in memory: (H, W, C)."""
+
+    def __init__(self, content: Tensor) -> None:
+        super().__init__(*content.shape[:2])
+        self.content = content
+
+    def _read(self, start: int, stop: int) -> Tensor:
+        return self.content[start:stop]
+
+
+def bands(height: int, step: int) -> list[tuple[int, int]]:
+    """Cut ``height`` rows into bands [start, stop) of ``step`` rows; the last one can be shorter."""
+    return [(start, min(start + step, height)) for start in range(0, height, step)]

@@ -1,0 +1,71 @@
+"""The published statistic: sums over all pixels of the image."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..ops.pooling import bin_shares
+from ..ops.second_moment import second_moment
+from .statistics import STATISTICS, BlendedMap, Moments, Pools, Statistics, ToMap
+
+
+class ImageMoments(Moments):
+    """One second moment over all tokens (arXiv 2106.09681, section 3.2)."""
+
+    def __init__(self) -> None:
+        self.total: Tensor | None = None
+
+    def collect(self, tokens: Tensor, start: int = 0) -> None:
+        part = second_moment(tokens)
+        # Bands are many: in float64, the order and number of the parts do not show in the sum.
+        self.total = part if self.total is None else self.total.double() + part
+        self.dtype = tokens.dtype
+
+    def reduce(self, to_map: ToMap) -> None:
+        assert self.total is not None  # an image has at least one token
+        weight, bias = to_map(self.total)
+        self.map = BlendedMap(weight.to(self.dtype), bias.to(self.dtype))
+
+    def maps(self, start: int = 0, stop: int | None = None) -> Sequence[BlendedMap]:
+        return [self.map]
+
+
+class ImagePools(Pools):
+    """The mean of each cell over its pixels. Neighbouring cells can overlap.
+
+    Args:
+        bins: cells along each axis.
+        height, width: of the map, px.
+    """
+
+    def __init__(self, bins: int, height: int, width: int) -> None:
+        self.bins, self.height, self.width = bins, height, width
+        self.total: Tensor | None = None
+
+    def collect(self, pixels: Tensor, start: int = 0) -> None:
+        with torch.autocast(pixels.device.type, enabled=False):
+            x = pixels.to(torch.promote_types(pixels.dtype, torch.float32))
+            rows = bin_shares(self.bins, self.height, x)[:, start:start + x.shape[1]]
+            across = (bin_shares(self.bins, self.width, x) @ x).flatten(2)  # (B, rows, bins * C)
+            part = (rows @ across).unflatten(2, (self.bins, -1))  # (B, bins, bins, C)
+        self.total = part if self.total is None else self.total + part
+        self.dtype = pixels.dtype
+
+    def reduce(self) -> Tensor:
+        assert self.total is not None  # a map has at least one row
+        return self.total.to(self.dtype)
+
+
+@STATISTICS.register_module(name='image')
+class ImageStatistics(Statistics):
+    """The sums over the whole image, as published."""
+
+    is_published = True
+
+    def moments(self, block: int, height: int, width: int) -> ImageMoments:
+        return ImageMoments()
+
+    def pools(self, bins: int, height: int, width: int) -> ImagePools:
+        return ImagePools(bins, height, width)
