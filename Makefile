@@ -59,6 +59,7 @@ test-fast: setup
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo  # the layers of the package; see pyproject.toml
 	$(BIN)/pylint xcit_mm tools tests configs setup.py  # copies of code; see pyproject.toml
 
 docs: setup

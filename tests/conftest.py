@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from archive_server import running_server
 
 from xcit_mm.config import load_config
@@ -12,6 +13,15 @@ from xcit_mm.datasets import digits
 from xcit_mm.training.runner import StrictRunner
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_configure():
+    """Divide the cores between the workers of pytest-xdist, so that neither they nor their subprocesses compete."""
+    workers = int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', 1))
+    if workers > 1:
+        threads = max(1, os.cpu_count() // workers)
+        os.environ['OMP_NUM_THREADS'] = str(threads)  # for the subprocesses
+        torch.set_num_threads(threads)
 
 
 @pytest.fixture

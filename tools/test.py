@@ -6,10 +6,10 @@ from mmengine.dist import is_main_process
 
 from xcit_mm import checkpoints
 from xcit_mm.command_line import run, runner_config, runner_parser
-from xcit_mm.config import require_data
+from xcit_mm.config import iterate_test_data, require_data
 from xcit_mm.errors import InputError
 from xcit_mm.inference.modes import MODES
-from xcit_mm.inference.pipeline import iterate_test_data, without_resizing
+from xcit_mm.inference.pipeline import without_resizing
 from xcit_mm.training import StrictRunner
 
 BOUNDED = 'xcit_mm.inference.segmentor.BoundedEncoderDecoder'

@@ -7,7 +7,7 @@ from mmengine.model import BaseModel
 from mmengine.registry import DATASETS
 from torch import nn
 
-from .inference.pipeline import find_test_dataset
+from .config import find_test_dataset
 
 
 def dataset_meta(config: Config, model: BaseModel, checkpoint: dict) -> dict:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 
 from .errors import InputError
 from .installation import detection_hint, installed_folder, require_detection
@@ -134,6 +134,31 @@ def _dataset_paths(node: object) -> Iterator[Path]:
     if isinstance(node, (list, tuple)):
         for child in node:
             yield from _dataset_paths(child)
+
+
+def find_test_dataset(config: Config) -> ConfigDict:
+    """Return the config of the test data, or of the first data set inside wrappers such as ConcatDataset.
+
+    Raises:
+        InputError: the config has no test data with a pipeline.
+    """
+    dataset = next(iterate_test_data(config), None)
+    if dataset is None:
+        raise InputError('the config has no test_dataloader.dataset.pipeline, which is needed to prepare an image; '
+                         'add test data, or inherit one of our configs')
+    return dataset
+
+
+def iterate_test_data(config: Config) -> Iterator[ConfigDict]:
+    """Yield the config of each data set of the test data that has a pipeline, inside wrappers or not."""
+    def walk(dataset: ConfigDict) -> Iterator[ConfigDict]:
+        inner = [dataset['dataset']] if 'dataset' in dataset else dataset.get('datasets') or []
+        if not inner and 'pipeline' in dataset:
+            yield dataset
+        for each in inner:
+            yield from walk(each)
+
+    return walk((config.get('test_dataloader') or {}).get('dataset') or ConfigDict())
 
 
 def _relocate(node: Any, old_root: str, new_root: str) -> Any:

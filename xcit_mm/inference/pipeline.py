@@ -1,16 +1,16 @@
 """Images through the test pipeline of a config, and through the model's own test step."""
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 
-from ..errors import InputError
+from ..config import find_test_dataset
 from .sources import Image, ImageFile, find_source, open_source, read_image
 
 RESIZING = ('Resize', 'RandomResize', 'ResizeShortestEdge', 'ResizeToMultiple')
@@ -77,31 +77,6 @@ def only_packs(config: Config) -> bool:
     decoding = loader.get('color_type', 'color'), loader.get('imdecode_backend', 'cv2')
     known = {'LoadImageFromFile', 'LoadAnnotations', 'PackSegInputs', *RESIZING}
     return {_name(step) for step in find_test_dataset(config).pipeline} <= known and decoding == ('color', 'cv2')
-
-
-def find_test_dataset(config: Config) -> ConfigDict:
-    """Return the config of the test data, or of the first data set inside wrappers such as ConcatDataset.
-
-    Raises:
-        InputError: the config has no test data with a pipeline.
-    """
-    dataset = next(iterate_test_data(config), None)
-    if dataset is None:
-        raise InputError('the config has no test_dataloader.dataset.pipeline, which is needed to prepare an image; '
-                         'add test data, or inherit one of our configs')
-    return dataset
-
-
-def iterate_test_data(config: Config) -> Iterator[ConfigDict]:
-    """Yield the config of each data set of the test data that has a pipeline, inside wrappers or not."""
-    def walk(dataset: ConfigDict) -> Iterator[ConfigDict]:
-        inner = [dataset['dataset']] if 'dataset' in dataset else dataset.get('datasets') or []
-        if not inner and 'pipeline' in dataset:
-            yield dataset
-        for each in inner:
-            yield from walk(each)
-
-    return walk((config.get('test_dataloader') or {}).get('dataset') or ConfigDict())
 
 
 def _name(step: Mapping) -> str:

@@ -1,0 +1,23 @@
+"""Importing the package is light."""
+import subprocess
+import sys
+
+import pytest
+
+LOADED = """
+import sys, {module}
+heavy = ('mmseg', 'mmdet', 'mmcv.ops', 'mmengine.runner', 'torch.distributed.fsdp')
+print([name for name in sys.modules if name.startswith(heavy)])
+"""
+
+
+@pytest.mark.parametrize('module', ['xcit_mm', 'xcit_mm.checkpoints', 'xcit_mm.statistics'])
+def test_no_runner_and_no_other_project_is_loaded(module):
+    result = subprocess.run([sys.executable, '-c', LOADED.format(module=module)], capture_output=True, text=True)
+    assert result.stdout.strip() == '[]', result.stdout + result.stderr
+
+
+def test_inference_modes_are_listed_without_mmseg():
+    code = LOADED.format(module='xcit_mm.apis, xcit_mm.inference.modes, xcit_mm.inference.results')
+    result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert 'mmseg' not in result.stdout and 'mmdet' not in result.stdout, result.stdout + result.stderr
