@@ -15,34 +15,48 @@ from mmengine.model import BaseModel
 from xcit_mm.apis import inference_segmentor, init_model
 from xcit_mm.config import load_config
 
-WAYS = ('banded', 'whole', 'slide', 'mmseg-whole', 'mmseg-slide')
-SLIDING = dict(mode='slide', crop_size=(512, 512), stride=(341, 341))  # as mmseg's configs for 512 px crops have it
+# The last two run our model in bands, through mmseg's own functions.
+WAYS = ('banded', 'whole', 'slide', 'mmseg-whole', 'mmseg-slide', 'inference_model', 'MMSegInferencer')
+SLIDING = dict(mode='slide', crop_size=(512, 512), stride=(341, 341))  # as in mmseg's configs for crops of 512 px
 Segment = Callable[[np.ndarray], torch.Tensor]  # (H, W, 3) uint8 -> labels (H, W)
 
 
 def build(config: Path, way: str) -> Segment:
-    """A way to segment images at full resolution, with the same random weights for every way."""
+    """Return a way to segment images at full resolution; all ways have the same random weights."""
     changes: dict[str, object] = {'model.backbone.init_cfg': None}
     if way.startswith('mmseg'):
-        changes['model.decode_head.type'] = 'UPerHead'
+        changes |= {'model.decode_head.type': 'UPerHead', 'model.type': 'EncoderDecoder', 'model.test_cfg.mode': 'whole'}
+    elif way in ('inference_model', 'MMSegInferencer'):
+        changes['model.test_cfg.mode'] = 'banded'
     loaded = load_config(config, changes)
     if 'slide' in way:
         loaded.model.test_cfg = SLIDING
+    loaded.test_pipeline = [dict(type='LoadImageFromFile'), dict(type='PackSegInputs')]  # where mmseg looks for it
+    loaded.test_dataloader.dataset.pipeline = loaded.test_pipeline
     torch.manual_seed(0)
     model = init_model(loaded)
     model.requires_grad_(False)
-    return _of_mmseg(model) if way.startswith('mmseg') else _ours(model, way)
+    if way == 'MMSegInferencer':
+        return _by_inferencer(model)
+    return _by_inference_model(model) if way.startswith(('mmseg', 'inference')) else _ours(model, way)
 
 
 def _ours(model: BaseModel, way: str) -> Segment:
     return lambda image: inference_segmentor(model, image, way, full_resolution=True).pred_sem_seg.data[0]
 
 
-def _of_mmseg(model: BaseModel) -> Segment:
+def _by_inference_model(model: BaseModel) -> Segment:
     from mmseg.apis import inference_model
 
-    model.cfg.test_pipeline = [dict(type='LoadImageFromFile'), dict(type='PackSegInputs')]
     return lambda image: inference_model(model, image).pred_sem_seg.data[0]
+
+
+def _by_inferencer(model: BaseModel) -> Segment:
+    from mmseg.apis import MMSegInferencer
+
+    inferencer = MMSegInferencer(model, device='cpu')
+    inferencer.show_progress = False
+    return lambda image: torch.from_numpy(inferencer(image)['predictions'])
 
 
 def main() -> None:
