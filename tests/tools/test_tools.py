@@ -5,8 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
-import golden
 import numpy as np
 import pytest
 import torch
@@ -16,7 +16,7 @@ from PIL import Image
 from xcit_mm import XCiT
 from xcit_mm.apis import init_model
 
-ROOT = golden.FIXTURES.parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 COCO = ROOT.parent / 'shared/data/coco128_panoptic'
 ADE20K, DIGITS = 'configs/xcit_upernet_ade20k.py', 'configs/xcit_upernet_digits.py'
 DETECTOR = 'configs/xcit_mask_rcnn_digits.py'
