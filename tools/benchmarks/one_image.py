@@ -54,7 +54,8 @@ def _by_inference_model(model: BaseModel) -> Segment:
 def _by_inferencer(model: BaseModel) -> Segment:
     from mmseg.apis import MMSegInferencer
 
-    inferencer = MMSegInferencer(model, device='cpu')
+    inferencer = MMSegInferencer(model.cfg, device='cpu')
+    inferencer.model = model
     inferencer.show_progress = False
     return lambda image: torch.from_numpy(inferencer(image)['predictions'])
 
