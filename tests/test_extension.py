@@ -73,9 +73,16 @@ def registered():
 
     @STATISTICS.register_module(name='left half')
     class LeftHalfStatistics(ImageStatistics):
-        is_published = False
+        is_published, observes = False, True
+
+        def __init__(self):
+            self.observed = 0
+
+        def observe(self, tokens, start=0):
+            self.observed += tokens.shape[1]
 
         def moments(self, block, height, width):
+            assert self.observed == height * width  # all tokens, once, before anything is collected
             USED.append('statistic')
             return LeftHalf(width)
 

@@ -118,6 +118,8 @@ class XCiT(nn.Module):
         x = x.flatten(2).transpose(1, 2)  # (B, N, C)
         x = x + self.pos_embeder(height, width)
 
+        if statistics and statistics.observes:
+            statistics.observe(self.blocks[0].norm1(x))
         taps = {}
         for index, block in enumerate(self.blocks):
             moments = statistics.moments(index, height, width) if statistics else None

@@ -76,9 +76,23 @@ class Statistics(ABC):
     is_published: ClassVar[bool] = False
     """Whether the plain forward pass of a network computes this statistic."""
 
+    observes: ClassVar[bool] = False
+    """Whether ``observe`` needs the tokens, at the cost of one more pass over them."""
+
+    def observe(self, tokens: Tensor, start: int = 0) -> None:
+        """Look at the input of the first block before any moment is collected, to find out what to sum.
+
+        Args:
+            tokens: (B, N, C), normalised: whole rows of the token grid, in row-major order.
+            start: the first of these rows.
+        """
+
     @abstractmethod
     def moments(self, block: int, height: int, width: int) -> Moments:
-        """Return empty sums for block number ``block`` over a grid of ``height`` x ``width`` tokens."""
+        """Return empty sums for block number ``block`` over a grid of ``height`` x ``width`` tokens.
+
+        Called in the order of the blocks, after ``observe``.
+        """
 
     @abstractmethod
     def pools(self, bins: int, height: int, width: int) -> Pools:

@@ -46,15 +46,16 @@ def compute_levels(backbone: XCiT, image: Rows, statistics: Statistics, progress
     """
     tokens = _embed(backbone, image)  # (height, width, C)
     blocks = cast(list[XCiTBlock], list(backbone.blocks))
-    moments = [statistics.moments(index, *tokens.shape[:2]) for index in range(len(blocks))]
-    _collect(blocks[0], moments[0], tokens)
+    moments = _first_moments(blocks[0], tokens, statistics)
     levels: dict[int, Rows] = {}
     for index, block in enumerate(blocks):
         is_last = index + 1 == len(blocks)
         if is_last:
-            _run_block(block, moments[index], tokens)
+            _run_block(block, moments, tokens)
         else:
-            _run_block(block, moments[index], tokens, blocks[index + 1], moments[index + 1])
+            next_moments = statistics.moments(index + 1, *tokens.shape[:2])
+            _run_block(block, moments, tokens, blocks[index + 1], next_moments)
+            moments = next_moments
         for level, tap in enumerate(backbone.out_indices):
             if tap == index:
                 levels[level] = _keep(backbone, level, tokens, is_last)
@@ -153,10 +154,15 @@ class _Attended(Rows):
         return x
 
 
-def _collect(block: XCiTBlock, moments: Moments, tokens: Tensor) -> None:
-    """Collect the tokens that the first block attends over."""
+def _first_moments(block: XCiTBlock, tokens: Tensor, statistics: Statistics) -> Moments:
+    """Collect the tokens that the first block attends over, after the statistic has observed them."""
+    if statistics.observes:
+        for start, stop in _bands(Stored(tokens)):
+            statistics.observe(block.norm1(tokens[start:stop]).flatten(0, 1)[None], start)
+    moments = statistics.moments(0, *tokens.shape[:2])
     for start, stop in _bands(Stored(tokens)):
         moments.collect(block.norm1(tokens[start:stop]).flatten(0, 1)[None], start)
+    return moments
 
 
 def _bands(rows: Rows) -> list[tuple[int, int]]:
