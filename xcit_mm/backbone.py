@@ -5,6 +5,7 @@ import copy
 import difflib
 import inspect
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import torch
 from mmengine.registry import MODELS
@@ -119,7 +120,8 @@ class XCiT(nn.Module):
         x = x + self.pos_embeder(height, width)
 
         if statistics and statistics.observes:
-            statistics.observe(self.blocks[0].norm1(x))
+            first = cast(XCiTBlock, self.blocks[0])
+            statistics.observe(first.norm1(x))
         taps = {}
         for index, block in enumerate(self.blocks):
             moments = statistics.moments(index, height, width) if statistics else None
