@@ -17,6 +17,12 @@ from sybil.parsers.markdown import CodeBlockParser, SkipParser
 
 from xcit_mm.apis import init_model
 from xcit_mm.config import load_config
+from xcit_mm.export import exporting
+from xcit_mm.inference.bands import registry as banded_modules
+from xcit_mm.inference.modes import MODES
+from xcit_mm.inference.results import SINKS
+from xcit_mm.inference.sources import SOURCES
+from xcit_mm.statistics import STATISTICS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(path.relative_to(ROOT) for pattern in ('*.md', 'docs/*.md') for path in ROOT.glob(pattern))
@@ -38,6 +44,15 @@ def project(tmp_path_factory, scenes):
     torch.manual_seed(0)
     torch.save(init_model(ROOT / 'configs/xcit_upernet_digits.py').state_dict(), folder / CHECKPOINT)
     return folder
+
+
+@pytest.fixture
+def registries(monkeypatch):
+    """Forget what snippets register."""
+    for registry in (MODES, SINKS, SOURCES, STATISTICS):
+        monkeypatch.setattr(registry, '_module_dict', dict(registry.module_dict))
+    monkeypatch.setattr(banded_modules, '_REGISTERED', dict(banded_modules._REGISTERED))
+    monkeypatch.setattr(exporting, 'FILE_FORMATS', dict(exporting.FILE_FORMATS))
 
 
 def run_python(example: Example) -> None:
@@ -77,7 +92,7 @@ SYBIL = Sybil([CodeBlockParser('python', run_python_or_config), CodeBlockParser(
 
 @pytest.mark.slow
 @pytest.mark.parametrize('page', PAGES, ids=str)
-def test_snippets_run(page, project, monkeypatch):
+def test_snippets_run(page, project, registries, monkeypatch):
     monkeypatch.chdir(project)
     for example in SYBIL.parse(ROOT / page).examples():
         try:
@@ -103,6 +118,13 @@ def test_every_target_of_make_is_there():
     for page in PAGES:
         for target in re.findall(r'(?:`|^)make ([a-z-]+)', (ROOT / page).read_text(), re.MULTILINE):
             assert f'\n{target}:' in makefile, f'{page}: {target}'
+
+
+def test_the_table_of_modes_lists_the_registered_modes():
+    page = (ROOT / 'docs/high_resolution.md').read_text().partition('## Modes')[2].partition('## ')[0]
+    rows = [re.split(r' *\| *', line) for line in page.splitlines() if line.startswith('| `')]
+    listed = {name.strip('`'): summary for _, name, summary, *_ in rows}
+    assert listed == {name: mode.summary for name, mode in MODES.module_dict.items()}
 
 
 def test_every_failure_has_its_test():
