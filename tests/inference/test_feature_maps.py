@@ -43,10 +43,10 @@ def test_what_is_padded_is_not_shown():
     assert levels[0].shape[1:] == (-(-height // 4), -(-width // 4))
 
 
-def test_another_backbone_is_named():
+def test_error_names_a_backbone_that_is_not_an_xcit():
     model = init_model(CONFIG)
     model.backbone = torch.nn.Identity()
-    with pytest.raises(InputError, match='only an XCiT is looked into, but the backbone is a Identity'):
+    with pytest.raises(InputError, match='the backbone must be an XCiT, but is a Identity'):
         inspect(model, {})
 
 

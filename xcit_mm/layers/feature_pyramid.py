@@ -45,7 +45,7 @@ class Upsample2x(nn.ConvTranspose2d):
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]  # the output size is fixed
         tokens = x.permute(0, 2, 3, 1)  # (B, H, W, C)
-        # Each row of pixels becomes two; a linear map takes (W, C) to each of them, (W, column, C).
+        # Each row of pixels becomes two rows, each by its own linear map: (W, C) -> (W, column, C).
         weights = self.weight.permute(2, 3, 1, 0).flatten(1, 2)  # (C, C, row, column) -> (row, column C, C)
         bias = self.bias.repeat(2)
         if is_recorded() or torch.is_autocast_enabled(x.device.type):
