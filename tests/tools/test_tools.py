@@ -20,6 +20,9 @@ ROOT = Path(__file__).resolve().parents[2]
 COCO = ROOT.parent / 'shared/data/coco128_panoptic'
 ADE20K, DIGITS = 'configs/xcit_upernet_ade20k.py', 'configs/xcit_upernet_digits.py'
 DETECTOR = 'configs/xcit_mask_rcnn_digits.py'
+NARROW = ['model.backbone.arch.embed_dim=16', 'model.decode_head.in_channels=[16,16,16,16]',
+          'model.decode_head.channels=16', 'model.auxiliary_head.in_channels=16',
+          'model.auxiliary_head.channels=16']  # changes to DIGITS
 
 
 @pytest.fixture
@@ -102,10 +105,10 @@ def test_digits_from_training_to_pictures(run_here, scenes, tmp_path):
 
 @pytest.mark.slow
 def test_a_killed_training_resumes(run_tool, scenes, tmp_path):
-    run, total = tmp_path / 'run', 30
+    run, total = tmp_path / 'run', 100
     arguments = [DIGITS, '--work-dir', run, '--resume', '--cfg-options', f'data_root={scenes}',
                  f'train_cfg.max_iters={total}', f'train_cfg.val_interval={total}', 'train_dataloader.batch_size=2',
-                 'default_hooks.checkpoint.interval=5', 'default_hooks.logger.interval=5']
+                 'default_hooks.checkpoint.interval=5', 'default_hooks.logger.interval=5', *NARROW]
     command = [sys.executable, 'tools/train.py', *map(str, arguments)]
     with open(tmp_path / 'first.log', 'w') as log:
         process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
