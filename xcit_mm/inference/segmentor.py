@@ -73,7 +73,7 @@ class BoundedEncoderDecoder(EncoderDecoder):
         return [sample.to(inputs.device) for sample in data_samples]
 
     def _predicts_otherwise(self, samples: Sequence[SegDataSample]) -> bool:
-        """Return whether mmseg's own code has to predict; raise ``InputError`` if it does not know the config's mode."""
+        """Return whether mmseg has to predict; raise ``InputError`` if it does not know the mode of the config."""
         if is_standard(self) and not any(map(is_turned_otherwise, samples)):
             return False
         mode = self.test_cfg.get('mode', 'auto')
