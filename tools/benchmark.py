@@ -18,7 +18,7 @@ from xcit_mm.inference.modes import MODES
 Case = tuple[dict, dict[str, Run]]  # facts about the case, and the contenders by name
 
 
-def parse_args() -> argparse.Namespace:
+def common_options() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument('--device', default='cpu', type=torch.device, help='e.g. cuda (default: %(default)s)')
     common.add_argument('--dtype', default='float32', choices=['float32', 'bfloat16', 'float16'],
@@ -26,7 +26,11 @@ def parse_args() -> argparse.Namespace:
     common.add_argument('--threads', type=int, help="CPU threads (default: torch's choice)")
     common.add_argument('--rounds', type=int, default=10, help='timed runs per contender (default: %(default)s)')
     common.add_argument('--out', type=Path, required=True, metavar='JSON', help='file to write')
-    batch = argparse.ArgumentParser(add_help=False)
+    return common
+
+
+def parse_args() -> argparse.Namespace:
+    common, batch = common_options(), argparse.ArgumentParser(add_help=False)
     batch.add_argument('--batch', type=int, default=1)
 
     parser = argparse.ArgumentParser(description=__doc__)
