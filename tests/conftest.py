@@ -24,6 +24,11 @@ def pytest_configure():
         torch.set_num_threads(threads)
 
 
+def pytest_collection_modifyitems(items):
+    """Put the groups of pytest-xdist first, because one that starts last keeps a single worker busy."""
+    items.sort(key=lambda item: item.get_closest_marker('xdist_group') is None)
+
+
 @pytest.fixture
 def run_tool(tmp_path):
     """Run ``tools/NAME.py`` as a user does; returns the completed process."""
