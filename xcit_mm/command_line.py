@@ -42,7 +42,7 @@ def runner_parser(description: str | None) -> argparse.ArgumentParser:
 
 
 def runner_config(args: argparse.Namespace) -> Config:
-    """Load the config that the arguments of ``runner_parser`` describe."""
+    """Load the config selected by the arguments of ``runner_parser``."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     config = load_config(args.config, args.cfg_options, args.work_dir)
     config.launcher = args.launcher
@@ -50,7 +50,7 @@ def runner_config(args: argparse.Namespace) -> Config:
 
 
 def image_parser(description: str | None) -> argparse.ArgumentParser:
-    """Create a parser with the arguments that scripts for trained models and images share."""
+    """Create a parser with the arguments shared by scripts that run a trained model on images."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='file or URL of a training checkpoint or a state dict')
@@ -70,7 +70,7 @@ def for_each_image(images: Sequence[Path], work: Callable[[Path, Callable[[float
 
     Args:
         images: paths, e.g. from ``find_images``.
-        work: called with a path and a function that takes the completed fraction of the work, from 0 to 1.
+        work: called with a path and a callback that takes the fraction of the work done, from 0 to 1.
 
     Raises:
         UnreadableImageError: some images could not be read; each was named, and the others were processed.

@@ -1,4 +1,4 @@
-"""Find and read configs, and check early that their data exist."""
+"""Find and read configs, and check that their data exist before any work begins."""
 from __future__ import annotations
 
 import difflib
@@ -13,17 +13,17 @@ from .installation import detection_hint, installed_folder, require_detection
 
 
 def load_config(path: str | Path, options: dict | None = None, work_dir: str | None = None) -> Config:
-    """Read a config file and apply the overrides of the command line.
+    """Read a config file and apply command-line overrides.
 
     Args:
         path: config file.
-        options: dotted keys and values in the form of ``--cfg-options``. A new ``data_root`` replaces the old one at
+        options: dotted keys and their values, as in ``--cfg-options``. A new ``data_root`` replaces the old one at
             the start of every path in the config.
-        work_dir: work directory (default: that of the config, or else ``work_dirs/<config name>``).
+        work_dir: work directory (default: the config's, or else ``work_dirs/<config name>``).
 
     Raises:
-        InputError: the file does not exist or is not a config, an option does not fit it, or it is for a detector
-            and mmdet cannot be imported.
+        InputError: the file does not exist or is not a config, an option does not apply to it, or it is for a
+            detector and mmdet cannot be imported.
     """
     if not Path(path).is_file():
         raise InputError(f'no config file {path}')
@@ -39,7 +39,7 @@ def load_config(path: str | Path, options: dict | None = None, work_dir: str | N
                 raise InputError(f'cannot apply data_root={new_root}: no path in {path} starts with its data_root '
                                  f'({old_root}); set the data_root of each data set')
             config.merge_from_dict(moved)
-        config.merge_from_dict(options)  # an explicit path wins
+        config.merge_from_dict(options)  # explicit paths win
     except InputError:
         raise
     except Exception as error:  # a config is a program, so it can raise anything
@@ -87,7 +87,7 @@ def config_dict(name: str, package: str = 'xcit_mm') -> dict:
     """Return a config merged with its bases, so that a pure-Python config can inherit from it.
 
     Write ``globals().update(__import__('xcit_mm').config_dict('xcit_upernet_ade20k.py'))`` in such a config; ``model``
-    and all other settings then are plain variables. MMEngine's ``read_base`` cannot read text-style configs.
+    and all other settings are then plain variables. MMEngine's ``read_base`` cannot read text-style configs.
 
     Raises:
         InputError: see ``config_path``.
@@ -96,7 +96,7 @@ def config_dict(name: str, package: str = 'xcit_mm') -> dict:
 
 
 def require_data(config: Config, splits: tuple[str, ...]) -> None:
-    """Check that the folders and annotation files of data loaders exist.
+    """Check that the folders and annotation files that data loaders read exist.
 
     Args:
         config: a config from ``load_config``.
@@ -111,14 +111,14 @@ def require_data(config: Config, splits: tuple[str, ...]) -> None:
                 root = config.get('data_root') or ''
                 preparation = (config.get('data_preparation') or '').replace('{data_root}', root)
                 preparation = preparation.replace('{tools}', str(_shortest(installed_folder('xcit_mm', 'tools'))))
-                root_exists = bool(root) and Path(root).exists()  # the user's own or an incomplete data set
+                root_exists = bool(root) and Path(root).exists()  # the user's own data set, or an incomplete one
                 hint = (f'run {preparation} or' if preparation and not root_exists else 'complete the folder or')
                 raise InputError(f'cannot find {split} data: {path.absolute()} does not exist; {hint} '
                                  'pass --cfg-options data_root=FOLDER')
 
 
 def _shortest(path: Path) -> Path:
-    """Return a path relative to the current directory if it lies in it."""
+    """Return a path, relative to the current directory if it lies inside it."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
@@ -137,7 +137,7 @@ def _dataset_paths(node: object) -> Iterator[Path]:
 
 
 def find_test_dataset(config: Config) -> ConfigDict:
-    """Return the config of the test data, or of the first data set inside wrappers such as ConcatDataset.
+    """Return the config of the test data set, or of the first one inside wrappers such as ConcatDataset.
 
     Raises:
         InputError: the config has no test data with a pipeline.
@@ -150,7 +150,7 @@ def find_test_dataset(config: Config) -> ConfigDict:
 
 
 def iterate_test_data(config: Config) -> Iterator[ConfigDict]:
-    """Yield the config of each data set of the test data that has a pipeline, inside wrappers or not."""
+    """Yield the config of each test data set that has a pipeline, including those inside wrappers."""
     def walk(dataset: ConfigDict) -> Iterator[ConfigDict]:
         inner = [dataset['dataset']] if 'dataset' in dataset else dataset.get('datasets') or []
         if not inner and 'pipeline' in dataset:

@@ -2,8 +2,8 @@
 
 
 class InputError(ValueError):
-    """Unusable input from the user; the message names the input, says why it cannot be used and how to fix it."""
+    """Unusable user input; the message names it and says why it cannot be used and how to fix it."""
 
 
 class UnreadableImageError(InputError):
-    """One unreadable image; the others of a run may still be readable."""
+    """An image that cannot be read; other images in the same run may still be readable."""

@@ -25,7 +25,7 @@ def complete_file(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise InputError(f'cannot write {path}: {error.strerror or error}') from None
     finally:
-        with suppress(OSError):  # usually it has been renamed already
+        with suppress(OSError):  # usually already renamed
             partial.unlink()
 
 
@@ -46,7 +46,7 @@ def complete_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(partial, ignore_errors=True)
             raise
         if path.exists():
-            path.rename(partial / 'replaced')  # inside, so that a kill leaves only the partial folder
+            path.rename(partial / 'replaced')  # moved inside, so that a killed run leaves only the partial folder
         partial.rename(path)
         shutil.rmtree(path / 'replaced', ignore_errors=True)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Locate the folders of installed packages and check the requirements of detection."""
+"""Locate the folders of installed packages and check that detection can run."""
 from __future__ import annotations
 
 import importlib
@@ -9,10 +9,10 @@ from .errors import InputError
 
 
 def installed_folder(package: str, name: str) -> Path:
-    """Locate a folder of an MM package, which a wheel keeps inside the package and a checkout beside it.
+    """Locate a folder of an MM package: inside the package in a wheel, next to it in a checkout.
 
     Args:
-        package: import name; the package is not imported, because mmdet cannot be without compiled ops.
+        package: import name; the package is not imported, because importing mmdet fails without compiled ops.
         name: ``'configs'`` or ``'tools'``.
 
     Raises:
@@ -27,7 +27,7 @@ def installed_folder(package: str, name: str) -> Path:
 
 
 def detection_hint() -> str:
-    """Describe how to install the requirements of detection."""
+    """Describe how to install what detection requires."""
     return ('in a checkout, run make setup-det; elsewhere, run python '
             f'{installed_folder("xcit_mm", "tools")}/install_ops.py and then install mmdet with pip')
 

@@ -1,4 +1,4 @@
-"""Size table of XCiT (arXiv 2106.09681) and names such as ``small_12_p16``."""
+"""The size table of XCiT (arXiv 2106.09681), and names such as ``small_12_p16``."""
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -22,16 +22,16 @@ ARCHITECTURES = tuple(f'{size}_p{patch}' for size in SIZES for patch in PATCH_SI
 
 @dataclass(frozen=True)
 class Variant:
-    """Sizes of an XCiT, from which everything else follows.
+    """The sizes that define an XCiT.
 
     Attributes:
         embed_dim: width C of a token, a multiple of ``num_heads`` and of 2^(stem stages - 1).
         depth: number of blocks.
         num_heads: attention heads H; each attends over ``embed_dim // num_heads`` channels.
-        patch_size: side of a token in pixels, a power of two and at least 2.
+        patch_size: side of a patch in pixels, a power of two and at least 2.
 
     Raises:
-        InputError: a size is not a positive integer, or the sizes do not fit each other.
+        InputError: a size is not a positive integer, or the sizes are incompatible.
     """
     embed_dim: int
     depth: int
@@ -68,7 +68,7 @@ class Variant:
 
     @property
     def out_indices(self) -> tuple[int, ...]:
-        """Indices (0-based) of the blocks that feed a pyramid: at 1/3, 1/2, 2/3 and all of the depth."""
+        """0-based indices of the blocks that feed a pyramid: those at 1/3, 1/2, 2/3 and the full depth."""
         return tuple(max(round(self.depth * share), 1) - 1 for share in (1 / 3, 1 / 2, 2 / 3, 1))
 
 
@@ -80,7 +80,7 @@ def get_variant(arch: str | Mapping) -> Variant:
             ``embed_dim``, ``depth``, ``num_heads`` and ``patch_size``.
 
     Raises:
-        InputError: the name is unknown, a key is missing or unknown, or the sizes do not fit each other.
+        InputError: the name is unknown, a key is missing or unknown, or the sizes are incompatible.
     """
     if isinstance(arch, Mapping):
         names = [field.name for field in fields(Variant)]

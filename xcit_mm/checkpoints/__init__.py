@@ -1,4 +1,4 @@
-"""Checkpoints of XCiT in every published format: read them without running code, load them without skipping keys."""
+"""Read XCiT checkpoints in every published format without running code, and load them without skipping keys."""
 from .formats import Translation, translate
 from .loading import load
 from .reading import get_state_dict, harmless_classes, read, require

@@ -1,6 +1,6 @@
-"""Translate the published formats of XCiT weights to the names of this package.
+"""Translate XCiT weights in any published format to the names of this package.
 
-Our names are those of the authors' dense backbone, so their code loads a translated checkpoint, too.
+Our names are those of the authors' dense backbone, so their code can load a translated checkpoint, too.
 """
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Rename = tuple[str, str | Callable[[re.Match], str]]  # pattern and replacement 
 
 @dataclass(frozen=True)
 class Format:
-    """The names that one project gives to the weights.
+    """The names that a project gives the weights.
 
     Attributes:
         name: the project.
-        position: first part of the key of the positional encoding; with ``blocks``, it identifies the format.
+        position: first part of the keys of the positional encoding; with ``blocks``, it identifies the format.
         blocks: first part of the keys of the blocks.
         renames: patterns and replacements, applied to every key in this order.
     """
@@ -84,7 +84,7 @@ class Translation:
         return any(re.match(PYRAMID, key) for key in self.backbone)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return all weights under the authors' names; in a model with heads, the XCiT's begin with ``backbone.``."""
+        """Return all weights under the authors' names; if the model has heads, the XCiT's start with ``backbone.``."""
         prefix = 'backbone.' if self.others else ''
         return {prefix + key: value for key, value in self.backbone.items()} | self.others
 
@@ -93,7 +93,7 @@ def translate(state_dict: Mapping[str, Tensor]) -> Translation:
     """Translate weights in any published format: the authors', timm's or mmpretrain's.
 
     Args:
-        state_dict: weights of a backbone, a classifier, or a segmentor or detector around one; left unchanged.
+        state_dict: weights of a backbone, a classifier, or a segmentor or detector built on one; not modified.
 
     Raises:
         InputError: the weights do not contain an XCiT.
@@ -136,5 +136,5 @@ def _read_variant(backbone: Mapping[str, Tensor]) -> Variant | None:
     try:
         return Variant(embed_dim=len(backbone['pos_embeder.token_projection.bias']), depth=max(blocks) + 1,
                        num_heads=len(backbone['blocks.0.attn.temperature']), patch_size=2 ** len(stages))
-    except (KeyError, TypeError, ValueError):  # keys are missing or have odd shapes: loading reports them
+    except (KeyError, TypeError, ValueError):  # keys are missing or have odd shapes, which loading will report
         return None

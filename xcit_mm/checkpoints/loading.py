@@ -15,19 +15,19 @@ from .report import Report
 
 
 def load(module: nn.Module, source: str | Path | Mapping, strict: bool = True, name: str | None = None) -> Report:
-    """Load weights in any published format into a module, and log what happens to each key.
+    """Load weights in any published format into a module, and log what happened to each key.
 
     Args:
-        module: an XCiT, a segmentor or detector around one, or any other module, whose checkpoints must
-            have its own keys.
-        source: path, URL, or the content of a checkpoint file: see ``read``.
-        strict: refuse a checkpoint that does not fit. Otherwise load the keys that fit, and log the others in a
-            warning.
+        module: an XCiT, a segmentor or detector built on one, or any other module; checkpoints for the last must
+            use its own keys.
+        source: path, URL, or the content of a checkpoint file (see ``read``).
+        strict: refuse a checkpoint that does not fit. If False, load the keys that fit, and log a warning about the
+            others.
         name: name of the source in errors and in the log. Default: its path.
 
     Raises:
         InputError: the source cannot be read (see ``read``), it does not contain XCiT weights, or, if
-            ``strict``, keys are missing or unexpected or shapes differ. The module is unchanged then.
+            ``strict``, keys are missing or unexpected or shapes differ. The module is then left unchanged.
     """
     name = name or ('the checkpoint' if isinstance(source, Mapping) else str(source))
     content = source if isinstance(source, Mapping) else read(source)

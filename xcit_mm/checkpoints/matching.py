@@ -1,4 +1,4 @@
-"""Place translated weights on a module, and explain why they do not fit."""
+"""Find where translated weights belong in a module, or explain why they do not fit."""
 from __future__ import annotations
 
 import re
@@ -23,7 +23,7 @@ class PublishedBackbone(Protocol):
     variant: Variant
 
     def unbuilt_keys(self) -> dict[str, str]:
-        """Return a pattern for each group of published keys that the module does not build, mapped to the reason."""
+        """Return the reason for each group of published keys that the module does not build, keyed by its pattern."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Placement:
                        for key, same in fits.items() if not same])
 
     def explain(self, report: Report) -> str:
-        """Explain why the weights do not fit; list the numbers of keys if no single cause explains them."""
+        """Explain why the weights do not fit; if there is no single cause, list the key counts."""
         counts = '; '.join(report.problems)
         if self.translation is None or self.backbone is None:
             return counts
@@ -79,10 +79,10 @@ class Placement:
 
 
 def place(module: nn.Module, state_dict: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> Placement:
-    """Find the place of each weight of a checkpoint in a module.
+    """Find where each weight of a checkpoint belongs in a module.
 
     Args:
-        module: an XCiT, a model around one, or any other module, whose weights keep their keys.
+        module: an XCiT, a model built on one, or any other module; weights for the last keep their keys.
         state_dict: weights in any published format.
         own: state dict of the module.
 

@@ -20,13 +20,14 @@ from torch import Tensor
 
 from ..errors import InputError
 
-# Keys that wrap the weights, in order of preference: of MMEngine and timm, the authors, DINO, and timm's averages.
+# Keys under which files hold weights, in order of preference: MMEngine's and timm's, the authors', DINO's, and
+# those of timm's moving averages.
 WRAPPERS = ('state_dict', 'model', 'teacher', 'student', 'state_dict_ema', 'model_ema')
 CORRUPT = 'not a PyTorch checkpoint, or corrupt'
 
 
 def require(source: str | Path) -> None:
-    """Check that a checkpoint file exists, before slow work begins. A URL is not checked.
+    """Check that a checkpoint file exists, before slow work begins. URLs are not checked.
 
     Raises:
         InputError: the file does not exist.
@@ -36,11 +37,11 @@ def require(source: str | Path) -> None:
 
 
 def read(source: str | Path, trust: bool = False) -> dict:
-    """Read a checkpoint file, or download and read one, onto the CPU.
+    """Read a checkpoint file onto the CPU, downloading it first if necessary.
 
     Args:
         source: path, or ``http(s)://`` URL (a download stays in torch's hub cache).
-        trust: run any code in the file, as unpickling unknown classes does.
+        trust: allow code in the file to run, as unpickling unknown classes does.
 
     Returns:
         The content of the file: a state dict, bare or under one of ``WRAPPERS``.
@@ -82,7 +83,7 @@ def get_state_dict(checkpoint: Mapping) -> dict[str, Tensor]:
     """Extract the weights from a checkpoint, without wrappers and without DDP's ``module.`` prefix.
 
     Raises:
-        InputError: the weights include a value that is not a tensor, or are empty.
+        InputError: there are no weights, or one is not a tensor.
     """
     while wrapper := next((key for key in WRAPPERS if isinstance(checkpoint.get(key), Mapping)), None):
         checkpoint = checkpoint[wrapper]
@@ -106,7 +107,7 @@ def harmless_classes() -> torch.serialization.safe_globals:
     """Return a context in which torch also unpickles the harmless classes in MMEngine's and the authors' files."""
     multiarray = (getattr(np, '_core', None) or np.core).multiarray
     dtypes = {type(np.dtype(code)) for code in '?bhilqBHILQefd'}
-    # numpy 2 renamed numpy.core, and files of both versions exist.
+    # numpy 2 renamed numpy.core, and files from both versions exist.
     arrays = [(getattr(multiarray, name), f'numpy.{core}.multiarray.{name}')
               for name in ('scalar', '_reconstruct') for core in ('core', '_core')]
     return torch.serialization.safe_globals([
@@ -125,7 +126,7 @@ def _is_url(source: str | Path) -> bool:
 
 
 def _get_statistic(owner: object, name: str) -> object:
-    """Replace ``getattr``, which pickled HistoryBuffers use to find their methods, and refuse everything else."""
+    """Stand in for ``getattr``, which pickled HistoryBuffers use to find their methods; refuse any other use."""
     if (owner is HistoryBuffer or isinstance(owner, HistoryBuffer)) and not name.startswith('__'):
         return getattr(owner, name)
     raise pickle.UnpicklingError('Unsupported global: GLOBAL builtins.getattr')

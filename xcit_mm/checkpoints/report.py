@@ -1,4 +1,4 @@
-"""The report of a load: what happened to each key."""
+"""Report what happened to each key of a loaded checkpoint."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Report:
-    """Keys of a checkpoint and of the module that loads it, sorted by what happened to them.
+    """Keys of a checkpoint and of the module that loads it, grouped by what happened to them.
 
     Attributes:
         source: path, URL, or ``'the checkpoint'``.
@@ -14,7 +14,7 @@ class Report:
         arch: architecture of the XCiT in the checkpoint, e.g. ``'small_12_p16'``; '' if the module has no XCiT.
         matched: number of keys that were loaded.
         wanted: number of keys in the module.
-        fresh: keys of the pyramid, where the checkpoint has no pyramid; they stay randomly initialised.
+        fresh: keys of the pyramid, if the checkpoint has none; they stay randomly initialised.
         dropped: keys of the checkpoint that the module does not need, by reason.
         missing: other keys of the module that the checkpoint lacks.
         unexpected: keys of the checkpoint that the module lacks.

@@ -16,15 +16,15 @@ from ..errors import InputError
 
 @dataclass(frozen=True)
 class Archive:
-    """A zip file and the target of each of its parts.
+    """A zip file, and where its parts go.
 
     Attributes:
         name: file name.
         url: download address, or None if the download requires a login.
         checksum: in pooch's notation (``md5:…``), or None if the publisher gives none.
-        moves: maps the prefixes of names in the archive to prefixes below the folder of the data set. Files with
-            other prefixes are left out.
-        convert: function that replaces ``moves``: it reads the open zip file and writes the data set below a folder.
+        moves: maps prefixes of names in the archive to prefixes below the data set's folder. Files with other prefixes
+            are left out.
+        convert: function to use instead of ``moves``; it reads the open zip file and writes the data set to a folder.
     """
     name: str
     url: str | None
@@ -34,15 +34,15 @@ class Archive:
 
 
 def downloaded_mark(path: Path) -> Path:
-    """Return the path of the marker for an archive that we downloaded and may remove, unlike one from the user."""
+    """Return the path of the file that marks an archive as downloaded by us, so that we may remove it."""
     return path.with_name(f'.{path.name}.downloaded')
 
 
 def unpack(archive: Archive, path: Path, folder: Path) -> None:
-    """Unpack the parts of the archive at ``path`` that a data set needs below ``folder``, and check their CRCs.
+    """Unpack the parts of the archive at ``path`` that a data set needs into ``folder``, and check their CRCs.
 
     Raises:
-        InputError: the file is damaged; or an entry is a link or would leave the folder, and nothing is written.
+        InputError: the file is damaged; or an entry is a link or points outside the folder, so nothing is written.
         OSError: a file cannot be written.
     """
     try:
@@ -64,7 +64,7 @@ def _require_safe_names(file: ZipFile) -> None:
 
 
 def _unsafe_name(file: ZipFile, name: str) -> InputError:
-    return InputError(f'cannot unpack {file.filename}: its entry {name} is a link or would leave the folder; '
+    return InputError(f'cannot unpack {file.filename}: its entry {name} is a link or points outside the folder; '
                       'remove the archive and download it from a source that you trust')
 
 

@@ -16,11 +16,11 @@ class DataSet:
 
     Attributes:
         root: folder where our configs expect it.
-        page: its web page; for archives without a URL, the page to log in and download from.
-        licence: licence, and other facts to know before downloading.
-        layout: numbers of files by pattern, in the form that ``first_difference`` takes.
+        page: its web page; for archives without a URL, the page on which to log in and download them.
+        licence: licence, and anything else to know before downloading.
+        layout: number of files for each pattern: see ``first_difference``.
         archives: zip files that contain it.
-        complete: function that derives missing files from the others in a folder.
+        complete: function that derives missing files from the other files in a folder.
         make: function that writes a data set without archives to a folder, unless it is there already, and returns
             whether it wrote anything.
     """

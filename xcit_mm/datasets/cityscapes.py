@@ -16,7 +16,7 @@ IGNORED = 255
 
 
 def make_train_ids(root: Path) -> None:
-    """Make ``*_gtFine_labelTrainIds.png`` from ``*_gtFine_labelIds.png`` where it is missing, for train and val.
+    """Make ``*_gtFine_labelTrainIds.png`` from ``*_gtFine_labelIds.png`` in train and val, where missing.
 
     The masks equal those of cityscapesscripts, which draws both kinds from the same polygons in the same order.
 

@@ -1,8 +1,8 @@
-"""Compose the ``digits`` data set: real handwritten digits over real photographs, without a download.
+"""Compose the ``digits`` data set: real handwritten digits on real photographs, with nothing to download.
 
-The digits are the 1,797 scans of scikit-learn's ``load_digits``; the backgrounds are photographs that scikit-learn and
-scikit-image ship. The scenes are composed, not photographed: each digit is enlarged from 8x8 px, coloured and pasted
-over a dimmed crop. The two splits share no scan and no photograph.
+The digits are the 1,797 scans of scikit-learn's ``load_digits``; the backgrounds are photographs that come with
+scikit-learn and scikit-image. The scenes are composed, not photographed: each digit is enlarged from 8x8 px, coloured
+and pasted onto a dimmed crop. The two splits have no scan or photograph in common.
 """
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ NUM_SCENES = dict(train=4000, val=200)
 SCENE_SIZE = 128  # pixels along a side
 DIGITS_PER_SCENE = (4, 9)  # minimum, maximum; fewer if a scene runs out of room
 DIGIT_SIZE = (36, 64)  # pixels along a side
-DIMMING = 0.5  # factor for photographs, so that ink of any colour can be brighter
-MIN_CONTRAST = 70  # grey levels (of 255) by which ink is brighter than the background
+DIMMING = 0.5  # factor for photographs, so that ink of any colour can be brighter than they are
+MIN_CONTRAST = 70  # how much brighter ink is than the background, at least; in grey levels (of 255)
 FIRST_HELD_OUT_SCAN = 1347  # of 1,797
 PHOTOGRAPHS = dict(
     train=('astronaut', 'brick', 'chelsea', 'china', 'coins', 'gravel', 'hubble_deep_field',
@@ -46,7 +46,7 @@ def load_photographs(split: str) -> list[np.ndarray]:
             photograph = sklearn.datasets.load_sample_image(f'{name}.jpg')
         else:
             photograph = getattr(skimage.data, name)()
-        if isinstance(photograph, tuple):  # a stereo pair with its disparity
+        if isinstance(photograph, tuple):  # a stereo pair and its disparity map
             photograph = photograph[0]
         if photograph.ndim == 2:
             photograph = np.repeat(photograph[..., None], 3, axis=2)
@@ -78,7 +78,7 @@ def compose_scenes(split: str, count: int, seed: int = 0) -> Iterator[Scene]:
 def prepare(root: str | Path, num_scenes: dict[str, int] = NUM_SCENES, seed: int = 0) -> bool:
     """Write the data set to ``root`` (see ``write_split``) unless it is there already.
 
-    The folder appears only when it is complete. It replaces scenes that were composed with another recipe.
+    The folder appears only once it is complete, and replaces scenes that were composed with another recipe.
 
     Returns:
         True if the data set was written, False if it was there already.
@@ -107,7 +107,7 @@ def prepare(root: str | Path, num_scenes: dict[str, int] = NUM_SCENES, seed: int
 
 
 def _recipe() -> dict:
-    """Return every setting that shapes a scene, in JSON types; data with another recipe are out of date."""
+    """Return every setting that affects a scene, as JSON types; data made with other settings are out of date."""
     return dict(scene_size=SCENE_SIZE, digits_per_scene=list(DIGITS_PER_SCENE), digit_size=list(DIGIT_SIZE),
                 dimming=DIMMING, min_contrast=MIN_CONTRAST, first_held_out_scan=FIRST_HELD_OUT_SCAN,
                 photographs={split: list(names) for split, names in PHOTOGRAPHS.items()})

@@ -51,10 +51,10 @@ def download(archive: Archive, folder: Path) -> Path:
 def require_space(archives: Sequence[Archive], folder: Path) -> None:
     """Check that the disk has room to download the missing parts of archives and to unpack all of them.
 
-    Their contents are assumed to be as large as the archives, because images are compressed already.
+    Their contents are assumed to be as large as the archives, because images are already compressed.
 
     Raises:
-        InputError: the disk has too little room, or a server does not have its archive.
+        InputError: the disk has too little room, or an archive is missing from its server.
     """
     missing = unpacked = 0
     for archive in archives:
@@ -75,7 +75,7 @@ def require_space(archives: Sequence[Archive], folder: Path) -> None:
 
 def _size(archive: Archive, path: Path) -> int:
     """Ask the server for the size of an archive in bytes; return 0 if it does not report one."""
-    assert archive.url is not None  # an archive without a URL exists by now
+    assert archive.url is not None  # an archive without a URL already exists at this point
     try:
         response = requests.head(archive.url, headers=UNCOMPRESSED, timeout=TIMEOUT, allow_redirects=True)
         if response.status_code in (405, 501):  # the server does not support HEAD

@@ -1,4 +1,4 @@
-"""Prepare a data set of the catalogue: download, unpack and check it; its folder appears only when complete."""
+"""Prepare a data set from the catalogue: download, unpack and check it. Its folder appears only once complete."""
 from __future__ import annotations
 
 import os
@@ -82,7 +82,7 @@ def _assemble(dataset: DataSet, root: Path, keep_archives: bool) -> bool:
 
 @contextmanager
 def _exclusive(archives: Path) -> Iterator[None]:
-    """Prevent concurrent runs, because a second one would remove the files that the first one unpacks."""
+    """Prevent concurrent runs, because a second one would remove the files that the first one is unpacking."""
     lock = archives / '.lock'
     try:
         with FileLock(lock, timeout=0):

@@ -13,16 +13,16 @@ UNCOMPRESSED = {'Accept-Encoding': 'identity'}  # makes Content-Length the lengt
 
 
 class ResumingDownloader:
-    """Downloader for pooch that continues from the bytes that an interrupted call has received.
+    """Downloader for pooch that continues where an interrupted call stopped.
 
-    pooch checks the checksum and never leaves a partial file under the final name, but its own downloader always
-    starts again; other libraries that can resume split files into parts, or add an event loop and a second progress
-    bar. HTTP makes resuming simple: ``Range`` requests the rest, ``If-Range`` requests the whole file if it has
-    changed, and a server that supports neither sends the whole file. (While pooch computes the checksum, the file is
-    no longer partial, so an interruption at that point costs the download.)
+    pooch verifies the checksum and never leaves a partial file under the final name, but its own downloader always
+    starts over; other libraries that can resume either split files into parts, or bring an event loop and a second
+    progress bar. HTTP makes resuming simple: ``Range`` requests the rest, ``If-Range`` requests the whole file if it
+    has changed, and a server that supports neither sends the whole file. (An interruption while pooch computes the
+    checksum loses the download, because the file is no longer partial by then.)
 
     Args:
-        partial: file that collects the bytes; ``NAME.validator`` beside it records their version.
+        partial: file that collects the bytes; ``NAME.validator`` next to it records their version.
     """
 
     def __init__(self, partial: Path) -> None:
@@ -30,7 +30,7 @@ class ResumingDownloader:
         self.validator = partial.with_name(f'{partial.name}.validator')
 
     def __call__(self, url: str, output_file: str, pooch: object) -> None:
-        """Download ``url`` to ``output_file``, and retry as long as each attempt receives more bytes.
+        """Download ``url`` to ``output_file``, retrying as long as each attempt receives new bytes.
 
         Raises:
             requests.RequestException: the server refuses, or an attempt received no new bytes.
@@ -57,7 +57,7 @@ class ResumingDownloader:
         held = self._held()
         rest = {'Range': f'bytes={held}-', 'If-Range': self.validator.read_text()} if held else {}
         with requests.get(url, headers=UNCOMPRESSED | rest, stream=True, timeout=TIMEOUT) as response:
-            if response.status_code == 416 and held:  # we have all bytes, or they belong to another file
+            if response.status_code == 416 and held:  # we have every byte already, or ours belong to another file
                 self.validator.unlink()
                 return self._receive(url)
             response.raise_for_status()
@@ -81,7 +81,7 @@ class ResumingDownloader:
         if not version or version.startswith('W/'):
             version = response.headers.get('Last-Modified')
         self.validator.unlink(missing_ok=True)
-        self.partial.unlink(missing_ok=True)  # before the new validator, which does not describe these bytes
+        self.partial.unlink(missing_ok=True)  # must precede the new validator, which does not describe these bytes
         if version:
             self.validator.write_text(version)
 

@@ -17,7 +17,7 @@ class Scene:
     Attributes:
         image: (H, W, 3) uint8, RGB.
         mask: (H, W) uint8, class indices; 0 is the background.
-        instances: (class index, (H, W) bool mask) of each object; the masks do not overlap.
+        instances: (class index, (H, W) bool mask) for each object; the masks do not overlap.
         name: stem of its file names (default: its index in the split).
     """
     image: np.ndarray

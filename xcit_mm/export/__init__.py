@@ -1,4 +1,4 @@
-"""Export models to files that run without this package: ONNX, and programs of ``torch.export``."""
+"""Export models to files that run without this package: ONNX files and ``torch.export`` programs."""
 from .exporting import export, require_format
 from .functions import exported_function
 

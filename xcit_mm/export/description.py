@@ -1,4 +1,4 @@
-"""Describe an exported function, in the metadata of its file."""
+"""Describe an exported function in its file's metadata."""
 from __future__ import annotations
 
 import json
@@ -17,11 +17,11 @@ def describe(model: BaseModel, function: Levels | Logits) -> dict[str, str]:
         function: ``exported_function`` of the model.
 
     Returns:
-        ``color`` (order of the channels), ``mean`` and ``std`` (for pixels 0 … 255: the input is (pixel - mean) / std),
+        ``color`` (channel order), ``mean`` and ``std`` (for pixels from 0 to 255: the input is (pixel - mean) / std),
         ``strides`` (of the outputs), ``classes`` (of logits) and ``xcit_mm`` (version); lists as JSON.
     """
     preprocessor = model.data_preprocessor
-    # Pipelines read BGR. A preprocessor may reverse it; mmseg's and mmdet's name the setting differently.
+    # Pipelines read BGR, which a preprocessor may reverse; mmseg and mmdet name this setting differently.
     settings = model.cfg.model.get('data_preprocessor') or {}
     reverses = settings.get('bgr_to_rgb') or settings.get('rgb_to_bgr')
     facts = dict(color='RGB' if reverses else 'BGR', xcit_mm=__version__)

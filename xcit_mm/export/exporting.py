@@ -22,7 +22,7 @@ OLDEST_TORCH = '2.9'
 
 
 def require_format(path: Path) -> None:
-    """Check that the suffix of a file name is a format that can be exported here.
+    """Check that this machine can export to the format that a file name's suffix stands for.
 
     Raises:
         InputError: the suffix is not in ``FILE_FORMATS``, torch is too old, or a package is missing.
@@ -41,22 +41,22 @@ def export(model: BaseModel, path: Path, backbone_only: bool = False, size: tupl
            report: Callable[[str], None] = lambda step: None) -> tuple[dict[str, str], list[Comparison]]:
     """Export the function that a model computes in inference to a file, and compare the file with the model.
 
-    Input ``image``: (B, 3, H, W) float32, normalised as the file's metadata describes, H and W of 64 or more. Output of
-    a segmentor: ``logits`` (B, classes, H, W); of a backbone: ``level1`` …, each (B, C, ~H / stride, ~W / stride).
+    Input ``image``: (B, 3, H, W) float32, normalised as the file's metadata describes, H and W at least 64. Outputs:
+    ``logits`` (B, classes, H, W) for a segmentor; ``level1`` …, each (B, C, ~H / stride, ~W / stride), for a backbone.
 
     Args:
         model: from ``init_model``: a segmentor, or with ``backbone_only`` any model with an XCiT.
         path: file to write, ``.onnx`` or ``.pt2``; an existing file is replaced.
         backbone_only: leave out neck and head.
-        size: height and width, near which images are compared: see ``sizes_near``.
-        report: called with the name of each step when it begins.
+        size: height and width near which the file and the model are compared: see ``sizes_near``.
+        report: called with the name of each step as it begins.
 
     Returns:
         The metadata in the file (see ``describe``), and a ``Comparison`` for each size.
 
     Raises:
         InputError: this machine cannot write the file, the model cannot be exported, torch cannot trace it with
-            symbolic sizes, or the file computes different results than the model. An existing file is left as it was.
+            symbolic sizes, or the file gives different results from the model. An existing file is left unchanged.
     """
     require_format(path)
     sizes = sizes_near(*size)
@@ -70,7 +70,7 @@ def export(model: BaseModel, path: Path, backbone_only: bool = False, size: tupl
             program = trace(prepare(function))
             report('writing')
             file_format.write(program, file, function.output_names, facts)
-        except RuntimeError as error:  # the base class of torch's various refusals
+        except RuntimeError as error:  # the base class of torch's various export errors
             raise InputError(f'torch cannot export this model for every size: {first_line(error)}') from error
         report('comparing')
         comparisons = list(compare(function, file_format.load(file), sizes))

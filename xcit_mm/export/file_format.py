@@ -17,8 +17,8 @@ class FileFormat:
 
     Attributes:
         write: write a program to a path, with the names of its outputs and the metadata.
-        load: load the function in a file, to run it on a (B, 3, H, W) float32 image.
-        packages: names under which the packages that the format needs beside torch are imported.
+        load: load the function in a file, ready to run on a (B, 3, H, W) float32 image.
+        packages: import names of the packages that the format needs besides torch.
     """
     write: Callable[[ExportedProgram, Path, list[str], Mapping[str, str]], None]
     load: Callable[[Path], Runtime]

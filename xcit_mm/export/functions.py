@@ -18,7 +18,7 @@ from .symbolic import IntegerUpsample, MatrixPool2d
 
 
 class Levels(nn.Module):
-    """Maps of a backbone: (B, 3, H, W) normalised RGB, float32 -> a tuple of (B, C, ~H / stride, ~W / stride)."""
+    """Feature maps of a backbone: (B, 3, H, W) normalised RGB, float32 -> tuple of (B, C, ~H / stride, ~W / stride)."""
 
     has_classes = False
 
@@ -33,16 +33,16 @@ class Levels(nn.Module):
 
 
 class Logits(nn.Module):
-    """Logits of a segmentor: (B, 3, H, W) normalised RGB, float32 -> a tuple of one (B, classes, H, W).
+    """Logits of a segmentor: (B, 3, H, W) normalised RGB, float32 -> a 1-tuple (B, classes, H, W).
 
-    As in mmseg before the argmax, they are resized to the size of the image.
+    They are resized to the size of the image, as mmseg does before the argmax.
     """
 
     output_names, strides, has_classes = ['logits'], [1], True
 
     def __init__(self, model: BaseSegmentor) -> None:
         super().__init__()
-        # Auxiliary heads are left out because they serve training alone.
+        # Auxiliary heads are left out because they are only used in training.
         self.backbone, self.head = model.backbone, model.decode_head
         self.neck = model.neck if model.with_neck else nn.Identity()
 
@@ -80,10 +80,10 @@ def exported_function(model: BaseModel, backbone_only: bool = False) -> Levels |
 
 
 def prepare(function: nn.Module) -> nn.Module:
-    """Copy a function, in eval mode, so that no operation depends on the size of the traced image.
+    """Return a copy of a function, in eval mode, in which no operation depends on the size of the traced image.
 
-    The copy computes the same function. ``attention='auto'`` depends on the size, and becomes the Gram form, which is
-    faster except on small images.
+    The copy computes the same function. ``attention='auto'`` depends on the size, so it becomes the Gram form, which
+    is faster except on small images.
     """
     copied = copy.deepcopy(function).eval().requires_grad_(False)
     for module in list(copied.modules()):

@@ -11,7 +11,7 @@ from torch.export import ExportedProgram
 from .file_format import FileFormat, Runtime
 from .tracing import DYNAMIC_SHAPES
 
-OPSET = 18  # torch's exporter writes it without a conversion, and onnxruntime 1.18 reads it
+OPSET = 18  # torch's exporter writes it without conversion, and onnxruntime 1.18 reads it
 
 
 def write(program: ExportedProgram, path: Path, output_names: list[str], facts: Mapping[str, str]) -> None:

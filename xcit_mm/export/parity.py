@@ -1,4 +1,4 @@
-"""Compare an exported file with the model, at sizes other than the traced one."""
+"""Compare an exported file with the model at sizes other than the traced one."""
 from __future__ import annotations
 
 import timeit
@@ -29,7 +29,7 @@ class Comparison(NamedTuple):
 
 
 def sizes_near(height: int, width: int) -> list[tuple[int, int, int]]:
-    """Choose batch, height and width of images for a comparison: this size, a wider one, and a batch with odd sides.
+    """Choose the (batch, height, width) of images to compare: this size, a wider one, and a batch of smaller ones.
 
     Raises:
         InputError: a side is below twice ``SMALLEST_SIDE``.
@@ -43,7 +43,7 @@ def sizes_near(height: int, width: int) -> list[tuple[int, int, int]]:
 
 @torch.no_grad()
 def compare(function: nn.Module, runtime: Runtime, sizes: list[tuple[int, int, int]]) -> Iterator[Comparison]:
-    """Run a function and a file on noise of each size: once to compare, then ``ROUNDS`` times in turn to time them.
+    """Run a function and a file on noise of each size: once to compare them, then ``ROUNDS`` times to time them.
 
     Args:
         function: ``exported_function`` of a model, in eval mode.
@@ -59,7 +59,7 @@ def compare(function: nn.Module, runtime: Runtime, sizes: list[tuple[int, int, i
         expected = function(image)
         try:
             actual = runtime(image)
-        except Exception as error:  # each runtime raises its own types
+        except Exception as error:  # each runtime raises its own exception types
             raise InputError(f'the exported file does not run {where}: {first_line(error)}') from error
         difference = largest_difference(actual, expected)
         if not difference <= TOLERANCE:  # true for NaN, too
@@ -70,9 +70,9 @@ def compare(function: nn.Module, runtime: Runtime, sizes: list[tuple[int, int, i
 
 
 def largest_difference(actual: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
-    """Return the largest difference of all outputs, relative to each one's largest absolute value.
+    """Return the largest difference between two sets of outputs, relative to each output's largest absolute value.
 
-    It is infinite if shapes differ, and NaN if a value is.
+    It is infinite if shapes differ, and NaN if any value is NaN.
     """
     if [output.shape for output in actual] != [output.shape for output in expected]:
         return float('inf')
@@ -85,5 +85,5 @@ def _time(run: Runtime, image: Tensor) -> float:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of an error message, or the error's type if the message is empty."""
+    """Return the first line of an error message, or the error's type if there is no message."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

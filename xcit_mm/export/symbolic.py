@@ -9,7 +9,7 @@ from ..ops.pooling import bin_shares
 
 
 class MatrixPool2d(nn.Module):
-    """``nn.AdaptiveAvgPool2d`` as products with two small matrices, which are computed from the size of the map.
+    """``nn.AdaptiveAvgPool2d`` as products with two small matrices computed from the map's size.
 
     ONNX has no adaptive pooling, so exporters support it only for maps of a fixed size.
 
@@ -22,7 +22,7 @@ class MatrixPool2d(nn.Module):
 
     def __init__(self, output_size: int) -> None:
         super().__init__()
-        self.output_size = output_size  # PyTorch's name, because EfficientUPerHead reads it
+        self.output_size = output_size  # named as in PyTorch, because EfficientUPerHead reads it
 
     def forward(self, x: Tensor) -> Tensor:
         rows, columns = (bin_shares(self.output_size, side, x) for side in x.shape[-2:])
@@ -30,7 +30,7 @@ class MatrixPool2d(nn.Module):
 
 
 class IntegerUpsample(nn.Module):
-    """mmseg's ``Upsample`` by an integer factor, with sizes in integers: torch traces sizes in floats as constants.
+    """mmseg's ``Upsample`` by an integer factor, with integer sizes, because torch traces float sizes as constants.
 
     Shape:
         (B, C, H, W) -> (B, C, factor H, factor W)

@@ -1,4 +1,4 @@
-"""Training: runners, hooks and schedules on top of MMEngine's.
+"""Runners, hooks and learning-rate decay for training, on top of MMEngine's.
 
 Configs name these types by dotted paths, e.g. ``runner_type = 'xcit_mm.training.StrictRunner'``, and MMEngine imports
 them when it builds them.

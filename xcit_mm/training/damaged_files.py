@@ -22,14 +22,14 @@ LOADERS = (LoadImageFromFile, LoadAnnotations)
 
 
 class GuardedLoading(BaseTransform):
-    """Wrapper around a loading transform that names the file that the transform cannot read.
+    """Wrapper around a loading transform that names any file that the transform cannot read.
 
     Args:
         loading: the transform.
         skip: return None for such a file, so that the data set picks another one, and count it; otherwise raise
             ``InputError``.
         skipped: (1,) int64 in shared memory; counts the skips of all worker processes.
-        advice: how else to deal with such a file; ends the error message.
+        advice: another way to deal with such a file; appended to the error message.
     """
 
     def __init__(self, loading: BaseTransform, skip: bool, skipped: Tensor, advice: str) -> None:
@@ -43,7 +43,7 @@ class GuardedLoading(BaseTransform):
             loaded = self.loading(results)
         except (ImportError, MemoryError):  # ImportError: a decoder is not installed
             raise
-        except Exception as error:  # every decoder raises exceptions of different types
+        except Exception as error:  # each decoder raises its own exception types
             if getattr(error, 'errno', None) in (errno.EMFILE, errno.ENFILE):  # too many open files
                 raise
             path = results.get('img_path')
@@ -76,7 +76,7 @@ def _require_shape(loaded: dict) -> None:
 
 
 def _require_bytes(loaded: dict) -> None:
-    """Refuse a mask with labels above 255: mmseg keeps only the lowest byte, which stands for another class."""
+    """Refuse a mask with labels above 255: mmseg keeps only the lowest byte, which means another class."""
     path = loaded.get('seg_map_path')
     if path is None or not Path(path).is_file():  # the file is in remote storage
         return
@@ -88,12 +88,12 @@ def _require_bytes(loaded: dict) -> None:
 
 
 def guard(dataset: object, action: str = 'refuse', may_skip: bool = False) -> None:
-    """Guard the loading of every data set in a (nested) data set.
+    """Guard the loading transforms of every data set in a (nested) data set.
 
     Args:
         dataset: the data set of a data loader whose workers have not started yet.
         action: one of ``ACTIONS``.
-        may_skip: False for an evaluation, which would count a replacement image twice.
+        may_skip: False in an evaluation, where a replacement image would count twice.
 
     Raises:
         InputError: the action is unknown or not allowed.

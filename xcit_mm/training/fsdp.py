@@ -38,7 +38,7 @@ class CorrectedFSDPStrategy(FSDPStrategy):
 
 
 def each_xcit_block(module: nn.Module, recurse: bool, nonwrapped_numel: int) -> bool:
-    """Decide where FSDP wraps: every block is one shard unit, and everything else is another."""
+    """Tell FSDP what to wrap: each block is one shard unit, and everything else is another."""
     return recurse or isinstance(module, XCiTBlock)
 
 

@@ -1,4 +1,4 @@
-"""Read the scalars that MMEngine's local backend logs, and draw them."""
+"""Read the scalars that MMEngine's local backend logs, and plot them."""
 from __future__ import annotations
 
 import json
@@ -51,7 +51,7 @@ def draw(records: list[dict], metric: str) -> Figure:
 
 
 def plot(records: list[dict], metric: str, out: Path) -> None:
-    """Write the picture that ``draw`` makes as a PNG file.
+    """Write the figure from ``draw`` as a PNG file.
 
     Raises:
         InputError: the file cannot be written.

@@ -30,7 +30,7 @@ else:
 
 
 class RunnerMixin(AnyRunner):
-    """Mixin for MMEngine's two runners that adds hooks for failures and writes complete checkpoints only."""
+    """Mixin for MMEngine's two runners that adds hooks for failures and only writes complete checkpoints."""
 
     def register_default_hooks(self, hooks: dict | None = None) -> None:
         """Register MMEngine's default hooks and ours; None in place of a hook disables it."""

@@ -32,7 +32,7 @@ class StrictFlexibleRunner(RunnerMixin, FlexibleRunner):
 
         Raises:
             InputError: the strategy writes checkpoints in pieces, as DeepSpeed's does; or it needs several processes
-                and only one runs.
+                and there is only one.
         """
         if isinstance(strategy, dict):
             kind = _require_whole_checkpoints(strategy)
@@ -63,7 +63,7 @@ class StrictFlexibleRunner(RunnerMixin, FlexibleRunner):
         return super().test()
 
     def resume(self, filename: str, *args: object, **kwargs: object) -> None:
-        """Resume from a checkpoint that was trained with this strategy.
+        """Resume from a checkpoint that was saved with this strategy.
 
         Raises:
             InputError: see ``checkpoints.read``; or the checkpoint holds only weights or belongs to another model.

@@ -1,4 +1,4 @@
-"""Keep the workers of a data loader alive while their process saves a checkpoint."""
+"""Keep the workers of a data loader alive while their parent process saves a checkpoint."""
 from __future__ import annotations
 
 import os

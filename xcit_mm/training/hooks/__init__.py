@@ -1,4 +1,4 @@
-"""Hooks that stop a training run with a clear reason, and keep its checkpoints safe."""
+"""Hooks that stop training with a clear error, and keep checkpoints safe."""
 from .complete_checkpoint import CompleteCheckpointHook
 from .invalid_loss import InvalidLossHook
 from .label_range import LabelRangeHook

@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 
 
 class _DeferredRemoval:
-    """File backend of MMEngine that postpones removals until ``remove_now`` is called."""
+    """MMEngine file backend that postpones removals until ``remove_now`` is called."""
 
     def __init__(self, backend: Any) -> None:
         self._backend = backend
@@ -33,7 +33,7 @@ class _DeferredRemoval:
 
 @HOOKS.register_module()
 class CompleteCheckpointHook(CheckpointHook):
-    """A ``CheckpointHook`` that removes an outdated or formerly best checkpoint after it has written the next one.
+    """A ``CheckpointHook`` that removes an outdated checkpoint, or the previous best one, only after writing the next.
 
     MMEngine's hook removes first, so with ``max_keep_ckpts=1`` or ``save_best`` a full disk costs the last checkpoint.
     """

@@ -27,7 +27,7 @@ class InvalidLossHook(Hook):
     priority = 'HIGH'  # runs before the hooks that write checkpoints
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict, outputs: dict) -> None:
-        """Raise ``InputError`` if the loss is invalid on any rank, because its gradients reach the weights of all."""
+        """Raise ``InputError`` if the loss is invalid on any rank, because its gradients reach the weights on all."""
         loss = outputs['loss'].item()
         if not on_any_rank(not math.isfinite(loss)):
             return

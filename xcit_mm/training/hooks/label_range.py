@@ -18,9 +18,9 @@ HEADS = r'((decode|auxiliary|bbox|mask)_head|roi_head\.(bbox|mask)_head)(\.\d+)?
 
 @HOOKS.register_module()
 class LabelRangeHook(Hook):
-    """Hook that names the file of a label out of range; a loss on a GPU reports only a failed assertion.
+    """Hook that names the file with an out-of-range label; on a GPU, the loss only reports a failed assertion.
 
-    The ``decode_head`` defines the range (in a cascade, its last stage); a model without a ``decode_head`` is not a
+    The ``decode_head`` (in a cascade, its last stage) defines the range; a model without a ``decode_head`` is not a
     segmentor and is not checked. Training does not start if a head and the data set disagree on the number of classes.
     """
 
@@ -28,7 +28,7 @@ class LabelRangeHook(Hook):
         """Raise ``InputError`` if a head and the data set have different numbers of classes."""
         classes = getattr(runner.train_dataloader.dataset, 'metainfo', {}).get('classes') or ()
         for name, head in _unwrapped(runner).named_modules():
-            # A head with a boundary threshold learns edges, which it derives from the mask, instead of classes.
+            # A head with a boundary threshold learns edges, derived from the mask, instead of classes.
             if not re.fullmatch(HEADS, name) or hasattr(head, 'boundary_threshold') or getattr(
                     head, 'class_agnostic', False):
                 continue
@@ -41,7 +41,7 @@ class LabelRangeHook(Hook):
                                  f'{len(classes)} ({names}); {fix}')
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict) -> None:
-        """Raise ``InputError`` if a label map of the batch holds a value out of range."""
+        """Raise ``InputError`` if a label map in the batch contains an out-of-range value."""
         head = getattr(_unwrapped(runner), 'decode_head', None)
         if head is None:
             return

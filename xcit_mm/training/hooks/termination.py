@@ -35,7 +35,7 @@ class TerminationHook(Hook):
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
-        """Save and exit if any rank has received the signal, on all ranks after the same iteration."""
+        """If any rank has received the signal, save and exit on all ranks, after the same iteration."""
         self._end_if_terminated(runner, runner.iter + 1)
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
