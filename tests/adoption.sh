@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Use the wheel in another project and print the transcript: tests/adoption.sh WHEEL.
-# In a new virtual environment and an empty folder, write a config that inherits ours; then prepare data, train, test and
-# infer with the tools of the wheel. Stop at the first step that fails.
+# In a new virtual environment and an empty folder, write a config that inherits ours; then prepare data, train, test
+# and run inference with the wheel's tools. Stop at the first step that fails.
 set -euo pipefail
 wheel=$(realpath "$1")
 constraints=(-c "$(realpath "$(dirname "$0")/../constraints.txt")")
@@ -10,7 +10,7 @@ trap 'rm -rf "$place"' EXIT
 unset PYTHONPATH  # do not import from the checkout
 mkdir "$place/project"
 cd "$place/project"
-# Some pinned versions have no distribution for Python 3.10.
+# Some pinned versions are not available for Python 3.10.
 "${PYTHON:-python3}" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || constraints=()
 set -x
 

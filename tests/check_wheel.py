@@ -1,4 +1,4 @@
-"""Fail unless a built wheel contains exactly the package, its configs and the tools for users."""
+"""Fail unless a built wheel contains exactly the package, its configs and the user-facing tools."""
 import sys
 import zipfile
 from pathlib import Path

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def pytest_configure():
-    """Divide the cores between the workers of pytest-xdist, so that neither they nor their subprocesses compete."""
+    """Divide the cores among the workers of pytest-xdist, so that neither they nor their subprocesses compete."""
     workers = int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', 1))
     if workers > 1:
         threads = max(1, os.cpu_count() // workers)
@@ -25,13 +25,13 @@ def pytest_configure():
 
 
 def pytest_collection_modifyitems(items):
-    """Put the groups of pytest-xdist first, because one that starts last keeps a single worker busy."""
+    """Run pytest-xdist groups first, because a group that starts last would keep a single worker busy."""
     items.sort(key=lambda item: item.get_closest_marker('xdist_group') is None)
 
 
 @pytest.fixture
 def run_tool(tmp_path):
-    """Run ``tools/NAME.py`` as a user does; returns the completed process."""
+    """Return a function that runs ``tools/NAME.py`` as a user does and returns the completed process."""
 
     def run(name, *args, cwd=ROOT, **env):
         return subprocess.run(
@@ -43,7 +43,7 @@ def run_tool(tmp_path):
 
 @pytest.fixture
 def run_here(monkeypatch):
-    """Run ``tools/NAME.py`` in this process; returns what it says when it exits early, else None."""
+    """Return a function that runs ``tools/NAME.py`` in this process and returns its exit message, or None."""
 
     def run(name, *args):
         path = ROOT / 'tools' / f'{name}.py'
@@ -58,7 +58,7 @@ def run_here(monkeypatch):
 
 @pytest.fixture(scope='session')
 def scenes(tmp_path_factory):
-    """A small data set ``digits``."""
+    """Return the folder of a small ``digits`` data set."""
     root = tmp_path_factory.mktemp('data') / 'digits'
     digits.prepare(root, dict(train=8, val=2))
     return root
@@ -66,14 +66,14 @@ def scenes(tmp_path_factory):
 
 @pytest.fixture
 def server():
-    """A local server of archives: see ``archive_server.py``."""
+    """Run a local server of archives: see ``archive_server.py``."""
     with running_server() as server:
         yield server
 
 
 @pytest.fixture
 def train(tmp_path, scenes):
-    """Train on two scenes at a time; hooks may interfere."""
+    """Return a function that trains with two scenes per batch; hooks may interfere."""
 
     def run(iterations=4, hooks=(), root=scenes, **changes):
         config = load_config(ROOT / 'configs/xcit_upernet_digits.py', {

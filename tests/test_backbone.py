@@ -24,7 +24,7 @@ def test_outputs_and_gradients_match_the_authors_backbone(stem, attention):
     arch, state_dict, image, seed, expected = golden.load_case(stem)
     model = XCiT(arch, attention=attention).eval()
     model.load_state_dict(state_dict)
-    with torch.no_grad():  # uses shortcuts for inference
+    with torch.no_grad():  # takes the shortcuts for inference
         inferred = model(image)
     levels = model(image.requires_grad_())
     if 'loss' not in expected:

@@ -1,4 +1,4 @@
-"""Each part of inference can be extended from outside the package with one registration."""
+"""A single registration extends any part of inference from outside the package."""
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ USED = []  # the parts that ran
 
 
 class SlimHead(FCNHead):
-    """A head of somebody else's: one map, without convolutions before the classifier."""
+    """A third-party head: one map, without convolutions before the classifier."""
 
     def __init__(self, **kwargs):
         super().__init__(num_convs=0, concat_input=False, **kwargs)
@@ -32,7 +32,7 @@ def registered():
 
     @MODES.register_module(name='mirrored')
     class Mirrored(Banded):
-        """Run the image mirrored, in bands."""
+        """Bands of the mirrored image."""
 
         name, summary = 'mirrored', 'bands of the mirrored image'
 
@@ -43,7 +43,7 @@ def registered():
 
     @run_in_bands(SlimHead)
     class BandedSlimHead(BandedModule):
-        """The classifier alone."""
+        """Only the classifier of the head."""
 
         whole_maps = 1.0
 
@@ -55,7 +55,7 @@ def registered():
             return convolve(levels[module.in_index], module.conv_seg)
 
     class LeftHalf(Moments):
-        """The moment of the left half of each row, blended out of two equal maps."""
+        """The moment of the left half of each row, as a blend of two identical maps."""
 
         def __init__(self, width):
             self.inner, self.width = ImageStatistics().moments(0, 0, 0), width
@@ -82,13 +82,13 @@ def registered():
             self.observed += tokens.shape[1]
 
         def moments(self, block, height, width):
-            assert self.observed == height * width  # all tokens, once, before anything is collected
+            assert self.observed == height * width  # each token exactly once, before any is collected
             USED.append('statistic')
             return LeftHalf(width)
 
     @SOURCES.register_module()
     class NumpyFile(Source):
-        """Arrays (H, W, 3) BGR, saved by numpy and read by rows."""
+        """BGR arrays (H, W, 3) saved by numpy, read by rows."""
 
         suffixes = ('.npy', )
 
@@ -135,7 +135,7 @@ def test_an_image_goes_through_five_parts_from_outside(registered, model, tmp_pa
     mirrored = np.ascontiguousarray(image[:, ::-1])
     expected = inference_segmentor(model, mirrored, 'whole', statistics='left half').pred_sem_seg.data
     counts = torch.tensor(list(map(int, (tmp_path / 'a_counts.txt').read_text().split())))
-    assert (counts - torch.bincount(expected.flatten(), minlength=11)).abs().max() < 5  # where two classes tie
+    assert (counts - torch.bincount(expected.flatten(), minlength=11)).abs().max() < 5  # pixels where two classes tie
     assert counts.sum() == 150 * 141 and (counts > 0).sum() > 1
 
 

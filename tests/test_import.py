@@ -1,4 +1,4 @@
-"""Importing the package is light."""
+"""Importing the package loads no runner and no other MM project."""
 import subprocess
 import sys
 

@@ -1,4 +1,4 @@
-"""Load into backbones, segmentors and detectors: every key finds a place, or an error explains the refusal."""
+"""Load weights into backbones, segmentors and detectors: every key fits, or an error says why not."""
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from xcit_mm.variants import ARCHITECTURES
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 TINY = dict(embed_dim=16, depth=2, num_heads=2, patch_size=8)
-PUBLISHED_HEAD_KEYS = {  # the authors' files have these names, too, because they trained with mmseg and mmdet
+PUBLISHED_HEAD_KEYS = {  # also used in the authors' files, because they trained with mmseg and mmdet
     'xcit_upernet_ade20k.py': {
         'decode_head.psp_modules.3.1.conv.weight', 'decode_head.bottleneck.bn.running_var',
         'decode_head.lateral_convs.2.conv.weight', 'decode_head.fpn_bottleneck.conv.weight',

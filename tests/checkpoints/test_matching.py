@@ -1,4 +1,4 @@
-"""Find the XCiT in a module, and place every weight of a checkpoint."""
+"""Find the XCiT in a module, and where every weight of a checkpoint belongs."""
 import pytest
 import torch
 from torch import nn
@@ -12,7 +12,7 @@ TINY = dict(embed_dim=16, depth=2, num_heads=2, patch_size=8)
 
 
 class Classifier(nn.Module):
-    """A model whose head has the name that classifiers use."""
+    """A model whose head is named like that of a classifier."""
 
     def __init__(self):
         super().__init__()
@@ -20,7 +20,7 @@ class Classifier(nn.Module):
 
 
 class OtherXCiT(nn.Module):
-    """A backbone that follows the protocol and shares no class with ours."""
+    """A backbone that follows the protocol but is not one of our classes."""
 
     def __init__(self):
         super().__init__()
@@ -32,7 +32,7 @@ class OtherXCiT(nn.Module):
 
 
 class OtherVariant(nn.Module):
-    """A module with the protocol's names and another meaning."""
+    """A module with attributes named as in the protocol but with other meanings."""
 
     variant = 'small'
 

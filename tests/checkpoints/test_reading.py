@@ -1,4 +1,4 @@
-"""Read checkpoint files of every kind: run no code, and name the file that cannot be read."""
+"""Read checkpoint files of every kind without running code; errors name unreadable files."""
 import argparse
 import zipfile
 

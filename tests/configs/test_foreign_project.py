@@ -83,7 +83,7 @@ def test_training_script_of_mmdet_runs(scenes, tmp_path):
     import mmdet
     options = [f'{loader}_dataloader.dataset.data_root={scenes}' for loader in ('train', 'val', 'test')]
     options += [f'{stage}_evaluator.ann_file={scenes}/annotations/instances_val.json' for stage in ('val', 'test')]
-    options += ['model.test_cfg.rcnn.score_thr=0.0']  # so that a model of two steps detects something
+    options += ['model.test_cfg.rcnn.score_thr=0.0']  # so that a model trained for two steps detects something
     result = run_script(mmdet, tmp_path, write(tmp_path, OLD_STYLE, 'mask_rcnn'), '--cfg-options', *options,
                         'train_cfg.max_iters=2', 'train_cfg.val_interval=2', 'train_dataloader.batch_size=4',
                         'default_hooks.checkpoint.interval=2')

@@ -1,4 +1,4 @@
-"""``model-index.yml`` and its imports list every published result with its config and weights."""
+"""``model-index.yml`` and the files it imports list every published result with its config and weights."""
 from pathlib import Path
 
 import pytest

@@ -1,4 +1,4 @@
-"""The prepared data sets contain exactly the files that configs read."""
+"""The prepared data sets contain exactly the files that the configs read."""
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -19,7 +19,7 @@ def prepared_paths(root, layout):
         yield Path(root, *path.parts[:len(fixed)])
 
 
-# One config for each head and data set, because others in the zoo differ only in the backbone.
+# One config per head and data set; the zoo's other configs differ only in the backbone.
 KINDS = {(path.stem.split('_')[1], path.stem.split('_')[-1]): path for path in LEAVES}
 
 

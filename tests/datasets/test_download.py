@@ -20,7 +20,7 @@ def archive(server):
 
 @pytest.fixture
 def largest_file():
-    """Limit the size of files, in bytes, while the test runs."""
+    """Return a function that limits the size of files, in bytes, until the test ends."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size or soft, hard))
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -35,7 +35,7 @@ def test_download_resumes_after_a_broken_connection(server, archive, tmp_path):
     assert third.sent == len(CONTENT) - held[1]
     assert sorted(os.listdir(tmp_path)) == ['.images.zip.downloaded', 'images.zip']
     download(archive, tmp_path)
-    assert len(server.gets()) == 3  # the archive is there already
+    assert len(server.gets()) == 3  # no further GET, as the archive is there already
 
 
 def test_download_keeps_a_different_file_from_the_user(server, archive, tmp_path):

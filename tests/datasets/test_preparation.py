@@ -1,4 +1,4 @@
-"""Prepare the data sets of the catalogue from small archives with their real layouts."""
+"""Prepare the data sets in the catalogue from small archives with the real layouts."""
 import os
 import pickle
 import signal

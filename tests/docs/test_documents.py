@@ -1,4 +1,4 @@
-"""Run the Python code, configs and commands of the documents, and check their links, names and tables."""
+"""Run the Python code, configs and commands in the documents, and check their links, names and tables."""
 import os
 import re
 import subprocess
@@ -31,7 +31,7 @@ CHECKPOINT = 'work_dirs/xcit_upernet_digits/iter_1000.pth'
 
 @pytest.fixture(scope='module')
 def project(tmp_path_factory, scenes):
-    """Return a folder as ``make demo`` leaves it, plus a photo; the weights are random."""
+    """Return a folder like the one that ``make demo`` leaves, plus a photo; the weights are random."""
     folder = tmp_path_factory.mktemp('project')
     for name in ('configs', 'tools'):
         (folder / name).symlink_to(ROOT / name)
@@ -48,7 +48,7 @@ def project(tmp_path_factory, scenes):
 
 @pytest.fixture
 def registries(monkeypatch):
-    """Forget what snippets register."""
+    """Undo what snippets register."""
     for registry in (MODES, SINKS, SOURCES, STATISTICS):
         monkeypatch.setattr(registry, '_module_dict', dict(registry.module_dict))
     monkeypatch.setattr(banded_modules, '_REGISTERED', dict(banded_modules._REGISTERED))
@@ -60,7 +60,7 @@ def run_python(example: Example) -> None:
 
 
 def build_config(example: Example) -> None:
-    """Load a config snippet, on top of one of mmseg's configs if it has no base, and build its model."""
+    """Load a config snippet (on top of one of mmseg's configs if it has no base), and build its model."""
     path, code = Path('snippet.py'), str(example.parsed)
     if '_base_' not in code and 'config_dict' not in code:
         import mmseg

@@ -1,4 +1,4 @@
-"""Run the notebook with a short training, and check that it shows its pictures."""
+"""Run the notebook with a short training run, and check that it shows its pictures."""
 from pathlib import Path
 
 import nbformat

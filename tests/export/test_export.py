@@ -1,4 +1,4 @@
-"""Exported files compute the same as the model at any size; a file that differs is not kept."""
+"""Exported files give the same results as the model at any size; a file that differs is not kept."""
 import json
 import sys
 from importlib.util import find_spec
@@ -24,7 +24,7 @@ CLASSES, SIZE = 5, (128, 128)
 
 
 def config(kind, patch):
-    """Shrink a published recipe to one block of nano's width and small heads, because each operation slows tracing."""
+    """Shrink a published recipe to one block of nano's width and small heads, because every operation slows tracing."""
     result = Config.fromfile(config_path(f'{kind}/xcit_{kind}_nano_12_p{patch}_ade20k.py'))
     arch = dict(embed_dim=128, depth=1, num_heads=4, patch_size=patch)
     result.model.backbone.update(arch=arch, out_indices=(0, 0, 0, 0), init_cfg=None)
@@ -42,7 +42,7 @@ def build(kind, patch):
     torch.manual_seed(0)
     model = init_model(config(kind, patch))
     model.init_weights()
-    for module in model.modules():  # the initial values would hide a norm that is left out
+    for module in model.modules():  # with their initial values, leaving out a norm would go unnoticed
         if isinstance(module, _BatchNorm):
             nn.init.normal_(module.running_mean, std=0.3)
             nn.init.uniform_(module.running_var, 0.5, 2)
@@ -89,7 +89,7 @@ def test_files_compute_the_same_as_the_model(tmp_path, kind, patch, backbone_onl
 
 
 class TiedToSize(nn.Module):
-    """A module with a constant computed during tracing: right at the traced size, wrong at others."""
+    """A module with a constant from tracing that is correct at the traced size and wrong at others."""
 
     def forward(self, x):
         width = x.shape[-1]

@@ -1,4 +1,4 @@
-"""Replacement modules compute the same as the modules that they replace."""
+"""Replacement modules give the same results as the modules that they replace."""
 import pytest
 import torch
 from mmseg.models.utils import Upsample

@@ -1,4 +1,4 @@
-"""Detection returns objects in pixels of the image, with masks pasted together or encoded one by one."""
+"""Detection returns objects in image pixels, with masks pasted all at once or encoded one by one."""
 import json
 from pathlib import Path
 

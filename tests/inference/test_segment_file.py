@@ -1,4 +1,4 @@
-"""Files that are segmented by rows give the labels of the whole image."""
+"""Segmenting a file by rows gives the same labels as segmenting the whole image."""
 import cv2
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The results of every inference mode equal mmseg's, and only what was asked for is returned."""
+"""Every inference mode gives mmseg's results, and only the requested maps are returned."""
 import numpy as np
 import pytest
 import torch

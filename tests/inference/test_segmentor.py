@@ -1,4 +1,4 @@
-"""The registered segmentor predicts in every mode wherever mmseg uses a model."""
+"""The registered segmentor works in every mode, wherever mmseg uses a model."""
 import numpy as np
 import pytest
 import torch
@@ -63,7 +63,7 @@ def test_batches_and_predictions_without_samples():
     samples = [SegDataSample(metainfo=dict(ori_shape=shape)) for shape in ((64, 80), (30, 41))]
     predicted = model.predict(images, samples)
     assert [tuple(sample.pred_sem_seg.data.shape) for sample in predicted] == [(1, 64, 80), (1, 30, 41)]
-    alone = model.predict(images)  # as mmseg returns them: with logits
+    alone = model.predict(images)  # with logits, as in mmseg
     assert alone[0].seg_logits.data.shape == (11, 64, 80)
     assert_same_labels(predicted[0].pred_sem_seg.data[0], alone[0].pred_sem_seg.data[0], alone[0].seg_logits.data)
 
@@ -84,7 +84,7 @@ def test_a_subclass_that_predicts_in_its_own_way(image):
 
 
 def augmented(image, directions=('horizontal', )):
-    """Two scales of an image, each plain and flipped, as TestTimeAug packs them."""
+    """Return an image at two scales, each plain and flipped, as TestTimeAug packs them."""
     data = dict(inputs=[], data_samples=[])
     pixels = torch.from_numpy(image).permute(2, 0, 1)
     for size in ((150, 141), (100, 94)):

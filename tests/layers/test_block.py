@@ -1,4 +1,4 @@
-"""Inference in place and in chunks gives the same result as training code."""
+"""Inference, which works in place and in chunks, gives the same result as the training code."""
 import pytest
 import torch
 

@@ -34,7 +34,7 @@ def test_gram_form_equals_direct_form(dtype, tolerance, batch, num_tokens, head_
         layer.form = form
         y = layer(x)
         results.append([y, *torch.autograd.grad(y, (x, *layer.parameters()), cotangent)])
-    # A gradient that vanishes by symmetry consists of rounding errors only, so tolerances depend on the largest one.
+    # A gradient that vanishes by symmetry is pure rounding error, so tolerances are relative to the largest gradient.
     scale = max(gradient.norm() for gradient in results[1][1:])
     assert relative_error(results[0][0], results[1][0]) < tolerance
     for actual, expected in zip(results[0][1:], results[1][1:]):
@@ -135,7 +135,7 @@ def test_large_offsets_cancelled_by_the_bias_give_bounded_errors():
     assert errors['direct'] < 1e-3 and errors['gram'] < 5e-2, errors
 
 
-@pytest.mark.parametrize('dtype, allowed', [(torch.float32, 1.2), (torch.bfloat16, 2.4)])  # bfloat16: and the output
+@pytest.mark.parametrize('dtype, allowed', [(torch.float32, 1.2), (torch.bfloat16, 2.4)])  # bfloat16 adds the output
 def test_gram_form_saves_only_its_input_and_small_matrices(dtype, allowed):
     x = torch.randn(1, 4096, 64, dtype=dtype).requires_grad_()
     scale = torch.ones(1, 1, 64, dtype=dtype)

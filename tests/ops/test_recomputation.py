@@ -1,4 +1,4 @@
-"""Recomputing blocks in the backward pass gives the same result and stores less."""
+"""Recomputing blocks in the backward pass gives the same gradients and stores less."""
 from functools import partial
 
 import pytest

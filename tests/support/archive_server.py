@@ -17,7 +17,7 @@ class Request:
 
 @dataclass
 class ArchiveServer:
-    """State of the server: ``files`` by path, and in ``cuts`` the numbers of bytes after which the next GETs break."""
+    """State of the server: ``files`` maps paths to contents; the next GETs break after the bytes in ``cuts``."""
     url: str = ''
     files: dict[str, bytes] = field(default_factory=dict)
     supports_range: bool = True

@@ -1,4 +1,4 @@
-"""Skip tests of detection if mmdet or the compiled ops are missing."""
+"""Skip detection tests if mmdet or the compiled ops are missing."""
 from importlib.util import find_spec
 
 import pytest

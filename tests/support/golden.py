@@ -1,4 +1,4 @@
-"""Deterministic weights and inputs, with the outputs of the authors' dense backbone for them.
+"""Deterministic weights and inputs, with the outputs that the authors' dense backbone computes from them.
 
 The arrays in ``fixtures/*.npz`` were computed once with the authors' code in float64 and eval mode.
 A weight is a function of its published name and shape, so no weight file is needed.
@@ -39,7 +39,7 @@ def make_weight(name, shape):
 
 
 def load_case(stem):
-    """Load the architecture, its state dict, the input, its seed and the expected arrays of a case."""
+    """Load a case: its architecture, state dict, input, seed and expected arrays."""
     arch, shape, seed = stem.split('-')[:3]
     seed = int(seed.removeprefix('seed'))
     state_dict = {name: make_weight(name, size) for name, size in SHAPES[arch].items()}

@@ -3,7 +3,7 @@ from mmengine.hooks import Hook
 
 
 class At(Hook):
-    """Hook that acts before a given training iteration, or in the validation that follows it."""
+    """Hook that runs an action before a given training iteration, or during the validation that follows it."""
 
     def __init__(self, iteration, action, loop='train'):
         self.iteration, self.action = iteration, action

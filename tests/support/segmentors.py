@@ -11,7 +11,7 @@ SLIDING = dict(mode='slide', crop_size=(64, 48), stride=(40, 32))
 
 
 def digits_config(**test_cfg):
-    """The digits config with other settings of ``test_cfg``, readable by mmseg's ``inference_model``."""
+    """Return the digits config with ``test_cfg`` updated, in a form that mmseg's ``inference_model`` accepts."""
     config = Config.fromfile(CONFIG)
     config.model.test_cfg.update(test_cfg)
     config.test_pipeline = [dict(type='LoadImageFromFile'), dict(type='PackSegInputs')]  # where mmseg looks for it
@@ -19,13 +19,13 @@ def digits_config(**test_cfg):
 
 
 def build(**test_cfg):
-    """A digits model; two of them have the same weights."""
+    """Build a digits model; the weights are the same in every call."""
     torch.manual_seed(0)
     return init_model(digits_config(**test_cfg))
 
 
 def build_mmseg(**test_cfg):
-    """The same model as mmseg's own ``EncoderDecoder``, which knows the modes whole and slide."""
+    """Build the same model as mmseg's own ``EncoderDecoder``, which has the modes whole and slide."""
     config = digits_config(**{'mode': 'whole', **test_cfg})
     config.model.type = 'EncoderDecoder'
     torch.manual_seed(0)
@@ -33,7 +33,7 @@ def build_mmseg(**test_cfg):
 
 
 def assert_same_labels(labels, expected, logits):
-    """Compare labels (H, W) wherever the two best logits (classes, H, W) differ by more than rounding."""
+    """Compare labels (H, W) where the two best logits (classes, H, W) differ by more than a rounding error."""
     best = logits.topk(2, dim=0).values
     clear = best[0] - best[1] > 1e-4 * logits.abs().max()
     assert clear.float().mean() > 0.9 and torch.equal(labels[clear], expected[clear])

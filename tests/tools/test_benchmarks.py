@@ -1,4 +1,4 @@
-"""Benchmarks measure known FLOPs and bytes, give contenders turns, and write strict JSON."""
+"""Benchmarks measure FLOPs and bytes correctly, let contenders take turns, and write strict JSON."""
 from functools import partial
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def test_flops_of_both_forms_match_their_formulas(scale):
 def test_peak_memory_is_that_of_the_tensors():
     def run():
         a = torch.ones(1 << 20)
-        b = a + 1  # two tensors of 4 MiB at the same time
+        b = a + 1  # two tensors of 4 MiB exist at the same time
         del a
         return b + 1
 
@@ -52,7 +52,7 @@ def test_saved_bytes_are_counted_once_and_without_parameters():
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that only tests advance, so that results do not depend on the speed of the machine."""
+    """Replace the clock by one that only tests advance, so that results do not depend on the machine's speed."""
     seconds = [0.0]
     monkeypatch.setattr(measurement, 'timer', lambda: seconds[0])
     return seconds
@@ -85,7 +85,7 @@ def test_short_runs_are_repeated_within_a_turn(clock):
 
 @pytest.fixture
 def two_threads():
-    """Let torch use two threads, so that it shows whether a benchmark changes their number."""
+    """Set torch to two threads, to reveal whether a benchmark changes their number."""
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     yield
@@ -130,7 +130,7 @@ def test_ways_run_in_separate_processes(run_tool, run_here, capsys, tmp_path):
 
 @pytest.mark.slow
 def test_results_record_a_way_that_runs_out_of_memory():
-    # The limit lies between the needs of the two on both MM families: 1.4 GB, and more than 2 GB.
+    # The limit lies between what the two need on either MM family: 1.4 GB, and more than 2 GB.
     ways, limit = ('banded', 'mmseg-whole'), 17 * 10**8
     row, failed = compare_ways(Path('configs/xcit_upernet_digits.py'), ways, 2400, 2400, 1, limit)
     assert row['ratio'] == 1 and failed == dict(contender='mmseg-whole', failed='more than 1.7 GB')

@@ -1,4 +1,4 @@
-"""Convert every format to the authors' with ``tools/convert_checkpoint.py``; bad files run no code, leave no output."""
+"""``tools/convert_checkpoint.py`` converts to the authors' format; bad files run no code and leave no output."""
 import re
 
 import pytest

@@ -1,4 +1,4 @@
-"""What the command-line tools cannot use, they say in one line, before any work."""
+"""The command-line tools report unusable input in one line, before any work begins."""
 from pathlib import Path
 
 import pytest
@@ -35,7 +35,7 @@ def test_missing_inputs_are_one_line(run_here, tmp_path, scenes, capsys):
     if not torch.cuda.is_available():
         assert is_one_line(run_here('train', DIGITS, '--amp', *data), 'cannot use --amp: torch finds no GPU')
     assert is_one_line(run_here('plot_training', tmp_path, '--out', tmp_path / 'x.png'), str(tmp_path))
-    assert capsys.readouterr().err == ''  # but for the line, which the interpreter prints
+    assert capsys.readouterr().err == ''  # the one line itself is printed by the interpreter on exit
 
 
 def test_options_that_do_not_fit_are_one_line(run_here, tmp_path):

@@ -1,4 +1,4 @@
-"""The command-line tools, run as a user runs them."""
+"""Run the command-line tools as a user does."""
 import json
 import os
 import signal
@@ -77,7 +77,7 @@ def test_an_image_that_cannot_be_read_leaves_the_others(run_here, capsys, tmp_pa
 
 @pytest.mark.slow
 def test_ade20k_recipe_from_end_to_end(run_tool, miniature_ade20k, tmp_path):
-    weights = XCiT('small_12_p16', pyramid=False).state_dict()  # what a classifier has in common with us
+    weights = XCiT('small_12_p16', pyramid=False).state_dict()  # the weights that a classifier and our backbone share
     torch.save(dict(model=weights | dict(cls_token=torch.zeros(1, 1, 384))), tmp_path / 'pretrained.pth')
     options = ['--work-dir', tmp_path / 'run', '--cfg-options', f'data_root={miniature_ade20k}']
     result = run_tool('train', ADE20K, *options, f'model.backbone.init_cfg.checkpoint={tmp_path}/pretrained.pth',
@@ -151,7 +151,7 @@ def test_detection_from_training_to_pictures(run_tool, run_here, scenes, tmp_pat
 @pytest.mark.slow
 @pytest.mark.skipif(not COCO.is_dir(), reason=f'no {COCO}')
 def test_coco_recipe_from_end_to_end(run_tool, run_here, capsys, tmp_path):
-    for kind in ('train', 'val'):  # a photograph of each split
+    for kind in ('train', 'val'):  # keep one photograph per split
         content = json.loads((COCO / f'annotations/instances_{kind}2017.json').read_text())
         content['images'] = content['images'][:1]
         kept = {image['id'] for image in content['images']}

@@ -1,4 +1,4 @@
-"""The error names an unreadable image or mask; with ``damaged_files=skip``, training skips and counts it."""
+"""An error names an unreadable image or mask; with ``damaged_files=skip``, training skips and counts it."""
 import copy
 import errno
 import pickle
@@ -24,7 +24,7 @@ OPTIONS = ['train_cfg.max_iters=4', 'train_cfg.val_interval=100', 'train_dataloa
 
 @pytest.fixture
 def damaged(scenes, tmp_path):
-    """Make a copy of the eight scenes with one truncated file."""
+    """Return a function that copies the eight scenes and truncates one file."""
 
     def make(folder):
         root = copytree(scenes, tmp_path / 'digits')
@@ -39,7 +39,7 @@ def damaged(scenes, tmp_path):
 @pytest.mark.parametrize('folder', ['images', 'masks'])
 def test_training_names_the_damaged_file(run_tool, damaged, tmp_path, folder):
     root, path = damaged(folder)
-    # OpenCV in another worker would otherwise print into the middle of our line.
+    # Otherwise OpenCV could print into the middle of our line from another worker.
     result = run_tool('train', CONFIG, '--work-dir', tmp_path / 'run', '--cfg-options', f'data_root={root}', *OPTIONS,
                       OPENCV_LOG_LEVEL='SILENT')
     assert result.returncode == 1

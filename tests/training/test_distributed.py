@@ -1,4 +1,4 @@
-"""Two processes reach the same weights as one process with twice the batch size, and they end together."""
+"""Two processes reach the same weights as one with twice the batch size, and stop together."""
 import json
 import os
 import shutil
@@ -16,10 +16,10 @@ import torch
 from xcit_mm.apis import init_model
 from xcit_mm.command_line import runner_config, runner_parser
 
-pytestmark = pytest.mark.xdist_group('distributed')  # the tests share trainings
+pytestmark = pytest.mark.xdist_group('distributed')  # the tests share training runs
 ROOT = Path(__file__).resolve().parents[2]
-# These depend on the whole batch, so they would differ between processes: batch norms, and the class weights by which
-# mmseg averages its losses.
+# Replaces what depends on the whole batch and would thus differ between processes: batch norms, and the class weights
+# by which mmseg averages its losses.
 CHANGES = ['model.backbone.arch.embed_dim=16', 'model.backbone.norm_cfg.type=IN', 'model.backbone.norm_cfg.affine=True',
            'model.decode_head.in_channels=[16,16,16,16]', 'model.decode_head.channels=16',
            'model.decode_head.norm_cfg.type=GN', 'model.decode_head.norm_cfg.num_groups=4',
@@ -37,10 +37,10 @@ SHARDED = """_base_ = [__import__('xcit_mm').config_path(name) for name in (
 
 @pytest.fixture(scope='module')
 def command(tmp_path_factory, scenes):
-    """Make commands that train in one or two processes, with four images per batch in total.
+    """Return a function that makes commands to train in one or two processes, with four images per batch in total.
 
-    All start from the same weights, because MMEngine's two runners draw different random numbers before they initialise
-    a model.
+    All start from the same weights, because MMEngine's two runners draw different random numbers before initialising a
+    model.
     """
     load_from, sharded_config = [], tmp_path_factory.mktemp('configs') / 'sharded.py'
     sharded_config.write_text(SHARDED)
@@ -64,7 +64,7 @@ def command(tmp_path_factory, scenes):
 
 @pytest.fixture(scope='module')
 def trained(command, tmp_path_factory):
-    """Train four iterations without interruption and return the work directory; each variant runs only once."""
+    """Return a function that trains four uninterrupted iterations, once per variant, and returns the work directory."""
     @cache
     def train(processes, sharded=False):
         folder = tmp_path_factory.mktemp('steady')
@@ -107,7 +107,7 @@ def test_two_processes_match_one_with_twice_the_batch_size(trained, sharded):
 
 @pytest.fixture
 def interrupted(trained, tmp_path):
-    """Return a copy of a work directory that two processes left after their second iteration."""
+    """Return a function that copies a work directory as two processes left it after their second iteration."""
     def make(sharded):
         shutil.copy(trained(2, sharded) / 'iter_2.pth', tmp_path)
         (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'iter_2.pth'))

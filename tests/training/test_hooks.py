@@ -91,7 +91,7 @@ def test_one_logit_allows_two_labels(label, loop):
 
 @pytest.fixture
 def fill(monkeypatch):
-    """Return an action for a hook that makes the disk full."""
+    """Return a hook action that simulates a full disk."""
     import mmengine.fileio.backends.local_backend as backend
 
     def put(self, obj, filepath):

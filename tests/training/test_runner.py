@@ -1,4 +1,4 @@
-"""The runner loads as ``checkpoints`` does: strictly, and without running code."""
+"""The runner loads checkpoints as ``checkpoints.load`` does: strictly, and without running code."""
 import pytest
 import torch
 from malice import Malicious

@@ -1,4 +1,4 @@
-"""The runner for strategies is as strict as ``StrictRunner``; test_distributed.py runs it in several processes."""
+"""The runner for strategies is as strict as ``StrictRunner``. (test_distributed.py runs it in several processes.)"""
 import pytest
 import torch
 from mmengine.model import BaseModel

@@ -28,7 +28,7 @@ def terminate(runner):
     """Send SIGTERM to the whole job, workers included, as launchers do."""
     processes = [*psutil.Process().children(recursive=True), psutil.Process()]
     subprocess.run(['kill', *(str(process.pid) for process in processes)], check=True)
-    time.sleep(0.5)  # leaves a worker time to die
+    time.sleep(0.5)  # gives a worker time to die
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Training options that users enable in a config change the weights as documented."""
+"""Training options set in a config affect the weights as documented."""
 import pytest
 import torch
 from mmengine.model import BaseModel
@@ -20,7 +20,7 @@ class Model(BaseModel):
 
 
 def train(folder, iterations, batch_size, model=None, hooks=(), **optim_wrapper):
-    """Train for some iterations on the same four images and return the checkpoint."""
+    """Train for some iterations on the same four images, and return the checkpoint."""
     generator = torch.Generator().manual_seed(1)
     images = [dict(inputs=torch.randn(3, 32, 32, generator=generator)) for _ in range(4)]
     runner = StrictRunner(

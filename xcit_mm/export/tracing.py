@@ -4,7 +4,7 @@ from __future__ import annotations
 import torch
 from torch.export import Dim, ExportedProgram
 
-SMALLEST_SIDE = 64  # pixels; below this, the coarsest map can be one pixel wide, and torch then builds a different graph
+SMALLEST_SIDE = 64  # pixels; below it, the coarsest map can be one pixel wide, and torch builds a different graph
 TRACED = (2, 3, 112, 144)  # torch would treat a batch of one, or two equal sides, as constants
 DYNAMIC_SHAPES = ({0: Dim('batch', min=1), 2: Dim('height', min=SMALLEST_SIDE), 3: Dim('width', min=SMALLEST_SIDE)}, )
 

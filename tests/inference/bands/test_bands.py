@@ -1,4 +1,4 @@
-"""Bands of rows give what the whole image at once gives, whatever the band, the size and the architecture."""
+"""Bands of rows give the same result as the whole image, for any band height, image size and architecture."""
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,7 @@ LARGE = [arch for arch in ARCHITECTURES if '24' in arch]
 
 
 def build(head, arch=TINY, **changes):
-    """A segmentor with narrow heads, and weights that a wrong order or scale would show in."""
+    """Build a segmentor with narrow heads, and weights that would reveal a wrong order or scale."""
     config = Config.fromfile(CONFIGS / f'xcit_{head}_ade20k.py')
     channels = get_variant(arch).embed_dim
     config.model.backbone.arch, config.model.backbone.init_cfg = arch, None
@@ -45,13 +45,13 @@ def build(head, arch=TINY, **changes):
 
 
 def run_bands(model, image, size=None, mode='banded'):
-    """The bands of an image (H, W, 3) that a network sees as it is."""
+    """Return the bands of an image (H, W, 3) that is fed to the network unchanged."""
     pixels = Normalised(Stored(image), model.data_preprocessor)
     return compute_bands(model, scene.Scene(pixels, size or image.shape[:2]), Options(mode))[1]
 
 
 def compare(model, height, width, size=None):
-    """The logits of the whole image, and the greatest difference of those of the bands, relative to the greatest."""
+    """Check the labels of the bands, and return the relative error of their logits against the whole image's."""
     image = torch.randint(0, 256, (height, width, 3), dtype=torch.uint8)
     size = size or (height, width)
     with torch.inference_mode():
@@ -84,7 +84,7 @@ def test_any_band_and_any_size(monkeypatch, head, tokens, rows, size):
     {'backbone.out_indices': (0, 0, 1, 2)}, {'backbone.attention': 'direct'}], ids=str)
 def test_what_a_config_may_change(changes):
     if 'decode_head.type' in changes:
-        import xcit_mm.heads  # noqa: F401, which registers it
+        import xcit_mm.heads  # noqa: F401  # registers the head
     assert compare(build('upernet', **changes), 75, 90) < 1e-5
 
 

@@ -1,4 +1,4 @@
-"""Estimates of memory are close to what is measured, and not below it."""
+"""Memory estimates are close to the measured peak, and never below it."""
 import pytest
 import torch
 from benchmarks.measurement import peak_memory

@@ -1,4 +1,4 @@
-"""Labels are written as tiled TIFF files with colours and the georeference of the image."""
+"""Labels are written as tiled TIFF files with a colour map and the image's georeference."""
 import numpy as np
 import pytest
 import tifffile

@@ -1,4 +1,4 @@
-"""TIFF files by rows: every pixel is read whatever the inner order of the file; other files are named."""
+"""Reading TIFF files by rows gives every pixel, whatever the file layout; errors name unsupported files."""
 import cv2
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def test_every_pixel_arrives(tmp_path, image, layout, kind):
     reader, ends = rows.reader(), [0, 1, 40, 41, 200, 301]
     read = [reader.read(start, stop).numpy() for start, stop in zip(ends, ends[1:])]
     assert np.array_equal(np.concatenate(read), expected)
-    if kind != 'rgba':  # as whole files are read, but for OpenCV's rounding of 16 bits
+    if kind != 'rgba':  # the same as reading the whole file, except for how OpenCV rounds 16-bit values
         whole = cv2.imread(str(path)).astype(int)
         assert np.abs(whole - expected).max() <= (kind == 'rgb16')
 
