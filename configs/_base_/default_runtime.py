@@ -1,7 +1,7 @@
-# Settings of every run.
+# Settings for every run.
 custom_imports = dict(imports=['xcit_mm'], allow_failed_imports=False)
 runner_type = 'xcit_mm.training.StrictRunner'  # rejects weights that do not fit
-# Batch norms are synchronised if, and only if, training is distributed.
+# Batch norms are synchronised if and only if training is distributed.
 sync_bn = 'torch'
 env_cfg = dict(
     cudnn_benchmark=True,

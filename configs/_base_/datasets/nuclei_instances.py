@@ -13,7 +13,7 @@ train_pipeline = [
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=(480, 384), keep_ratio=True),
-    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),  # at its native size
+    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),  # at native size
     dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')),
 ]
 train_dataloader = dict(

@@ -1,4 +1,4 @@
-# Data loaders for small runs on one machine; each data set adds its own settings.
+# Data loaders for small training runs on one machine; each data set adds its own settings.
 train_dataloader = dict(
     batch_size=8,
     num_workers=1,
