@@ -40,17 +40,17 @@ def parse_args() -> argparse.Namespace:
     attention.add_argument('--heads', type=int, default=8)
     attention.add_argument('--tokens', type=int, nargs='+', default=[196, 1024, 4096, 16384])
     attention.add_argument('--backward', action='store_true', help='forward and backward pass')
-    for name, text in (('backbone', 'inference with backbones'), ('train', 'a training step of backbones')):
+    for name, text in (('backbone', 'inference with backbones'), ('train', 'a training step with backbones')):
         backbone = commands.add_parser(name, parents=[common, batch], help=text)
         backbone.add_argument('--arch', default='small_12_p16')
         backbone.add_argument('--sizes', type=int, nargs='+', default=[224, 512, 1024, 2048],
                               help='sides of square images, px')
-        backbone.add_argument('--no-peers', action='store_true', help='measure only our own backbones')
+        backbone.add_argument('--no-peers', action='store_true', help='measure only our own backbone')
     inference = commands.add_parser('inference', parents=[common], help='from image to label map')
     inference.add_argument('configs', type=Path, nargs='+', metavar='CONFIG')
     inference.add_argument('--sizes', type=int, nargs='+', default=[512, 1024])
     inference.add_argument('--modes', nargs='+', choices=sorted(MODES.module_dict), default=['auto'])
-    convolution = commands.add_parser('convolution', parents=[common], help='the 3x3 convolution of bands and of torch')
+    convolution = commands.add_parser('convolution', parents=[common], help="the 3x3 convolution of bands, and torch's")
     convolution.add_argument('--channels', type=int, nargs='+', default=[64, 128, 192, 256, 384, 512])
     convolution.add_argument('--rows', type=int, default=16, help='rows of the band')
     convolution.add_argument('--width', type=int, default=512, help='width of the band, px')
@@ -58,7 +58,7 @@ def parse_args() -> argparse.Namespace:
     heads.add_argument('--channels', type=int, default=384, help='channels of the maps')
     heads.add_argument('--sizes', type=int, nargs='+', default=[512, 1024])
     heads.add_argument('--backward', action='store_true', help='forward and backward pass')
-    resolution = commands.add_parser('resolution', help='one image through a UPerNet, with one process per way')
+    resolution = commands.add_parser('resolution', help='one image through a UPerNet, one process per way')
     resolution.add_argument('config', type=Path)
     resolution.add_argument('--sizes', type=_size, nargs='+', required=True, metavar='WIDTHxHEIGHT')
     resolution.add_argument('--ways', nargs='+', choices=WAYS, default=list(WAYS))
@@ -75,7 +75,7 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def cases(args: argparse.Namespace) -> Iterator[Case]:
-    """Yield each case of a benchmark: the facts about it, and its contenders."""
+    """Yield the facts about each case of a benchmark, and its contenders."""
     torch.manual_seed(0)
     device, dtype = args.device, getattr(torch, args.dtype)
     if args.benchmark == 'inference':

@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument('--out', type=Path, required=True, metavar='FILE', help='model.onnx or model.pt2')
     parser.add_argument('--backbone-only', action='store_true', help='leave out neck and head')
     parser.add_argument('--size', nargs=2, type=int, default=(512, 512), metavar=('HEIGHT', 'WIDTH'),
-                        help='compare and time at this size and two near it (default: 512 512); the file accepts any')
+                        help='compare and time at this size and two near it (default: 512 512); any size works')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
                         help='override settings of the config')
     args = parser.parse_args()
@@ -28,7 +28,7 @@ def main() -> None:
     console = Console(width=100)
     facts, comparisons = export(model, args.out, args.backbone_only, args.size,
                                 lambda step: console.print(f'{step} …'))
-    table = Table('batch x height x width', 'largest difference, relative', 'the file, ms', 'PyTorch, ms')
+    table = Table('batch x height x width', 'largest relative difference', 'file, ms', 'PyTorch, ms')
     for row in comparisons:
         table.add_row(f'{row.batch} x {row.height} x {row.width}', f'{row.difference:.1e}',
                       f'{1000 * row.file_s:.0f}', f'{1000 * row.torch_s:.0f}')

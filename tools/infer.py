@@ -1,4 +1,4 @@
-"""Segment images, or find objects in them: overlays, with PNGs of class indices or JSONs of objects."""
+"""Segment images or detect objects in them, and write overlays with PNGs of class indices or JSON files of objects."""
 import argparse
 import tempfile
 from collections.abc import Callable
@@ -27,9 +27,9 @@ def parse_args() -> argparse.Namespace:
     segmentors.add_argument('--mode', default='auto', choices=list(modes),
                             help='; '.join(f'{name}: {summary}' for name, summary in modes.items()))
     segmentors.add_argument('--max-memory', metavar='SIZE',
-                            help='of the process (on a GPU: of its tensors), e.g. 2GB (default: what is free)')
+                            help='limit for the process (on a GPU, its tensors), e.g. 2GB (default: all free memory)')
     segmentors.add_argument('--blocks', action='store_true',
-                            help='read and write by rows, at full resolution: for TIFFs larger than memory')
+                            help='read and write by rows, at full resolution, for TIFF files larger than memory')
     detectors = parser.add_argument_group('detectors')
     detectors.add_argument('--min-score', type=float, metavar='SCORE',
                            help=f'leave out objects below this score, 0 … 1 (default: {MIN_SCORE})')
@@ -38,7 +38,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def meta_of(model: BaseModel, path: Path, size: tuple[int, int]) -> ResultMeta:
-    """Describe the result of an image whose height and width are ``size``."""
+    """Describe the result for an image of height and width ``size``."""
     return ResultMeta(path.stem, *size, classes=model.dataset_meta['classes'], palette=model.dataset_meta['palette'],
                       read_image=lambda: read_as_shown(model.cfg, path)[..., ::-1])
 
@@ -52,7 +52,7 @@ def detect(args: argparse.Namespace, model: BaseModel, path: Path) -> None:
 
 
 def segment(args: argparse.Namespace, model: BaseModel, path: Path, advance: Callable[[float], None]) -> str:
-    """Write the results of an image and return the mode used."""
+    """Write the results for an image and return the mode used."""
     if args.blocks:
         return segment_file(model, path, args.out, args.mode, max_memory=args.max_memory, progress=advance)
     sample = inference_segmentor(model, path, args.mode, max_memory=args.max_memory,
@@ -63,7 +63,7 @@ def segment(args: argparse.Namespace, model: BaseModel, path: Path, advance: Cal
 
 
 def check(args: argparse.Namespace, detects: bool) -> None:
-    """Refuse impossible options before anything is computed."""
+    """Reject options that cannot work before anything is computed."""
     wrong = ([args.mode != 'auto', args.max_memory, args.full_resolution, args.blocks] if detects
              else [args.boxes_only, args.min_score is not None])
     if any(wrong):

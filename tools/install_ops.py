@@ -1,4 +1,4 @@
-"""Compile mmcv's ops, which mmdet needs, and install them. It takes minutes once; later installs use a cache."""
+"""Compile mmcv's ops, which mmdet needs, and install them. The first time takes minutes; later installs use a cache."""
 import argparse
 import os
 import re
@@ -54,7 +54,7 @@ def install(report: Report) -> Path | None:
             built = next(Path(partial).glob('*.whl'))
             folder.mkdir(parents=True, exist_ok=True)
             wheel = folder / built.name
-            # An interrupted copy must not look like a wheel, and the cache may be on another disk than `built`.
+            # An interrupted copy must not look like a wheel, and the cache may not be on the same disk as `built`.
             copy = wheel.with_suffix('.partial')
             copy.write_bytes(built.read_bytes())
             copy.replace(wheel)
@@ -66,7 +66,7 @@ def install(report: Report) -> Path | None:
 
 
 def _import_error() -> str | None:
-    """Why a new process cannot import the ops; None where it can."""
+    """Return why a new process cannot import the ops, or None if it can."""
     check = subprocess.run([sys.executable, '-c', 'import mmcv.ops'], capture_output=True, text=True)
     return _last_line(check.stderr) if check.returncode else None
 
@@ -90,7 +90,8 @@ def _build(name: str, mmcv_version: str, out_dir: str, report: Report) -> None:
         source = next(Path(download, 'unpacked').iterdir())
         try:
             _merge_bindings(source / 'mmcv/ops/csrc/pytorch')
-            # Python's own flags ask for debug information, which doubles the time and multiplies the size.
+            # Python's default flags turn on debug information, which doubles the build time and makes the binary
+            # several times larger.
             _build_wheel(source, out_dir, {'CFLAGS': f'{os.environ.get("CFLAGS", "")} -g0'.strip()}, report)
         except InputError as error:
             print(f'{error}\nThe fast build failed; compiling each file separately, which takes minutes longer.',
@@ -120,7 +121,7 @@ def _build_wheel(source: Path, out_dir: str, flags: dict[str, str], report: Repo
     process = subprocess.Popen(command, env={**os.environ, 'MMCV_WITH_OPS': '1', **flags}, text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert process.stdout  # the pipe
-    errors: list[str] = []  # pip and torch print a page of their own after them
+    errors: list[str] = []  # pip and torch print many more lines after these
     last: list[str] = []
     for line in process.stdout:
         last = [*last[-19:], line.rstrip()]
@@ -149,7 +150,7 @@ def main() -> None:
     with Progress(*Progress.get_default_columns(), TimeElapsedColumn()) as progress:
         task = progress.add_task("compiling mmcv's ops", total=None)
         wheel = install(lambda done, total: progress.update(task, completed=done, total=total))
-    print(f'installed {wheel}' if wheel else "mmcv's ops are there already")
+    print(f'installed {wheel}' if wheel else "mmcv's ops are already installed")
 
 
 if __name__ == '__main__':

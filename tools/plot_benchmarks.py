@@ -1,4 +1,4 @@
-"""Draw time and memory against resolution from the JSON of tools/benchmark.py, and print its tables."""
+"""Plot time and memory against resolution from the JSON of tools/benchmark.py, and print its tables."""
 import argparse
 from pathlib import Path
 

@@ -9,7 +9,7 @@ from xcit_mm.datasets.preparation import prepare
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('name', choices=list(CATALOGUE), help='data set')
-    parser.add_argument('--root', help='folder to create (default: the one that the configs read)')
+    parser.add_argument('--root', help='folder to create (default: the one the configs read)')
     parser.add_argument('--keep-archives', action='store_true', help='keep the downloaded archives in ROOT.archives')
     args = parser.parse_args()
     dataset = CATALOGUE[args.name]

@@ -17,17 +17,17 @@ BOUNDED = 'xcit_mm.inference.segmentor.BoundedEncoderDecoder'
 
 def parse_args() -> argparse.Namespace:
     parser = runner_parser(__doc__)
-    parser.add_argument('checkpoint', help='file or URL: checkpoint of a training, or a state dict')
+    parser.add_argument('checkpoint', help='file or URL of a training checkpoint or a state dict')
     parser.add_argument('--mode', choices=sorted(MODES.module_dict),
                         help="inference mode of a segmentor (default: the config's test_cfg.mode)")
     parser.add_argument('--full-resolution', action='store_true',
-                        help='evaluate a segmentor on images and labels of their own size, without the resizing of the '
-                             'test pipeline')
+                        help="evaluate a segmentor on images and labels at their original size, without the test "
+                             "pipeline's resizing")
     return parser.parse_args()
 
 
 def set_mode(config: Config, mode: str) -> None:
-    """Set the inference mode of a config's segmentor; mmseg's ``EncoderDecoder`` becomes ours, which has all modes."""
+    """Set the inference mode of a config's segmentor, replacing mmseg's ``EncoderDecoder`` with ours."""
     kind = getattr(config.model.type, '__name__', config.model.type).rsplit('.', 1)[-1]
     if kind not in ('EncoderDecoder', 'BoundedEncoderDecoder'):
         raise InputError(f'--mode is for an EncoderDecoder, but the model is a {kind}; leave it out')

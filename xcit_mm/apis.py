@@ -1,4 +1,4 @@
-"""Inference from Python."""
+"""The Python API for inference."""
 from __future__ import annotations
 
 import logging
@@ -21,7 +21,7 @@ from .errors import InputError
 from .inference.pipeline import only_packs, predict, prepare_image, read_as_shown
 from .inference.sources import Image, open_source
 
-Result = Any  # MMEngine's BaseDataElement, which has no types; for a list of images, a list of them
+Result = Any  # MMEngine's untyped BaseDataElement, or a list of them for a list of images
 
 
 def init_model(config: str | Path | Config, checkpoint: str | Path | None = None,
@@ -64,36 +64,36 @@ def inference_segmentor(
         return_logits: bool = False, return_probability_of: int | str | Sequence[int | str] = (),
         progress: Callable[[float], None] = lambda share: None
 ) -> Result:
-    """Segment an image or a list of images through the config's test pipeline.
+    """Segment an image or a list of images, using the config's test pipeline.
 
     Args:
         model: from ``init_model``.
         image: path or array, or a list of them. Arrays are (H, W, 3) BGR or (H, W) grey, uint8. The pipeline's
             ``LoadImageFromFile`` decodes files; by default, grey becomes BGR, alpha is dropped, and 16 bits are
             divided by 256.
-        mode: ``'whole'`` runs the whole image through the network at once. ``'banded'`` computes the same result band
-            by band of rows, in bounded memory, for XCiT with UPerHead or Semantic FPN. ``'slide'`` averages over the
+        mode: ``'whole'`` runs the whole image through the network at once. ``'banded'`` computes the same result in
+            bands of rows, in bounded memory, for XCiT with UPerHead or Semantic FPN. ``'slide'`` averages over the
             windows of the config's ``test_cfg``. ``'delegated'`` runs the model's own ``test_step``. ``'auto'``
-            slides if the config does, delegates if the model predicts in its own way, and otherwise uses the faster
-            one of ``'whole'`` and ``'banded'`` that fits the memory.
-        max_memory: for the whole process, or on a GPU for its tensors: bytes, or a text such as ``'2GB'``. Default:
-            what is free.
-        statistics: what the network's sums range over: ``'image'``, as published, or another registered statistic
-            (see ``xcit_mm.statistics``), by name or as ``dict(type=name, ...)``.
-        full_resolution: skip the resizing of the pipeline, so that the network sees every pixel.
-        return_logits: whether to return logits, 4 bytes for each class and pixel.
-        return_probability_of: class or classes whose probabilities to return, by index or name.
-        progress: called with the share of an image that is done, 0 … 1.
+            slides if the config does, delegates if the model has its own prediction code, and otherwise uses the
+            faster of ``'whole'`` and ``'banded'`` that fits in memory.
+        max_memory: limit for the process (on a GPU, for its tensors): bytes, or a string such as ``'2GB'``. Default:
+            all free memory.
+        statistics: what the network sums over: ``'image'``, as published, or another registered statistic (see
+            ``xcit_mm.statistics``), by name or as ``dict(type=name, ...)``.
+        full_resolution: skip the pipeline's resizing, so that the network sees every pixel.
+        return_logits: whether to return logits, which take 4 bytes per class and pixel.
+        return_probability_of: class or classes to return probabilities for, by index or name.
+        progress: called with the fraction of the image done, from 0 to 1.
 
     Returns:
-        An mmseg ``SegDataSample``, or a list for a list of images, with maps of the image's own size on the CPU:
-        ``pred_sem_seg.data`` (1, H, W) int64, class indices; if asked for, ``seg_logits.data`` (channels, H, W),
-        after the sigmoid if the head has one channel, and ``seg_probabilities.data`` (classes, H, W) in 0 … 1, both
-        float32. ``mode`` is the mode used.
+        An mmseg ``SegDataSample``, or a list of them for a list of images. Its maps are on the CPU and have the
+        image's size: ``pred_sem_seg.data`` (1, H, W) int64, class indices; on request, ``seg_logits.data`` (channels,
+        H, W) float32, after the sigmoid if the head has one channel; and on request, ``seg_probabilities.data``
+        (classes, H, W) float32. ``mode`` is the mode used.
 
     Raises:
-        InputError: the mode, class or statistic is unknown, the model cannot run in this mode, memory is short, the
-            list is empty, a file does not exist or is not an image, or an array has another shape or dtype.
+        InputError: the mode, class or statistic is unknown, the model cannot run in this mode, memory is insufficient,
+            the list is empty, a file does not exist or is not an image, or an array has the wrong shape or dtype.
     """
     from .inference.segmentation import Options, scene_of, segment  # imports mmseg, which a detector does not need
 
@@ -112,14 +112,14 @@ def inference_segmentor(
 def segment_file(model: BaseModel, path: str | Path, out_dir: str | Path, mode: str = 'auto', *,
                  max_memory: int | str | None = None, statistics: str | Mapping = 'image',
                  sinks: Sequence[str] = ('tiff', ), progress: Callable[[float], None] = lambda share: None) -> str:
-    """Segment an image file at full resolution and write its labels; a TIFF file is never in memory as a whole.
+    """Segment an image file at full resolution and write its labels, without loading a whole TIFF file into memory.
 
     Args:
         model: from ``init_model``.
-        path: file with a suffix of a registered source (see ``inference.sources``).
+        path: file whose suffix has a registered source (see ``inference.sources``).
         out_dir: folder, created if needed.
         mode, max_memory, statistics, progress: see ``inference_segmentor``.
-        sinks: registered sinks that write the labels (see ``inference.results``).
+        sinks: names of the registered sinks to write the labels with (see ``inference.results``).
 
     Returns:
         The mode used.
@@ -153,18 +153,18 @@ def segment_file(model: BaseModel, path: str | Path, out_dir: str | Path, mode: 
 @torch.no_grad()
 def inference_detector(model: BaseModel, image: Image | Sequence[Image], *, boxes_only: bool = False,
                        rle: bool = False) -> Result:
-    """Find the objects in an image or a list of images through the config's test pipeline.
+    """Detect objects in an image or a list of images, using the config's test pipeline.
 
     Args:
         model: from ``init_model``.
         image: see ``inference_segmentor``.
-        boxes_only: leave out the masks.
-        rle: encode masks one by one, so that Mask R-CNN's memory does not grow with objects times pixels.
+        boxes_only: return no masks.
+        rle: run-length encode the masks, a few at a time, so that Mask R-CNN does not hold all of them at full size.
 
     Returns:
-        An mmdet ``DetDataSample``, or a list for a list of images. Its ``pred_instances`` hold, best score first,
-        ``bboxes`` (n, 4) float32 (left, top, right, bottom in pixels of the image), ``labels`` (n,) class indices,
-        ``scores`` (n,) in 0 … 1, and ``masks``: (n, H, W) bool of the image's own size, or with ``rle`` a list of n
+        An mmdet ``DetDataSample``, or a list of them for a list of images. Its ``pred_instances``, best score first,
+        have ``bboxes`` (n, 4) float32 (left, top, right, bottom in image pixels), ``labels`` (n,) class indices,
+        ``scores`` (n,) from 0 to 1, and ``masks``: (n, H, W) bool at the image's size, or with ``rle`` a list of n
         run-length encodings in pycocotools' format.
 
     Raises:

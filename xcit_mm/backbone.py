@@ -1,4 +1,4 @@
-"""XCiT as a dense-prediction backbone of the MM family."""
+"""XCiT as a dense-prediction backbone for the MM packages."""
 from __future__ import annotations
 
 import copy
@@ -24,42 +24,42 @@ from .variants import get_variant
 class XCiT(nn.Module):
     """Cross-covariance image transformer (arXiv 2106.09681) without its class attention.
 
-    Parameters have the names of the authors' dense backbone, so the published weights load unchanged. The class follows
-    the protocol of MMEngine's ``BaseModule`` (``init_cfg``, ``init_weights``) without inheriting it: importing
-    ``mmengine.model`` loads FSDP.
+    Parameters are named as in the authors' dense backbone, so the published weights load unchanged. The class follows
+    the protocol of MMEngine's ``BaseModule`` (``init_cfg``, ``init_weights``) but does not inherit from it, because
+    importing ``mmengine.model`` loads FSDP.
 
     Args:
         arch: a published name, e.g. ``'small_12_p16'`` (see ``xcit_mm.variants``), or a dict of ``embed_dim``,
             ``depth``, ``num_heads`` and ``patch_size``.
-        out_indices: blocks (0-based, repeats allowed) whose outputs are returned. Default: at 1/3, 1/2, 2/3 and
-            all of the depth, as published.
+        out_indices: blocks (0-based, repeats allowed) whose outputs are returned. Default: those at 1/3, 1/2, 2/3 and
+            the full depth, as published.
         drop_path_rate: probability of skipping a residual branch, the same for all blocks.
         norm_cfg: MM config of the norms in the stem, LPI and the pyramid.
-        frozen_stages: -1 freezes nothing, 0 freezes the stem and the positional encoding, k also the first k blocks.
-            Frozen modules get no gradients and stay in eval mode.
+        frozen_stages: -1 freezes nothing, 0 freezes the stem and the positional encoding, and k also freezes the first
+            k blocks. Frozen modules get no gradients and stay in eval mode.
         with_cp: recompute each block in the backward pass instead of storing its activations.
         norm_eval: keep batch norms in eval mode while training.
-        pyramid: resample the four maps to strides 4, 8, 16 and 32; otherwise all maps have the patch stride.
+        pyramid: resample the four maps to strides 4, 8, 16 and 32; if False, all maps have the patch stride.
         attention: ``'gram'`` computes XCA from C x C matrices, ``'direct'`` follows the paper's formula with the same
             result, and ``'auto'`` selects the cheaper form for the input's shape.
         attn_drop_rate: dropout of the attention maps.
-        channels_last: return maps in channels-last memory, as they are computed, which is faster if convolutions
-            follow. By default they are copied, because RoIAlign and other compiled ops of mmcv assume contiguous input
-            and silently return wrong results.
+        channels_last: return maps in the channels-last memory format in which they are computed, which is faster if
+            convolutions follow. By default, maps are made contiguous, because RoIAlign and other compiled ops of mmcv
+            assume contiguous input and otherwise silently return wrong results.
         init_cfg: MMEngine initialisation config. ``dict(type='Pretrained', checkpoint=...)`` loads any
             published weights unchanged (see ``xcit_mm.checkpoints``) and rejects weights that do not fit. Default:
-            truncated normal (std 0.02) linear layers.
+            truncated normal (std 0.02) weights in linear layers.
 
     Attributes:
         out_channels: channels of each returned map.
-        out_strides: pixels of the image per pixel of each returned map.
+        out_strides: image pixels per pixel of each returned map.
 
     Shape:
-        (B, 3, H, W), normalised RGB, H and W at least the patch size -> tuple of (B, C, ~H / stride, ~W / stride).
+        (B, 3, H, W), normalised RGB with H and W at least the patch size -> tuple of (B, C, ~H / stride, ~W / stride).
         Sides are rounded up to a multiple of the patch size.
 
     Raises:
-        InputError: an argument, ``arch`` or ``attention`` is unknown, or indices, stages or a rate are out of range.
+        InputError: an argument, ``arch`` or ``attention`` is unknown, or an index, stage or rate is out of range.
     """
 
     def __init__(self,
@@ -153,7 +153,7 @@ class XCiT(nn.Module):
                              f'checkpoint=...) without other entries, but is {self.init_cfg}')
 
     def unbuilt_keys(self) -> dict[str, str]:
-        """Return patterns of the published keys that this model does not build, each with the reason."""
+        """Return patterns for the published keys whose parameters this model does not build, each with the reason."""
         patterns = {}
         if len(self.blocks) < self.variant.depth:
             unbuilt = '|'.join(map(str, range(len(self.blocks), self.variant.depth)))

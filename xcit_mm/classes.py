@@ -11,13 +11,13 @@ from .config import find_test_dataset
 
 
 def dataset_meta(config: Config, model: BaseModel, checkpoint: dict) -> dict:
-    """Return ``classes`` and ``palette`` (RGB) from the checkpoint, else from the config's test data.
+    """Return ``classes`` and ``palette`` (RGB) from the checkpoint, or else from the config's test data.
 
     Classes without names are numbered. A palette that does not have one colour per class is replaced by random colours,
     the same in every run.
 
     Args:
-        config: with test data.
+        config: must define test data.
         model: a segmentor or a detector.
         checkpoint: the content of the checkpoint, or an empty dict.
     """
@@ -31,7 +31,7 @@ def dataset_meta(config: Config, model: BaseModel, checkpoint: dict) -> dict:
 
 
 def num_classes(part: nn.Module | None) -> int:
-    """Return the number of classes of a segmentor or head; one logit counts as two, and other modules have 0."""
+    """Return the number of classes of a segmentor or head (2 if it has a single logit), or 0 for any other module."""
     number = getattr(part, 'num_classes', 0)
     return max(number, 2) if number and getattr(part, 'out_channels', 0) == 1 else number
 

@@ -19,7 +19,7 @@ from xcit_mm.layers import CrossCovarianceAttention
 from xcit_mm.ops import winograd
 
 FORMS = ('direct', 'gram')
-STEPS = (1, 2, 4, 8)  # strides of the maps of a pyramid, relative to the finest
+STEPS = (1, 2, 4, 8)  # strides of a pyramid's maps, relative to the finest
 
 
 def attention_layers(channels: int, num_heads: int) -> dict[str, nn.Module]:
@@ -53,7 +53,7 @@ class OnPyramid(nn.Module):
 
 
 def pyramid_pixels(size: int) -> int:
-    """Return the total pixels of the maps at strides 4, 8, 16 and 32 of an image of ``size`` x ``size`` px."""
+    """Return the number of pixels in all maps at strides 4, 8, 16 and 32 for an image of ``size`` x ``size`` px."""
     return sum((size // 4 // step)**2 for step in STEPS)
 
 
@@ -71,26 +71,26 @@ def heads(channels: int) -> dict[str, nn.Module]:
 
 
 def under_autocast(modules: dict[str, nn.Module], device: torch.device, dtype: torch.dtype) -> dict[str, nn.Module]:
-    """Make forward passes run in mixed precision, unless ``dtype`` is float32; return the same modules."""
+    """Make forward passes run in mixed precision unless ``dtype`` is float32, and return the same modules."""
     for module in modules.values() if dtype != torch.float32 else ():
         module.forward = torch.autocast(device.type, dtype)(module.forward)
     return modules
 
 
 def forward_runs(modules: Mapping[str, nn.Module], x: Tensor) -> dict[str, Run]:
-    """Return runs of inference on ``x``, in eval mode and without a graph."""
+    """Return callables that each run inference on ``x``, in eval mode and without a graph."""
     return {name: torch.inference_mode()(partial(_frozen(module.to(x)), x)) for name, module in modules.items()}
 
 
 def training_runs(modules: Mapping[str, nn.Module], x: Tensor, step: bool) -> dict[str, Run]:
-    """Return runs of a forward and a backward pass on ``x``, followed by a step of AdamW if ``step``."""
+    """Return callables that each run a forward and backward pass on ``x``, then an AdamW step if ``step`` is set."""
     return {name: _training_run(module.to(x), x, step) for name, module in modules.items()}
 
 
 def _training_run(module: nn.Module, x: Tensor, step: bool) -> Run:
     module.train()
     optimizer = torch.optim.AdamW(module.parameters())
-    x = x.clone().requires_grad_(not step)  # a layer passes a gradient to its input, but images need none
+    x = x.clone().requires_grad_(not step)  # a layer's input needs a gradient, but images do not
 
     def run() -> None:
         outputs = module(x)
@@ -110,14 +110,14 @@ def segmentors(paths: list[Path], device: torch.device) -> dict[str, nn.Module]:
 
 
 def inference_runs(models: Mapping[str, nn.Module], modes: Sequence[str], size: int) -> dict[str, Run]:
-    """Return runs of ``inference_segmentor`` in each mode, on a noise image of ``size`` x ``size`` px."""
+    """Return callables that run ``inference_segmentor`` in each mode on a noise image of ``size`` x ``size`` px."""
     image = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
     return {f'{name}, {mode}': partial(inference_segmentor, model, image, mode)
             for name, model in models.items() for mode in modes}
 
 
 def convolution_runs(channels: int, rows: int, width: int) -> dict[str, Run]:
-    """Return runs of the 3x3 convolution of a band: Winograd's, as banded inference computes it, and torch's."""
+    """Return callables that convolve a band by Winograd's algorithm, as banded inference does, and with torch."""
     x, weight = torch.randn(rows + 2, width, channels), torch.randn(channels, channels, 3, 3)
     kernel = winograd.transform_kernel(weight)
     weight = weight.contiguous(memory_format=torch.channels_last)

@@ -23,14 +23,14 @@ SHORTEST_SAMPLE_S = 0.02
 
 
 def compare(contenders: Mapping[str, Run], rounds: int, device: torch.device) -> list[dict]:
-    """Run every contender once per round, so that a slow spell of the machine affects all of them.
+    """Run every contender once per round, so that if the machine slows down for a while, all of them are affected.
 
     The order rotates from round to round. A contender faster than ``SHORTEST_SAMPLE_S`` runs several times in a row in
     its turn.
 
     Args:
         contenders: callables by name.
-        rounds: timed turns per contender; untimed runs precede them.
+        rounds: timed turns per contender, after some untimed runs.
         device: where the contenders run.
 
     Returns:
@@ -56,7 +56,7 @@ def compare(contenders: Mapping[str, Run], rounds: int, device: torch.device) ->
 
 
 def in_turn(names: Iterable[str], index: int) -> list[str]:
-    """Return the order of a round: the first of each round comes last in the next one."""
+    """Return the order of a round; the first name in one round is the last in the next."""
     names = list(names)
     start = index % len(names)
     return names[start:] + names[:start]
@@ -100,7 +100,7 @@ def count_saved_bytes(run: Run) -> int:
 
 
 def peak_memory(run: Run, device: torch.device) -> int:
-    """Return the peak of the tensors' bytes in one run, beyond those that exist before it."""
+    """Return the peak size of the tensors in one run, in bytes, beyond those that exist before it."""
     if device.type == 'cuda':
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)

@@ -15,7 +15,7 @@ from mmengine.model import BaseModel
 from xcit_mm.apis import inference_segmentor, init_model
 from xcit_mm.config import load_config
 
-# The last two run our model in bands through functions of mmseg.
+# The last two run our model in bands through mmseg's own functions.
 WAYS = ('banded', 'whole', 'slide', 'mmseg-whole', 'mmseg-slide', 'inference_model', 'MMSegInferencer')
 SLIDING = dict(mode='slide', crop_size=(512, 512), stride=(341, 341))  # as in mmseg's configs for crops of 512 px
 Segment = Callable[[np.ndarray], torch.Tensor]  # (H, W, 3) uint8 -> labels (H, W)

@@ -19,7 +19,7 @@ DISTRIBUTIONS = ('torch', 'numpy', 'torchvision', 'timm', 'onedl-mmengine', 'one
 
 
 def write(path: Path, environment: dict, results: list[dict]) -> None:
-    """Write results together with the output of ``describe_environment`` from before the first run.
+    """Write results, with the output of ``describe_environment`` from before the first run.
 
     Raises:
         InputError: the file cannot be written.

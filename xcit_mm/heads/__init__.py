@@ -1,4 +1,4 @@
-"""Drop-in replacements for heads of mmsegmentation, registered on import, and the definition of a standard model."""
+"""Drop-in replacements for mmsegmentation's heads, registered on import, and the definition of a standard model."""
 from .uper_head import EfficientUPerHead
 
 __all__ = ['EfficientUPerHead']

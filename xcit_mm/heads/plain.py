@@ -1,4 +1,4 @@
-"""Which convolutions are nothing but a weight and a bias, so that they can be computed in another way."""
+"""Recognise convolutions that are just a weight and a bias, so that they can be computed in another way."""
 from __future__ import annotations
 
 from typing import Any
@@ -11,7 +11,7 @@ from ..ops.folding import fold_batch_norm, is_foldable
 
 
 def is_plain(module: nn.Module) -> bool:
-    """Return whether a convolution has stride 1, one group and zeros around an odd kernel, and nothing else to it."""
+    """Return whether a convolution is ordinary: stride 1, no dilation, one group, and zero padding of half a kernel."""
     return (isinstance(module, nn.Conv2d) and type(module) in (nn.Conv2d, MMCVConv2d)
             and module.padding_mode == 'zeros' and module.groups == 1 and module.stride == module.dilation == (1, 1)
             and module.padding == tuple(side // 2 for side in module.kernel_size))
@@ -28,10 +28,10 @@ def norm_of(module: Any) -> nn.Module | None:
 
 
 def folded(module: ConvModule | nn.Conv2d) -> tuple[Tensor, Tensor | None] | None:
-    """Return weight and bias with the batch norm folded in, or None where its norm depends on the input."""
+    """Return the weight and bias with the batch norm folded in, or None if the norm depends on the input."""
     return fold_batch_norm(getattr(module, 'conv', module), norm_of(module))
 
 
 def activate(module: Any, x: Tensor) -> Tensor:
-    """Apply the activation of a ``ConvModule``, of any layout; a bare convolution has none."""
+    """Apply the activation of a ``ConvModule`` to x in any layout; a bare convolution has none."""
     return module.activate(x) if getattr(module, 'with_activation', False) else x

@@ -1,4 +1,4 @@
-"""What inference and export require of a segmentor: that it predicts as mmseg's ``EncoderDecoder`` does."""
+"""Check what inference and export require of a segmentor: that it predicts like mmseg's ``EncoderDecoder``."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -9,14 +9,14 @@ from torch import nn
 
 _SEGMENTOR = ('predict', 'inference', 'whole_inference', 'slide_inference', 'encode_decode', 'postprocess_result')
 _HEAD = ('predict', 'predict_by_feat')
-# A class that overrides one of these methods without changing the result adds its own to the set.
+# A class that overrides one of these methods without changing the result adds its own method to the set.
 STANDARD_METHODS: dict[str, set[Callable]] = (
     {name: {getattr(EncoderDecoder, name)} for name in _SEGMENTOR}
     | {f'head.{name}': {getattr(BaseDecodeHead, name)} for name in _HEAD})
 
 
 def is_standard(model: nn.Module) -> bool:
-    """Return whether a segmentor predicts like mmseg's ``EncoderDecoder``: one head, whose logits are resized."""
+    """Return whether a segmentor predicts like mmseg's ``EncoderDecoder``, by resizing the logits of a single head."""
     return (isinstance(model, EncoderDecoder) and isinstance(model.decode_head, BaseDecodeHead)
             and all(getattr(type(model), name) in STANDARD_METHODS[name] for name in _SEGMENTOR)
             and all(getattr(type(model.decode_head), name) in STANDARD_METHODS[f'head.{name}'] for name in _HEAD)
@@ -24,5 +24,5 @@ def is_standard(model: nn.Module) -> bool:
 
 
 def parts(model: BaseSegmentor) -> tuple[nn.Module, nn.Module, nn.Module]:
-    """Return the backbone, the neck (an identity if there is none) and the head that make the logits."""
+    """Return the backbone, the neck (an identity if there is none) and the head that compute the logits."""
     return model.backbone, model.neck if model.with_neck else nn.Identity(), model.decode_head

@@ -1,4 +1,4 @@
-"""UPerHead (arXiv 1807.10221) with its largest convolutions computed where their inputs are small."""
+"""UPerHead (arXiv 1807.10221) with its largest convolutions computed before their inputs are resized."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -19,13 +19,13 @@ Map = TypeVar('Map')
 
 
 class MapOperations(Protocol[Map]):
-    """The operations of a UPerHead on feature maps of some kind: whole tensors, or rows that are computed in bands."""
+    """The operations of a UPerHead, for one kind of feature map: whole tensors, or rows that are computed in bands."""
 
     def convolve(self, x: Map, module: ConvModule) -> Map:
         """Apply a convolution with its norm and activation."""
 
     def pool(self, x: Map, cells: Any) -> Map:
-        """Pool a map to the bins of ``cells[0]``, an adaptive average pooling, and apply ``cells[1]``."""
+        """Pool a map to the bins of ``cells[0]`` (an adaptive average pooling), then apply ``cells[1]``."""
 
     def add_resized(self, x: Map, coarser: Map, align_corners: bool) -> Map:
         """Add a coarser map, resized to the size of ``x``."""
@@ -35,11 +35,11 @@ class MapOperations(Protocol[Map]):
 
 
 def uper_features(head: UPerHead, levels: Sequence[Map], operations: MapOperations[Map]) -> Map:
-    """Compute what a UPerHead classifies: the pyramid pooling, the top-down path and the fusion of all levels.
+    """Compute the features that a UPerHead classifies, by pyramid pooling, a top-down path and fusion of all levels.
 
     Args:
         head: mmseg's UPerHead or ours.
-        levels: the backbone's maps that the head takes, the finest first.
+        levels: the backbone maps that the head uses, finest first.
         operations: how to compute on such maps.
 
     Returns:
@@ -58,7 +58,7 @@ class TensorOperations:
     """``MapOperations`` on whole maps (B, C, H, W).
 
     Args:
-        statistics: gives the pooled cells.
+        statistics: computes the pooled cells.
     """
 
     def __init__(self, statistics: Statistics) -> None:
@@ -81,30 +81,30 @@ class TensorOperations:
 
 
 def uper_logits(head: UPerHead, inputs: Sequence[Tensor], statistics: Statistics) -> Tensor:
-    """Return the logits (B, classes, h, w) of mmseg's UPerHead or ours, whose pooled cells come from ``statistics``."""
+    """Return the logits (B, classes, h, w) of mmseg's UPerHead or ours, with pooled cells from ``statistics``."""
     levels = head._transform_inputs(inputs)
     return head.cls_seg(uper_features(head, levels, TensorOperations(statistics)))
 
 
 def takes_statistics(head: Any) -> bool:
-    """Return whether ``uper_logits`` computes the function of a head."""
+    """Return whether ``uper_logits`` computes the same logits as a head itself."""
     return type(head) in (UPerHead, EfficientUPerHead) and all(
         is_plain(module.conv) for module in (head.bottleneck, head.fpn_bottleneck))
 
 
 @MODELS.register_module()
 class EfficientUPerHead(UPerHead):
-    """mmsegmentation's ``UPerHead``: the same arguments, parameters, state dict and function, in less time and memory.
+    """mmsegmentation's ``UPerHead`` in less time and memory. Arguments, parameters, state dict and result are the same.
 
-    The last 3x3 convolution of a UPerHead takes all levels, resized to the finest and concatenated: three quarters
-    of the head's multiply-adds. Here, the channels of a coarser level are mixed at the level's own resolution, and
-    the result is resized; see ``convolve_resized``. The concatenation is never built.
+    The last 3x3 convolution of a UPerHead takes all levels, resized to the finest and concatenated, and accounts for
+    three quarters of the head's multiply-adds. Here, the channels of a coarser level are mixed at the level's own
+    resolution, and the result is resized; see ``convolve_resized``. The concatenation is never built.
 
     Args:
         pool_scales, kwargs: the arguments of ``UPerHead``.
 
     Raises:
-        InputError: ``conv_cfg`` asks for convolutions that are not plain.
+        InputError: ``conv_cfg`` specifies convolutions that are not plain.
     """
 
     def __init__(self, pool_scales: Sequence[int] = (1, 2, 3, 6), **kwargs: Any) -> None:

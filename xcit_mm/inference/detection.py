@@ -1,4 +1,4 @@
-"""Detect objects in one image, pasting and encoding their masks a few at a time, or without masks."""
+"""Detect objects in one image. Masks, if any, are pasted and encoded a few at a time."""
 from __future__ import annotations
 
 from mmdet.models.detectors import TwoStageDetector
@@ -10,7 +10,7 @@ from torch import nn
 
 from .pipeline import predict
 
-PASTED_BYTES = 256 << 20  # masks in memory at once, at one byte per pixel
+PASTED_BYTES = 256 << 20  # size of the masks in memory at once, at one byte per pixel
 
 
 def detect(model: nn.Module, data: dict, with_masks: bool) -> DetDataSample:
@@ -20,10 +20,10 @@ def detect(model: nn.Module, data: dict, with_masks: bool) -> DetDataSample:
         model: a detector. Only a standard two-stage detector, such as Mask R-CNN, runs in bounded memory; any other
             detector holds all of its masks at once.
         data: from ``prepare_image``.
-        with_masks: return masks, run-length encoded.
+        with_masks: whether to return masks, run-length encoded.
 
     Returns:
-        The sample with ``pred_instances``, as ``inference_detector`` describes them.
+        The sample with ``pred_instances`` (see ``inference_detector``).
     """
     if not isinstance(model, TwoStageDetector) or type(model.roi_head) is not StandardRoIHead:
         return _detect_at_once(model, data, with_masks)
@@ -44,7 +44,7 @@ def detect(model: nn.Module, data: dict, with_masks: bool) -> DetDataSample:
 
 
 def _detect_at_once(model: nn.Module, data: dict, with_masks: bool) -> DetDataSample:
-    """Run any detector, which holds all of its masks at once."""
+    """Run any detector, with all of its masks in memory at once."""
     sample = predict(model, data)
     if 'masks' in sample.pred_instances:
         if with_masks:

@@ -16,7 +16,7 @@ from ..errors import InputError
 from ..layers import XCiTBlock
 from ..ops.second_moment import second_moment
 
-QUANTILES = (0.01, 0.99)  # values of a component that become 0 and 255
+QUANTILES = (0.01, 0.99)  # quantiles of a component that map to 0 and 255
 MIN_MAP_SIZE, MARGIN = 48, 20  # smallest side of an attention map, and space for the labels, px
 MAX_PANEL_SIZE = 1024  # longest side of the image and of each feature map in a picture, px
 
@@ -30,8 +30,8 @@ def inspect(model: BaseModel, data: dict) -> tuple[tuple[Tensor, ...], list[Tens
         data: from ``prepare_image``.
 
     Returns:
-        The feature maps (C, h, w), without the padding of the preprocessor, and the channel attention (heads, d, d) of
-        each block, whose rows sum to 1.
+        The feature maps (C, h, w), without the preprocessor's padding, and the channel attention (heads, d, d) of each
+        block, whose rows sum to 1.
 
     Raises:
         InputError: the backbone is not an XCiT.
@@ -85,7 +85,7 @@ def draw_features(image: np.ndarray, levels: Sequence[Tensor], strides: Sequence
     Args:
         image: (H, W, 3) uint8, RGB.
         levels: feature maps (C, h, w).
-        strides: pixels of the image per pixel of each map.
+        strides: image pixels per pixel of each map.
     """
     scale = min(MAX_PANEL_SIZE / max(image.shape[:2]), 1.0)
     height, width = (max(round(side * scale), 1) for side in image.shape[:2])
@@ -101,10 +101,10 @@ def draw_features(image: np.ndarray, levels: Sequence[Tensor], strides: Sequence
 
 
 def draw_attention(attention: Sequence[Tensor]) -> Image.Image:
-    """Draw attention maps in a row per block and a column per head; the brightest pixel of each map is its maximum.
+    """Draw attention maps, one row per block and one column per head; each map's brightest pixel is its maximum.
 
     Args:
-        attention: maps (heads, d, d) of each block; row i holds the weight of every channel of v in output channel i.
+        attention: maps (heads, d, d) for each block; row i holds the weight of every channel of v in output channel i.
     """
     heads, side = attention[0].shape[:2]
     side *= max(1, -(-MIN_MAP_SIZE // side))

@@ -1,4 +1,4 @@
-"""From logits to labels and probabilities, as mmseg's ``postprocess_result`` computes them."""
+"""Convert logits to labels and probabilities, like mmseg's ``postprocess_result``."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def num_logits(model: BaseSegmentor) -> int:
-    """Return the number of logits per pixel, one or one for each class; 0 if a model does not tell."""
+    """Return the number of logits per pixel: 1, or one per class; 0 if it is unknown."""
     return getattr(getattr(model, 'decode_head', None), 'out_channels', 0)
 
 
@@ -28,12 +28,12 @@ def to_scores(logits: Tensor) -> Tensor:
 
 
 def to_labels(model: BaseSegmentor, scores: Tensor) -> Tensor:
-    """Return the classes of pixels: scores (..., channels) -> (...)."""
+    """Return the class of each pixel: scores (..., channels) -> (...)."""
     return scores[..., 0] > model.decode_head.threshold if scores.shape[-1] == 1 else scores.argmax(dim=-1)
 
 
 def to_probabilities(scores: Tensor, classes: Sequence[int]) -> Tensor:
-    """Return the probabilities of some classes: scores (..., channels) -> (..., len(classes)), 0 … 1."""
+    """Return the probabilities of the given classes, from 0 to 1: scores (..., channels) -> (..., len(classes))."""
     if scores.shape[-1] == 1:
         return torch.cat((1 - scores, scores), dim=-1)[..., list(classes)]
     return scores.softmax(dim=-1)[..., list(classes)]

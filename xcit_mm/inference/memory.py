@@ -17,7 +17,7 @@ def available_bytes(device: torch.device, max_memory: int | None = None) -> int:
     """Return the number of bytes that can still be allocated on a device.
 
     Args:
-        device: a GPU; for any other device, main memory counts.
+        device: a GPU; for any other device, main memory is measured.
         max_memory: bytes that this process (on a GPU, its tensors) may hold in total, even if more are free.
     """
     if device.type == 'cuda':
@@ -30,7 +30,7 @@ def available_bytes(device: torch.device, max_memory: int | None = None) -> int:
 
 
 def _container_bytes() -> float:
-    """Return the bytes left within the limits of control groups, which the kernel's figures for the machine ignore."""
+    """Return the bytes left under the limits of control groups, which the machine-wide figures ignore."""
     left = float('inf')
     try:
         match = re.search(r'^0::/(.*)$', PROCESS_GROUP.read_text(), re.MULTILINE)

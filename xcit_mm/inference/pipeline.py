@@ -1,4 +1,4 @@
-"""Images through the test pipeline of a config, and through the model's own test step."""
+"""Run images through a config's test pipeline, and through a model's own test step."""
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -20,12 +20,12 @@ def prepare_image(config: Config, image: Image, full_resolution: bool = False) -
     """Run an image through the test pipeline.
 
     Args:
-        config: the model's; its default scope is the current one.
+        config: the model's config; its default scope must be the current one.
         image: see ``inference_segmentor``.
         full_resolution: skip the transforms that resize.
 
     Returns:
-        ``inputs`` and ``data_samples``, one image of a batch for a model's ``test_step``.
+        ``inputs`` and ``data_samples`` of one image, for a batch that a model's ``test_step`` accepts.
 
     Raises:
         InputError: see ``inference_segmentor``.
@@ -48,13 +48,13 @@ def predict(model: BaseModel, data: dict) -> BaseDataElement:
 
 
 def read_as_shown(config: Config, path: Path) -> np.ndarray:
-    """Read an image file in colour, with the orientation of the pipeline: (H, W, 3) uint8, BGR."""
+    """Read an image file in colour, oriented as in the test pipeline: (H, W, 3) uint8, BGR."""
     as_stored = 'ignore_orientation' in _loader(config).get('color_type', '')
     return _decode(path, color_type='color_ignore_orientation' if as_stored else 'color')
 
 
 def _decode(image: Image, **decoding: str) -> np.ndarray:
-    """Return an array (H, W, 3) of an image: decoded by mmcv, unless only another source knows the suffix."""
+    """Return an image as an array (H, W, 3), decoded by mmcv unless only another source supports the suffix."""
     path = Path(image) if isinstance(image, (str, Path)) else None
     if path is None or path.suffix.lower() in ImageFile.suffixes or find_source(path) is None:
         return read_image(image, **decoding)
@@ -67,12 +67,12 @@ def _loader(config: Config) -> dict:
 
 
 def without_resizing(steps: list) -> list:
-    """Return the transforms of a pipeline that do not resize."""
+    """Return a pipeline's transforms except those that resize."""
     return [step for step in steps if _name(step) not in RESIZING]
 
 
 def only_packs(config: Config) -> bool:
-    """Return whether the pipeline, at full resolution, does nothing but read BGR and pack it."""
+    """Return whether the pipeline, apart from resizing, only reads a BGR image and packs it."""
     loader = _loader(config)
     decoding = loader.get('color_type', 'color'), loader.get('imdecode_backend', 'cv2')
     known = {'LoadImageFromFile', 'LoadAnnotations', 'PackSegInputs', *RESIZING}
@@ -80,5 +80,5 @@ def only_packs(config: Config) -> bool:
 
 
 def _name(step: Mapping) -> str:
-    """Return the class name of a transform, which configs give bare, with a scope or module, or as the class."""
+    """Return the class name of a transform, whose type is a bare name, a name with a scope or module, or a class."""
     return getattr(step['type'], '__name__', str(step['type'])).rsplit('.', 1)[-1]

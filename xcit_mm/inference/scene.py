@@ -1,4 +1,4 @@
-"""An image on its way through a network, whatever the mode of inference."""
+"""An image being run through a network, in any inference mode."""
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from torch import Tensor
 from ..ops.row_operations import Cropped, Pointwise, Resized
 from ..ops.rows import Rows, bands
 
-BAND_BYTES = 64 << 20  # logits of one band at the size of the result, but at least one row
+BAND_BYTES = 64 << 20  # size of one band's logits at the size of the result, but at least one row
 
 
 class Band(NamedTuple):
@@ -20,7 +20,7 @@ class Band(NamedTuple):
         start: the first row.
         labels: (rows, W) class indices.
         scores: (rows, W, channels), mmseg's ``seg_logits``: logits, or the probability of class 1 if the head has one
-            channel; None where a model predicts in its own way and gives labels only.
+            channel; None if the model has its own prediction code that returns only labels.
     """
     start: int
     labels: Tensor
@@ -29,14 +29,14 @@ class Band(NamedTuple):
 
 @dataclass(frozen=True)
 class Scene:
-    """An image as a network sees it, and how its result relates to the image as stored.
+    """An image in the form the network expects, and how its result maps back to the original image.
 
     Attributes:
         pixels: (rows, W, 3), normalised, float32, on the network's device.
         size: height and width of the result, px.
         padding: left, right, top and bottom margins of ``pixels`` outside the image, px.
         is_flipped: whether ``pixels`` are mirrored left to right; the result is not.
-        data: the same image as ``test_step`` takes it, for models that predict in their own way.
+        data: the same image as input for ``test_step``, for models that have their own prediction code.
     """
     pixels: Rows
     size: tuple[int, int]
@@ -45,7 +45,7 @@ class Scene:
     data: dict | None = None
 
     def fit(self, logits: Rows, align_corners: bool) -> Rows:
-        """Bring logits to the size of the result as mmseg does: resize, crop the padding, flip back, resize."""
+        """Bring logits to the size of the result as mmseg does: resize, crop the padding, flip back and resize."""
         logits = _resize(logits, (self.pixels.height, self.pixels.width), align_corners)
         if any(self.padding):
             logits = Cropped(logits, *self.padding)

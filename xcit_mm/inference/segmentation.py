@@ -27,12 +27,12 @@ class Options:
 
     Attributes:
         mode: a registered inference mode.
-        max_memory: for the whole process, or on a GPU for its tensors: bytes, or a text such as ``'2GB'``. Default:
-            what is free.
+        max_memory: limit for the process (on a GPU, for its tensors): bytes, or a string such as ``'2GB'``. Default:
+            all free memory.
         statistics: a registered statistic, by name or as ``dict(type=name, ...)``.
-        return_logits: whether to return ``seg_logits``, 4 bytes per class and pixel.
-        classes: indices of the classes whose probabilities to return.
-        progress: called with the share of the work that is done, 0 … 1.
+        return_logits: whether to return ``seg_logits``, which take 4 bytes per class and pixel.
+        classes: indices of the classes to return probabilities for.
+        progress: called with the fraction of the work done, from 0 to 1.
     """
     mode: str = 'auto'
     max_memory: int | str | None = None
@@ -49,14 +49,14 @@ class Options:
 
 
 def scene_of(model: BaseSegmentor, data: dict) -> Scene:
-    """Make a scene of an image as ``test_step`` takes it, which a standard model normalises band by band.
+    """Make a scene from an input of ``test_step``, which is normalised band by band if the model is standard.
 
     Args:
         model: a segmentor.
         data: from ``prepare_image``.
     """
     inputs, sample = data['inputs'], data['data_samples']
-    if getattr(model.data_preprocessor, 'test_cfg', None):  # it pads, for which it needs the whole image
+    if getattr(model.data_preprocessor, 'test_cfg', None):  # padding needs the whole image
         batch = model.data_preprocessor(dict(inputs=[inputs], data_samples=[sample.clone()]), False)
         return scene_of_tensor(batch['inputs'][0], batch['data_samples'][0].metainfo, data)
     pixels = Normalised(Stored(inputs.permute(1, 2, 0)), model.data_preprocessor)
@@ -64,17 +64,17 @@ def scene_of(model: BaseSegmentor, data: dict) -> Scene:
 
 
 def scene_of_tensor(image: Tensor, metainfo: Mapping, data: dict | None = None) -> Scene:
-    """Make a scene of an image (3, H, W) that a model's preprocessor has normalised and maybe padded."""
+    """Make a scene from an image (3, H, W) that a model's preprocessor has normalised and possibly padded."""
     padding = tuple(metainfo.get('img_padding_size') or metainfo.get('padding_size') or (0, 0, 0, 0))
     pixels, size = Stored(image.permute(1, 2, 0)), tuple(metainfo['ori_shape'])
     return Scene(pixels, size, padding, bool(metainfo.get('flip')), data)
 
 
 class Normalised(Rows):
-    """An image as a network takes it: (rows, W, 3), RGB, normalised, float32, on the network's device.
+    """An image in the form the network expects: (rows, W, 3), RGB, normalised, float32, on the network's device.
 
     Args:
-        image: (rows, W, 3), BGR, as the test pipeline resizes it.
+        image: (rows, W, 3), BGR, already resized by the test pipeline.
         preprocessor: the model's ``data_preprocessor``.
     """
 
@@ -90,22 +90,22 @@ class Normalised(Rows):
 @torch.no_grad()
 def compute_bands(model: BaseSegmentor, scene: Scene, options: Options, result_bytes: int = 0
                   ) -> tuple[Mode, Iterator[Band]]:
-    """Choose a mode, and compute the result of a scene band by band.
+    """Choose a mode, and compute the result for a scene band by band.
 
     Args:
         model: a segmentor.
         scene: the image.
         options: how to run.
-        result_bytes: size of what the caller keeps of all bands, in main memory.
+        result_bytes: main memory that the caller needs for its results.
 
     Returns:
-        The mode that runs, and the bands from top to bottom.
+        The mode used, and the bands from top to bottom.
 
     Raises:
-        InputError: the mode or the statistics are unknown, the model cannot run in this mode, or memory is short.
+        InputError: the mode or statistic is unknown, the model cannot run in this mode, or memory is insufficient.
     """
     statistics = partial(build_statistics, options.statistics)
-    statistics()  # a wrong name is an error of this call
+    statistics()  # so that this call reports a wrong name, not the first band
     budget = Budget(next(model.parameters()).device, parse_bytes(options.max_memory), result_bytes)
     mode = build_mode(options.mode).choose(model, scene, budget)
     return mode, _run(mode, model, scene, options, statistics)
@@ -124,8 +124,8 @@ def segment(model: BaseSegmentor, scene: Scene, sample: SegDataSample, options: 
     """Segment a scene and put the results into a sample, on the CPU; see ``inference_segmentor``.
 
     Returns:
-        The sample with ``pred_sem_seg`` (1, H, W) int64 and ``mode``; where asked for, with ``seg_logits``
-        (channels, H, W) and ``seg_probabilities`` (classes, H, W), float32.
+        The sample with ``pred_sem_seg`` (1, H, W) int64 and ``mode``, and on request with ``seg_logits``
+        (channels, H, W) and ``seg_probabilities`` (classes, H, W), both float32.
     """
     pixel_bytes = 9 + 4 * (len(options.classes) + options.return_logits * num_logits(model))  # labels become int64
     mode, bands = compute_bands(model, scene, options, pixel_bytes * math.prod(scene.size))

@@ -1,4 +1,4 @@
-"""A segmentor whose predictions run in any inference mode, wherever a config of mmseg's is used."""
+"""A segmentor that predicts in any inference mode, wherever mmseg runs its config."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -15,24 +15,26 @@ from .segmentation import Options, scene_of, scene_of_tensor, segment
 
 @MODELS.register_module()
 class BoundedEncoderDecoder(EncoderDecoder):
-    """mmseg's ``EncoderDecoder``, but its predictions need bounded memory: the same arguments, weights and training.
+    """mmseg's ``EncoderDecoder`` with predictions in bounded memory. Arguments, weights and training are the same.
 
     ``test_cfg`` selects how it predicts, in validation, in mmseg's test loop, ``inference_model`` and
     ``MMSegInferencer``::
 
         test_cfg = dict(mode='auto', max_memory='4GB')
 
-    with ``mode`` (``'auto'``, ``'whole'``, ``'banded'``, ``'slide'`` or another registered mode), ``max_memory``
-    (default: what is free), ``statistics`` (default: ``'image'``) and ``return_logits`` (default: False). See
-    ``inference_segmentor``. Samples hold ``seg_logits`` only with ``return_logits``: for 150 classes and 24 megapixels,
-    they take 14 GB.
+    It can set (see ``inference_segmentor``):
+
+    - ``mode``: a registered mode, e.g. ``'auto'``, ``'whole'``, ``'banded'`` or ``'slide'``.
+    - ``max_memory``. Default: all free memory.
+    - ``statistics``. Default: ``'image'``.
+    - ``return_logits``. Default: False, because ``seg_logits`` take 14 GB for 150 classes and 24 megapixels.
     """
 
     def test_step(self, data: dict) -> list[SegDataSample]:
-        """Predict the images of a batch as the data loader gives them, normalising them band by band.
+        """Predict each image of a batch from the data loader, normalising it band by band.
 
         Args:
-            data: ``inputs``, images (3, H, W) BGR, and ``data_samples``.
+            data: ``inputs``, a list of images (3, H, W) BGR, and ``data_samples``.
 
         Returns:
             See ``predict``.
@@ -56,8 +58,8 @@ class BoundedEncoderDecoder(EncoderDecoder):
 
         Args:
             inputs: (N, 3, H, W), as the preprocessor returns them.
-            data_samples: one for each image; they give ``ori_shape``, padding and flip. Without them, the whole
-                network input is the image, and logits are returned, as by mmseg.
+            data_samples: one for each image, with ``ori_shape``, padding and flip. Without them, inputs count as
+                unpadded images, and logits are returned, as in mmseg.
 
         Returns:
             The samples with ``pred_sem_seg`` (1, H, W) int64 on the device of the inputs, at ``ori_shape``.
@@ -73,7 +75,7 @@ class BoundedEncoderDecoder(EncoderDecoder):
         return [sample.to(inputs.device) for sample in data_samples]
 
     def _predicts_otherwise(self, samples: Sequence[SegDataSample]) -> bool:
-        """Return whether mmseg has to predict; raise ``InputError`` if it does not know the mode of the config."""
+        """Return whether mmseg's own code must predict; raise ``InputError`` if it lacks the config's mode."""
         if is_standard(self) and not any(map(is_turned_otherwise, samples)):
             return False
         mode = self.test_cfg.get('mode', 'auto')
@@ -82,13 +84,13 @@ class BoundedEncoderDecoder(EncoderDecoder):
         return True
 
     def inference(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
-        """Return the logits of a batch at once, as mmseg does for its modes ``whole`` and ``slide``."""
+        """Return the logits of a whole batch, as in mmseg's modes ``whole`` and ``slide``."""
         run = self.slide_inference if self.test_cfg.get('mode') == 'slide' else self.whole_inference
         return run(inputs, batch_img_metas)
 
 
 def is_turned_otherwise(sample: SegDataSample) -> bool:
-    """Return whether an image was flipped in another way than left to right."""
+    """Return whether an image was flipped in any direction other than left to right."""
     return bool(sample.get('flip')) and sample.get('flip_direction', 'horizontal') != 'horizontal'
 
 

@@ -21,24 +21,24 @@ from .segmentor import is_turned_otherwise
 
 @MODELS.register_module()
 class BoundedTTAModel(SegTTAModel):
-    """mmseg's ``SegTTAModel`` for a ``BoundedEncoderDecoder``: the mean of the probabilities of all augmentations.
+    """mmseg's ``SegTTAModel`` for a ``BoundedEncoderDecoder``. It averages the probabilities of all augmentations.
 
-    It reads the logits of all augmentations band by band, so it holds their tokens, but no logits at the size of the
-    image. Scales and horizontal flips are supported.
+    It reads the logits of all augmentations band by band, so it holds their tokens in memory, but no logits at the size
+    of the image. It supports scaling and horizontal flips.
     """
 
     def test_step(self, data: dict) -> list[SegDataSample]:
         """Predict the images of a batch.
 
         Args:
-            data: ``inputs`` and ``data_samples`` of ``TestTimeAug``: for each augmentation, a list with one entry for
-                each image.
+            data: ``inputs`` and ``data_samples`` from ``TestTimeAug``: for each augmentation, a list with one entry per
+                image.
 
         Returns:
             For each image, the sample of its first augmentation with ``pred_sem_seg`` (1, H, W) int64.
 
         Raises:
-            InputError: see ``inference_segmentor``; an image is flipped in another way than left to right.
+            InputError: see ``inference_segmentor``; also if an image is flipped other than left to right.
         """
         results = []
         for inputs, samples in zip(zip(*data['inputs']), zip(*data['data_samples'])):
@@ -54,7 +54,7 @@ class BoundedTTAModel(SegTTAModel):
 
     @torch.no_grad()
     def _mean_labels(self, scenes: list[Scene]) -> torch.Tensor:
-        """Return the labels (H, W) of the mean probabilities over all augmentations of an image."""
+        """Return an image's labels (H, W) from its mean probabilities over all augmentations."""
         options = Options.of_config(self.module.test_cfg)
         budget = Budget(next(self.module.parameters()).device, parse_bytes(options.max_memory))
         modes = [build_mode(options.mode).choose(self.module, scene, budget) for scene in scenes]
@@ -66,7 +66,7 @@ class BoundedTTAModel(SegTTAModel):
                    for mode, scene in zip(modes, scenes)]
         labels = torch.empty(scenes[0].size, dtype=label_dtype(self.module))
         channels = num_logits(self.module)
-        every = range(max(channels, 2))  # one channel separates two classes
+        every = range(max(channels, 2))  # a single channel means two classes
         for start, stop in scenes[0].bands(channels * len(scenes)):
             parts = (to_probabilities(to_scores(reader.read(start, stop)), every) for reader in readers)
             mean = reduce(torch.add, parts) / len(scenes)

@@ -1,4 +1,4 @@
-"""One XCiT layer: XCA, then LPI, then an MLP (arXiv 2106.09681, figure 1)."""
+"""One XCiT block: XCA, then LPI, then an MLP (arXiv 2106.09681, figure 1)."""
 from __future__ import annotations
 
 import torch
@@ -32,8 +32,8 @@ class MLP(nn.Module):
 class XCiTBlock(nn.Module):
     """Three residual branches, each normalised at its start and scaled per channel at its end.
 
-    The published weights do not number norms and scales in the order of execution: 1 belongs to XCA, 3 to LPI and 2 to
-    the MLP. The names are kept so that the weights load unchanged.
+    The published weights do not number norms and scales in execution order: 1 belongs to XCA, 3 to LPI and 2 to the
+    MLP. The names are kept so that the weights load unchanged.
 
     Args:
         embed_dim: channels C of a token.
@@ -42,7 +42,7 @@ class XCiTBlock(nn.Module):
         drop_path_rate: probability of skipping a branch, per image, in training.
         norm_cfg: MM config of LPI's norm.
         attention: form of XCA: ``'auto'``, ``'gram'`` or ``'direct'``.
-        attn_drop_rate: dropout of XCA's maps.
+        attn_drop_rate: dropout rate of XCA's maps.
 
     Shape:
         (B, N, C) with N = height * width in row-major order -> (B, N, C)

@@ -1,4 +1,4 @@
-"""Build mmcv's modules. ``mmcv.cnn`` loads MMEngine's runner and FSDP, so it is imported only to build a network."""
+"""Build mmcv's modules. Importing ``mmcv.cnn`` loads MMEngine's runner and FSDP, so only building a network does so."""
 from __future__ import annotations
 
 from torch import nn

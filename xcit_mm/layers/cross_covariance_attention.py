@@ -12,26 +12,26 @@ from ..statistics import BlendedMap, Moments
 from ..statistics.image import ImageMoments
 
 FORMS = ('auto', 'gram', 'direct')
-SMALL_PRODUCT_COST = 2.0  # time of a multiply-add in a C x C product, relative to one over many tokens
+SMALL_PRODUCT_COST = 2.0  # time per multiply-add in a C x C product, relative to a product over many tokens
 NORM_EPS = 1e-12  # as in F.normalize, so that both forms treat an all-zero channel alike
 
 
 class CrossCovarianceAttention(nn.Module):
-    """Attention among channels: its cost is linear in the number of tokens.
+    """Attention among channels, at a cost that is linear in the number of tokens.
 
     In each head, every channel of q and k is scaled to unit L2 norm over the tokens; then the d x d map
     ``softmax(temperature * q k^T)`` mixes the channels of v.
 
     The *direct* form computes this formula. But q, k and v are linear in x, so the map depends on the tokens only
-    through their Gram matrix, and the whole layer is one affine map of each token, chosen by the image. The *Gram*
-    form computes this affine map. It passes over the tokens twice instead of eight times and never forms q, k or v.
-    Both forms give the same result.
+    through their Gram matrix, and the whole layer applies the same affine map, which depends on the image, to every
+    token. The *Gram* form computes this affine map. It passes over the tokens twice instead of eight times and never
+    forms q, k or v. Both forms give the same result.
 
     Args:
         embed_dim: channels C of a token.
         num_heads: heads H; d = C / H.
         form: ``'gram'``, ``'direct'``, or ``'auto'`` for the cheaper one at the given shape.
-        attn_drop_rate: dropout of the d x d maps in training.
+        attn_drop_rate: dropout rate of the d x d maps in training.
 
     Shape:
         (B, N, C) -> (B, N, C)
@@ -61,7 +61,7 @@ class CrossCovarianceAttention(nn.Module):
         Args:
             residual, x: (B, N, C).
             scale: (B, 1, C).
-            moments: empty sums of a statistic; None stands for the image's own, in either form.
+            moments: empty sums of a statistic; None for sums over the whole image, in either form.
 
         Returns:
             (B, N, C)

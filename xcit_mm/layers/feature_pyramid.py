@@ -12,7 +12,7 @@ PYRAMID_STRIDES = (4, 8, 16, 32)  # pixels, finest first
 
 
 class MaxPool(nn.Module):
-    """Max pooling with kernel and stride ``factor`` that leaves every side at least one pixel.
+    """Max pooling with kernel and stride ``factor`` that leaves at least one pixel per side.
 
     Shape:
         (B, C, H, W) -> (B, C, max(H // factor, 1), max(W // factor, 1))
@@ -32,7 +32,7 @@ class MaxPool(nn.Module):
 class Upsample2x(nn.ConvTranspose2d):
     """A 2x2 transposed convolution with stride 2, as two matrix products.
 
-    The 2x2 outputs of different pixels do not overlap, so one linear map turns each pixel into 2x2. On a CPU this is
+    The 2x2 outputs of different pixels do not overlap, so one linear map turns each pixel into 2x2. On a CPU, this is
     faster than torch's transposed convolution, and the result stays in channels-last memory.
 
     Shape:
@@ -45,7 +45,7 @@ class Upsample2x(nn.ConvTranspose2d):
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]  # the output size is fixed
         tokens = x.permute(0, 2, 3, 1)  # (B, H, W, C)
-        # Each row of pixels becomes two rows, each by its own linear map: (W, C) -> (W, column, C).
+        # Two linear maps turn each row of pixels into two rows: (W, C) -> (W, column, C).
         weights = self.weight.permute(2, 3, 1, 0).flatten(1, 2)  # (C, C, row, column) -> (row, column C, C)
         bias = self.bias.repeat(2)
         if is_recorded() or torch.is_autocast_enabled(x.device.type):
@@ -61,13 +61,13 @@ class Upsample2x(nn.ConvTranspose2d):
 def build_resampler(channels: int, in_stride: int, out_stride: int, norm_cfg: dict) -> nn.Module:
     """Build a module that resamples a map from one power-of-two stride to another.
 
-    To a coarser stride: one max pooling. To the same stride: the identity. To a finer stride: one 2x2 transposed
-    convolution for each factor of two, with norm and GELU between them. For patches of 16 and 8 px these modules equal
+    A coarser stride takes one max pooling, the same stride an identity, and a finer stride one 2x2 transposed
+    convolution per factor of two, with norm and GELU between them. For patches of 16 and 8 px, these modules equal
     ``fpn1 … fpn4`` of the authors' dense backbone.
 
     Args:
         channels: C of both input and output.
-        in_stride, out_stride: pixels of the image per pixel of the map.
+        in_stride, out_stride: image pixels per pixel of the map.
         norm_cfg: MM config of the norm.
 
     Shape:

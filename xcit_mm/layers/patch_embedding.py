@@ -13,7 +13,7 @@ from .bricks import build_norm
 class ConvNorm(nn.Sequential):
     """A convolution without bias, followed by a norm.
 
-    Inference folds a batch norm into the convolution, which saves a pass over the largest maps of the network.
+    In inference, a batch norm is folded into the convolution, which saves a pass over the network's largest maps.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -24,7 +24,7 @@ class ConvNorm(nn.Sequential):
 
 
 class PatchEmbedding(nn.Module):
-    """log2(patch) stages of 3x3 convolution with stride 2, norm, and GELU between stages.
+    """log2(patch) stages, each a 3x3 convolution with stride 2 and a norm, with GELU between stages.
 
     Each stage doubles the number of channels; the last one has ``embed_dim``.
 

@@ -12,7 +12,7 @@ TEMPERATURE = 10000.0  # ratio of the longest to the shortest wavelength
 
 
 class PositionalEncoding(nn.Module):
-    """Sines and cosines of the row and of the column, projected to the token width.
+    """Sines and cosines of the row and column, projected to the token width.
 
     The encoding depends only on the size of the grid: all images of a batch share it, and a model trained at one
     resolution runs at any other.

@@ -29,7 +29,7 @@ def fold_batch_norm(conv: nn.Conv2d, norm: nn.Module | None) -> tuple[Tensor, Te
     shift = norm.bias - mean * scale
     if bias is not None:
         shift = shift + bias * scale
-    # A norm may stay in float32 beside half-precision convolutions.
+    # A norm may stay in float32 when convolutions are in half precision.
     return (weight * scale[:, None, None, None]).to(weight.dtype), shift.to(weight.dtype)
 
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def bin_shares(bins: int, side: int, like: Tensor) -> Tensor:
-    """Return the share of each position of an axis in the mean of each bin, as ``AdaptiveAvgPool2d`` defines bins.
+    """Return the weight of each position along an axis in the mean of each bin, with ``AdaptiveAvgPool2d``'s bins.
 
     Args:
         bins: number of bins; neighbouring bins can overlap.

@@ -2,7 +2,7 @@
 
 Resizing and convolution are linear, and resizing treats all channels alike, so channels can be mixed first, at low
 resolution. Each of the nine taps of the kernel becomes a 1x1 convolution there; the result is the sum of the resized
-and shifted products. Along one axis, resizing and shifting by -1, 0 and 1 is one small matrix.
+and shifted products. Along one axis, resizing and shifting by -1, 0 and 1 are together one small matrix.
 """
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class ColumnConvolution:
 
 
 def apply_row_taps(taps: Tensor, columns: Tensor) -> Tensor:
-    """Resize and add rows: (B, h, row tap, W, out) -> (B, H', W, out), by ``row_taps`` (H', h * row tap)."""
+    """Resize and add rows: (B, h, row tap, W, out) -> (B, H', W, out), using ``row_taps`` (H', h * row tap)."""
     return _product(taps, columns.flatten(3).flatten(1, 2)).unflatten(2, columns.shape[3:])
 
 
@@ -108,5 +108,5 @@ def _chunks(in_size: int, out_size: int, align_corners: bool, like: Tensor
 
 
 def _product(matrix: Tensor, batch: Tensor, out: Tensor | None = None) -> Tensor:
-    """Return ``matrix @ batch``, for which torch itself would transpose both operands and copy the result back."""
+    """Return ``matrix @ batch``, avoiding the transposes and the copy that torch's own ``@`` would make."""
     return torch.bmm(matrix.expand(batch.shape[0], -1, -1), batch, out=out)

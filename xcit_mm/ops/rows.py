@@ -30,7 +30,7 @@ class Rows:
 
     def reader(self) -> Reader:
         """Return a sequential reader of this map; all readers are created before the first row is read."""
-        assert self._end == 0, 'rows are gone that a new reader would need'
+        assert self._end == 0, 'rows that a new reader would need are gone'
         self._readers.append(Reader(self))
         return self._readers[-1]
 
@@ -82,5 +82,5 @@ class Stored(Rows):
 
 
 def bands(height: int, step: int) -> list[tuple[int, int]]:
-    """Cut ``height`` rows into bands [start, stop) of ``step`` rows; the last one can be shorter."""
+    """Cut ``height`` rows into bands [start, stop) of ``step`` rows; the last one may be shorter."""
     return [(start, min(start + step, height)) for start in range(0, height, step)]

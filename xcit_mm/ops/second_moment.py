@@ -30,7 +30,7 @@ def second_moment(x: Tensor) -> Tensor:
 class _GramAndSum(torch.autograd.Function):
     """x^T x and the sum of x over the tokens, in at least float32: (B, N, C) -> (B, C, C), (B, 1, C).
 
-    It saves x in its own dtype. As x^T x is symmetric, its backward pass takes one product instead of two, which
+    It saves x in its own dtype. Because x^T x is symmetric, its backward pass takes one product instead of two, which
     also adds the gradient of the sum.
     """
 
@@ -41,7 +41,7 @@ class _GramAndSum(torch.autograd.Function):
         x = _to_float(x)
         half = x.shape[-1] // 2
         left, right = x[..., :half], x[..., half:]
-        upper = left.mT @ x  # by symmetry, a quarter of the products is known
+        upper = left.mT @ x  # the remaining quarter of the products follows by symmetry
         lower = torch.cat((upper[..., half:].mT, right.mT @ right), dim=2)
         return torch.cat((upper, lower), dim=1), x.sum(dim=1, keepdim=True)
 

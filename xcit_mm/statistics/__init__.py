@@ -1,4 +1,4 @@
-"""What a network sees of an image as a whole: sums over its pixels, behind one interface."""
+"""The sums that a network computes over all pixels of an image, behind one interface."""
 from .image import ImageStatistics
 from .statistics import STATISTICS, BlendedMap, Moments, Pools, Statistics, build_statistics
 

@@ -19,7 +19,7 @@ class ImageMoments(Moments):
 
     def collect(self, tokens: Tensor, start: int = 0) -> None:
         part = second_moment(tokens)
-        # Bands are many: in float64, the order and number of the parts do not show in the sum.
+        # In float64, adding many bands does not noticeably change the sum, whatever their number and order.
         self.total = part if self.total is None else self.total.double() + part
         self.dtype = tokens.dtype
 

@@ -1,9 +1,8 @@
-"""The interface of a statistic, and its registry.
+"""The interface of a statistic, and the registry of statistics.
 
 An XCiT and a UPerHead are local except for two kinds of sum over pixels: the second moment of each block's tokens and
 the pooled cells of the head. A network collects the parts of a sum (all rows at once, or band by band), reduces them,
-and asks what follows from the sum for given rows. A statistic decides what is summed and how the result varies over
-the image.
+and asks for the result at given rows. A statistic decides what is summed and how the result varies over the image.
 """
 from __future__ import annotations
 
@@ -80,7 +79,7 @@ class Statistics(ABC):
     """Whether ``observe`` needs the tokens, at the cost of one more pass over them."""
 
     def observe(self, tokens: Tensor, start: int = 0) -> None:
-        """Look at the input of the first block before any moment is collected, to find out what to sum.
+        """Examine the input of the first block before any moment is collected, to decide what to sum.
 
         Called only if ``observes`` is set.
 
@@ -94,7 +93,7 @@ class Statistics(ABC):
     def moments(self, block: int, height: int, width: int) -> Moments:
         """Return empty sums for block number ``block`` over a grid of ``height`` x ``width`` tokens.
 
-        Called in the order of the blocks, after ``observe``.
+        Called for each block in order, after ``observe``.
         """
 
     @abstractmethod

@@ -141,7 +141,7 @@ def test_modules_that_cannot_run_in_bands_are_named():
     with pytest.raises(InputError, match='the (ConvModule|ConvWS2d) of a UPerHead cannot run in bands'):
         changes = {'decode_head.type': 'UPerHead', 'decode_head.conv_cfg': dict(type='ConvWS')}
         run_bands(build('upernet', **changes), image)
-    with pytest.raises(InputError, match='a FPN with extra or fewer levels'):
+    with pytest.raises(InputError, match='an FPN with extra or missing levels'):
         run_bands(build('sem_fpn', **{'neck.start_level': 1, 'neck.num_outs': 3}), image)
     with pytest.raises(InputError, match='in eval mode'):
         run_bands(build('upernet').train(), image)

@@ -51,7 +51,8 @@ def test_insufficient_memory_is_reported_before_the_work_begins(image):
                                              'raise the limit'):
             inference_segmentor(model, image, mode, max_memory='1MB')
     assert inference_segmentor(model, image, max_memory=10**11).mode == 'banded'
-    with pytest.raises(InputError, match='segment 100000 x 100000 .* free memory, or use a smaller image, mode banded'):
+    with pytest.raises(InputError, match='segment 100000 x 100000 .* free memory, '
+                                         'or use a smaller image or mode banded'):
         Whole().choose(model, scene_of_size(10**5, 10**5), Budget(CPU))
 
 

@@ -47,11 +47,11 @@ def test_jpegs_inside_are_decoded(tmp_path):
 
 
 @pytest.mark.parametrize('pixels, options, words', [
-    (np.zeros((20, 20), np.float32), dict(photometric='minisblack'), 'holds 32 bits'),
-    (np.zeros((20, 20), np.uint8), dict(photometric='minisblack', bitspersample=4), 'holds 4 bits'),
+    (np.zeros((20, 20), np.float32), dict(photometric='minisblack'), 'holds 32-bit'),
+    (np.zeros((20, 20), np.uint8), dict(photometric='minisblack', bitspersample=4), 'holds 4-bit'),
     (np.zeros((3, 20, 20), np.uint8), dict(photometric='rgb', planarconfig='separate'), 'RGB'),
     (np.zeros((20, 20, 5), np.uint8), dict(photometric='minisblack', planarconfig='contig'), 'in 5 channels'),
-    (np.zeros((20, 20, 3), np.uint8), dict(photometric='ycbcr', subsampling=(1, 1)), 'of YCBCR'),
+    (np.zeros((20, 20, 3), np.uint8), dict(photometric='ycbcr', subsampling=(1, 1)), '8-bit YCBCR'),
     (np.zeros((20, 20, 3), np.uint8), dict(photometric='rgb', extratags=[(274, 3, 1, 6, True)]), 'orientation 6')])
 def test_other_pixels_are_named(tmp_path, pixels, options, words):
     tifffile.imwrite(tmp_path / 'a.tif', pixels, **options)
@@ -63,7 +63,7 @@ def test_colours_that_nobody_knows_are_named(tmp_path, image):
     tifffile.imwrite(tmp_path / 'a.tif', image, photometric='rgb')
     with tifffile.TiffFile(tmp_path / 'a.tif', mode='r+b') as file:
         file.pages.first.tags['PhotometricInterpretation'].overwrite(60000)
-    with pytest.raises(InputError, match='a.tif by rows: .* 8 bits of 60000'):
+    with pytest.raises(InputError, match='a.tif by rows: .* 8-bit 60000'):
         TiffFile(tmp_path / 'a.tif')
 
 

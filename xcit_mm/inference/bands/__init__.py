@@ -1,4 +1,4 @@
-"""Networks in bands of rows. Importing this package registers the necks and heads that can run so."""
+"""Run networks in bands of rows. Importing this package registers the necks and heads that support this."""
 from . import fpn, uper_head  # noqa: F401
 from .registry import BandedModule, banded, run_in_bands, whole_maps
 

@@ -1,8 +1,9 @@
-"""XCiT over bands of rows: memory for one N x C map and one more for each tap, whatever the size of the image.
+"""XCiT in bands of rows, with memory for one N x C map plus one more per tap.
 
 Everything in an XCiT is local (stem, layer norms, LPI and MLP) except for one sum over the tokens in each block, which
-adds up over bands: see ``xcit_mm.statistics``. A block is one sweep over the rows. It applies its attention, whose map
-is known by then, runs LPI two rows behind, then the MLP, and adds the result to the sums of the next block.
+can be accumulated band by band (see ``xcit_mm.statistics``). Each block takes one sweep over the rows: it applies its
+attention, whose map is known by then, runs LPI two rows behind, then the MLP, and adds the result to the sums of the
+next block.
 """
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ from ...ops.row_operations import Convolution, Pointwise
 from ...ops.rows import Rows, Stored, bands
 from ...statistics import Moments, Statistics
 
-BAND_TOKENS = 4096  # tokens of a band; one row if a row is longer
+BAND_TOKENS = 4096  # tokens per band, but at least one row
 Progress = Callable[[float], None]
 
 
@@ -36,13 +37,13 @@ def check(backbone: nn.Module) -> None:
 
 
 def compute_levels(backbone: XCiT, image: Rows, statistics: Statistics, progress: Progress) -> list[Rows]:
-    """Return the maps ``backbone(image, statistics)`` as rows that are resampled when they are read.
+    """Return the maps of ``backbone(image, statistics)`` as rows that are resampled when read.
 
     Args:
         backbone: in eval mode.
         image: normalised, RGB.
-        statistics: the sums over this image, still empty.
-        progress: called with the share of the work that is done, 0 … 1.
+        statistics: empty sums for this image.
+        progress: called with the fraction of the work done, from 0 to 1.
     """
     tokens = _embed(backbone, image)  # (height, width, C)
     blocks = cast(list[XCiTBlock], list(backbone.blocks))
@@ -64,10 +65,10 @@ def compute_levels(backbone: XCiT, image: Rows, statistics: Statistics, progress
 
 
 def _keep(backbone: XCiT, level: int, tokens: Tensor, is_last: bool) -> Rows:
-    """Return a level of the pyramid over tokens that the next blocks will overwrite."""
+    """Return a pyramid level computed from tokens that later blocks will overwrite."""
     factor = backbone.out_strides[level] / backbone.variant.patch_size
     resampler = backbone.get_submodule(f'fpn{level + 1}')
-    if factor > 1:  # the pooled map is smaller than its source: keep the former
+    if factor > 1:  # keep the pooled map, which is smaller than its source
         return Stored(Resampled(Stored(tokens), resampler, factor).reader().read_all().clone())
     return Resampled(Stored(tokens if is_last else tokens.clone()), resampler, factor)
 
@@ -78,7 +79,7 @@ class Resampled(Rows):
     Args:
         source: the map.
         module: from ``build_resampler``.
-        factor: pixels of the source per pixel of the result, a power of two.
+        factor: source pixels per result pixel, a power of two.
     """
 
     def __init__(self, source: Rows, module: nn.Module, factor: float) -> None:
@@ -97,12 +98,12 @@ class Resampled(Rows):
         last = -int(-stop * self.step // 1)
         x = self.source.read(first, last)
         y = self.module(x.permute(2, 0, 1)[None])[0].permute(1, 2, 0)
-        ahead = start - int(first / self.step)  # rows that come before ``start`` but share its row of the source
+        ahead = start - int(first / self.step)  # rows before ``start`` that come from the same row of the source
         return y[ahead:ahead + stop - start]
 
 
 def _embed(backbone: XCiT, image: Rows) -> Tensor:
-    """Run stem and positional encoding: (height, width, C)."""
+    """Run the stem and add the positional encoding: (height, width, C)."""
     rows = image
     for module in backbone.patch_embed.proj:
         if isinstance(module, ConvNorm):
@@ -118,7 +119,7 @@ def _embed(backbone: XCiT, image: Rows) -> Tensor:
 
 def _run_block(block: XCiTBlock, moments: Moments, tokens: Tensor, next_block: XCiTBlock | None = None,
                next_moments: Moments | None = None) -> None:
-    """Run a block in place, and collect its output for the attention of the next block."""
+    """Run a block in place, and collect its output for the next block's attention."""
     moments.reduce(block.attn.affine_map)
     attended = _Attended(tokens, block, moments)
     lpi = block.local_mp
@@ -137,7 +138,7 @@ def _run_block(block: XCiTBlock, moments: Moments, tokens: Tensor, next_block: X
 
 
 class _Attended(Rows):
-    """Tokens to which the attention branch of a block is added in place, as they are read."""
+    """Tokens to which a block's attention branch is added in place as they are read."""
 
     def __init__(self, tokens: Tensor, block: XCiTBlock, moments: Moments) -> None:
         super().__init__(*tokens.shape[:2])

@@ -29,7 +29,7 @@ def convolve(source: Rows, module: ConvModule | nn.Conv2d) -> Rows:
 
 
 def folded_weight(module: ConvModule | nn.Conv2d) -> tuple[Tensor, Tensor | None]:
-    """Return the weight, in the layout of its products, and the bias of a module that ``check_convolutions`` passed."""
+    """Return the weight (channels-last) and the bias of a module that has passed ``check_convolutions``."""
     whole = folded(module)
     assert whole  # see check_convolutions
     weight, bias = whole

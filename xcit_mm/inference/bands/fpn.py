@@ -1,4 +1,4 @@
-"""mmseg's FPN neck and Semantic FPN head in bands of rows, in the order of their own forward passes."""
+"""mmseg's FPN neck and Semantic FPN head in bands of rows, with the same steps as their forward passes."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ from .registry import BandedModule, run_in_bands
 
 @run_in_bands(FPN)
 class BandedFPN(BandedModule):
-    """The feature pyramid network of mmseg, with one output for each map of the backbone."""
+    """mmseg's feature pyramid network, with one output for each backbone map."""
 
     def check(self, module: FPN, levels: int) -> None:
         if not (module.start_level == 0 and len(module.lateral_convs) == module.num_outs == levels
                 and set(module.upsample_cfg) == {'mode'} and module.upsample_cfg['mode'] in ('nearest', 'bilinear')):
-            raise InputError('a FPN with extra or fewer levels, or another way of upsampling than nearest or bilinear, '
+            raise InputError('an FPN with extra or missing levels, or with upsampling other than nearest or bilinear, '
                              'cannot run in bands of rows; use mode whole')
         check_convolutions(module)
 

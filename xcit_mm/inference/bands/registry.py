@@ -1,4 +1,4 @@
-"""How heads and necks run in bands of rows: one class for each kind, registered for the modules that it can run."""
+"""Run heads and necks in bands of rows, with one class per kind, registered for the module types it can run."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
@@ -15,25 +15,25 @@ Run = TypeVar('Run', bound='type[BandedModule]')
 
 
 class BandedModule(ABC):
-    """A neck or a head in bands of rows, and the memory that it takes.
+    """A neck or head run in bands of rows, and its memory use.
 
-    Register a subclass for the exact type of a module; a subclass of that type may compute something else::
+    Register it for the exact type of a module, because a subclass of that type may compute something else::
 
         @run_in_bands(MyHead)
         class BandedMyHead(BandedModule): ...
 
     Attributes:
-        whole_maps: maps of the head's width at its finest stride that are in memory at the peak of the plain forward
-            pass, by measurement. A neck does not count.
+        whole_maps: measured peak memory of the head's plain forward pass, in maps of the head's width at its finest
+            stride. Not used for necks.
         band_maps: the same for a band of rows.
     """
 
-    whole_maps: ClassVar[float] = 11.5  # the most that was measured: mmseg's UPerHead
+    whole_maps: ClassVar[float] = 11.5  # the largest measured value, from mmseg's UPerHead
     band_maps: ClassVar[float] = 6.5
 
     @abstractmethod
     def check(self, module: Any, levels: int) -> None:
-        """Raise ``InputError`` if the settings of a module have no form in bands.
+        """Raise ``InputError`` if a module cannot run in bands with its settings.
 
         Args:
             module: of a registered type.
@@ -58,10 +58,10 @@ def run_in_bands(*kinds: type) -> Callable[[Run], Run]:
 
 
 def banded(module: nn.Module) -> BandedModule:
-    """Return how a neck or a head runs in bands.
+    """Return the ``BandedModule`` for a neck or a head.
 
     Raises:
-        InputError: no form in bands is registered for its type.
+        InputError: none is registered for its type.
     """
     found = _REGISTERED.get(type(module))
     if found is None:
@@ -71,5 +71,5 @@ def banded(module: nn.Module) -> BandedModule:
 
 
 def whole_maps(module: nn.Module) -> float:
-    """Return ``whole_maps`` of a head, or the most that was measured for any head if its type is not registered."""
+    """Return ``whole_maps`` of a head, or the largest measured value if its type is not registered."""
     return _REGISTERED[type(module)].whole_maps if type(module) in _REGISTERED else BandedModule.whole_maps

@@ -29,7 +29,7 @@ class BandedUPerHead(BandedModule):
 
     def run(self, module: UPerHead, levels: Sequence[Rows], statistics: Statistics) -> Rows:
         *finer, coarsest = (levels[index] for index in module.in_index)
-        stored = Stored(coarsest.reader().read_all())  # it is read twice: pooled, then fused with its pooled cells
+        stored = Stored(coarsest.reader().read_all())  # read twice: for pooling, and for fusion with the pooled cells
         return convolve(uper_features(module, [*finer, stored], RowOperations(statistics)), module.conv_seg)
 
 
@@ -44,7 +44,7 @@ class RowOperations:
     """``MapOperations`` on maps that are computed in bands of rows.
 
     Args:
-        statistics: gives the pooled cells.
+        statistics: computes the pooled cells.
     """
 
     def __init__(self, statistics: Statistics) -> None:
@@ -67,12 +67,12 @@ class RowOperations:
 
 
 class FusedLevels(Rows):
-    """A convolution over several maps, as if all were resized to the first and concatenated: see ``heads.fusion``."""
+    """A convolution over several maps, as if all were resized to the first and concatenated; see ``heads.fusion``."""
 
     def __init__(self, module: ConvModule, levels: Sequence[Rows], align_corners: bool) -> None:
         super().__init__(levels[0].height, levels[0].width)
         weight, bias = folded_weight(module)
-        # All but the first level have as many channels: their shares of the weight are of one size.
+        # All levels but the first have ``out_channels`` channels.
         coarse = module.out_channels * (len(levels) - 1)
         first, *others = weight.split([weight.shape[1] - coarse, *[module.out_channels] * (len(levels) - 1)], dim=1)
         self.finest = Convolution(levels[0], first, bias)
@@ -93,5 +93,5 @@ class FusedLevels(Rows):
 
 
 def _mixed(level: Rows, columns: ColumnConvolution) -> Rows:
-    """Apply the column part of a convolution; the row taps take the place of columns: (rows, row tap, W, out)."""
+    """Apply the convolution along columns only. The result keeps a separate axis for the row taps."""
     return Pointwise(level, lambda x: columns(x[None])[0])

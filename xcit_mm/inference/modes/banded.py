@@ -1,4 +1,4 @@
-"""The whole image in bands of rows: the function of mode ``whole``, in bounded memory."""
+"""The whole image, processed in bands of rows: the same function as mode ``whole``, in bounded memory."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 @MODES.register_module(name='banded')
 class Banded(Mode):
-    """XCiT, and the necks and heads that are registered in ``inference.bands``, a band of rows at a time."""
+    """The whole image, one band of rows at a time, for XCiT and the necks and heads in ``inference.bands``."""
 
-    name, summary = 'banded', 'the same result as whole, computed by bands of rows in bounded memory'
+    name, summary = 'banded', 'the same result as whole, computed in bands of rows in bounded memory'
     share_before = 0.25
 
     def check(self, model: BaseSegmentor) -> None:

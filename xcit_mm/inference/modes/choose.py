@@ -1,4 +1,4 @@
-"""Mode ``auto``: selection of another mode."""
+"""Mode ``auto``, which selects another mode."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 @MODES.register_module(name='auto')
 class Auto(Mode):
-    """The fastest mode that fits the memory.
+    """The fastest mode that fits in memory.
 
-    A model whose config asks for ``slide`` never sees more than one window. A model that is not standard predicts in
-    its own way.
+    If the config sets mode ``slide``, the network never sees more than one window. A model that is not standard runs
+    its own ``test_step``.
     """
 
     name = 'auto'
-    summary = "the faster one of whole and banded that fits the memory; slide if the config's test_cfg asks for it"
+    summary = "the faster of whole and banded that fits in memory, or slide if the config's test_cfg sets it"
 
     def choose(self, model: BaseSegmentor, scene: Scene, budget: Budget) -> Mode:
         *others, last = self.candidates(model)
@@ -49,7 +49,7 @@ class Auto(Mode):
             Banded().check(model)
         except InputError:
             return [Whole()]
-        # Bands fit a CPU's caches. On a GPU, their many small kernels cost time.
+        # Bands fit in a CPU's caches. On a GPU, their many small kernels cost time.
         return [Whole(), Banded()] if next(model.parameters()).is_cuda else [Banded()]
 
     def estimate_bytes(self, model: BaseSegmentor, height: int, width: int) -> int:

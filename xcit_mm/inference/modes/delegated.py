@@ -1,4 +1,4 @@
-"""Models that predict in their own way."""
+"""Mode ``delegated``, for models that have their own prediction code."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @MODES.register_module(name='delegated')
 class Delegated(Mode):
-    """The model's own ``test_step``, with the memory that it takes."""
+    """The model's own ``test_step``, without a memory limit."""
 
     name, summary = 'delegated', "the model's own way of predicting, as in mmseg's test loop"
 
@@ -38,7 +38,7 @@ class Delegated(Mode):
             raise InputError(f'mode delegated needs the whole image, so a {type(model).__name__} cannot segment a file '
                              'that is read by rows')
         if not statistics().is_published:
-            raise InputError(f'a {type(model).__name__} predicts in its own way; only statistics image are for it')
+            raise InputError(f"a {type(model).__name__} predicts in its own way; it supports only statistics='image'")
         sample = predict(model, scene.data)
         scores = sample.seg_logits.data.permute(1, 2, 0) if 'seg_logits' in sample else None
         yield Band(0, sample.pred_sem_seg.data[0], scores)

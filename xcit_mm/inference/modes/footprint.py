@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from mmseg.models import BaseSegmentor
 
 FLOAT = 4  # bytes
-STRIDE = 4  # pixels of the image per pixel of the finest map
-# Rows at the finest stride that the head computes at once. Fewer make small products; more take memory.
+STRIDE = 4  # image pixels per pixel of the finest map
+# Rows at the finest stride that the head computes at once. Fewer make the products small; more take memory.
 LOGIT_ROWS = 16
 LOGIT_BUFFERS = 3.0  # bands of logits in memory: before and after resizing, and the columns in between
 
 
 @dataclass(frozen=True)
 class Budget:
-    """The memory that one inference can take.
+    """The memory that one inference may use.
 
     Attributes:
         device: where the network runs.
-        max_memory: bytes that the process may hold in all (on a GPU: its tensors); None for what is free.
-        result_bytes: size of the results, which lie in main memory.
+        max_memory: bytes that the process (on a GPU, its tensors) may hold in total; None for all free memory.
+        result_bytes: size of the results, which are kept in main memory.
     """
     device: torch.device
     max_memory: int | None = None
@@ -44,7 +44,7 @@ class Budget:
         object.__setattr__(self, 'free', free - self.result_bytes * (self.device.type == 'cpu'))
 
     def suffices(self, needed: float) -> bool:
-        """Return whether ``needed`` bytes of tensors fit beside the results."""
+        """Return whether ``needed`` bytes of tensors fit in addition to the results."""
         return needed <= self.free
 
     def require(self, mode: str, needed: float, scene: Scene) -> None:
@@ -52,24 +52,24 @@ class Budget:
         if self.suffices(needed):
             return
         limit = '' if self.max_memory is None else f' of the limit of {format_bytes(self.max_memory)}'
-        results = f' beside {format_bytes(self.result_bytes)} of results' if self.result_bytes else ''
+        results = f' plus {format_bytes(self.result_bytes)} for the results' if self.result_bytes else ''
         free = format_bytes(self.free + self.result_bytes)
         remedy = 'raise the limit' if limit else 'free memory'
-        other = '' if mode in ('banded', 'slide') else ', mode banded'
+        other = '' if mode in ('banded', 'slide') else ' or mode banded'
         raise InputError(
             f'not enough memory to segment {scene.pixels.width} x {scene.pixels.height} pixels in mode {mode}: it '
-            f'needs about {format_bytes(needed)}{results}, and {free}{limit} are free; {remedy}, or use a smaller '
+            f'needs about {format_bytes(needed)}{results}, but only {free}{limit} are free; {remedy}, or use a smaller '
             f'image{other}')
 
 
 def banded_bytes(model: BaseSegmentor, height: int, width: int) -> int:
-    """Estimate the peak of a model in bands of rows; see ``Mode.estimate_bytes``."""
+    """Estimate a model's peak memory in bands of rows; see ``Mode.estimate_bytes``."""
     from ..bands import banded
 
     head, classes = model.decode_head, num_logits(model)
     maps = banded(head).band_maps * _head_width(model)
     rows = FLOAT * min(LOGIT_ROWS, math.ceil(height / STRIDE)) * (width / STRIDE) * (maps + classes)
-    # Folding a batch norm copies the weights of its convolution; Winograd's points take 16/9 of them.
+    # Folding a batch norm copies the weights of its convolution; Winograd's points take 16/9 as much.
     folded = 16 / 9 * FLOAT * sum(parameter.numel() for parameter in head.parameters())
     band = logit_band_bytes(model, height, width)
     return int(LOGIT_BUFFERS * band + rows + folded + _backbone_bytes(model.backbone, height, width))
@@ -77,14 +77,14 @@ def banded_bytes(model: BaseSegmentor, height: int, width: int) -> int:
 
 def whole_bytes(model: BaseSegmentor, height: int, width: int, windows: int = 1, held: float = 0.0,
                 band: float | None = None) -> int:
-    """Estimate the peak of plain forward passes.
+    """Estimate the peak memory of plain forward passes.
 
     Args:
         model: a standard segmentor.
         height, width: of one window, px.
         windows: number of windows whose logits are kept at the finest stride.
-        held: other bytes that are in memory meanwhile.
-        band: bytes of a band of logits at the size of the image. Default: for an image of one window.
+        held: other bytes that are in memory at the same time.
+        band: bytes of a band of logits at the size of the image. Default: for an image the size of one window.
     """
     from ..bands import whole_maps
 
@@ -105,7 +105,10 @@ def _head_width(model: BaseSegmentor) -> int:
 
 
 def _backbone_bytes(backbone: nn.Module, height: int, width: int) -> float:
-    """Count the tokens, their copies at the taps or the pooled maps, and a band of the hidden layer; 0 if no XCiT."""
+    """Return the bytes of the tokens, of their copies or pooled maps at the taps, and of one band of the hidden layer.
+
+    Return 0 if the backbone is not an XCiT.
+    """
     from ..bands.backbone import BAND_TOKENS
 
     if not isinstance(backbone, XCiT):

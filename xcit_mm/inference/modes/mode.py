@@ -29,9 +29,9 @@ class Mode(ABC):
     ``@MODES.register_module(name=...)``.
 
     Attributes:
-        name: what users write.
+        name: the name that users write.
         summary: one line for help texts.
-        share_before: share of the time that passes before the first rows of logits are computed, 0 … 1.
+        share_before: fraction of the time spent before the first rows of logits are computed, from 0 to 1.
     """
 
     name: ClassVar[str]
@@ -49,7 +49,7 @@ class Mode(ABC):
 
     @abstractmethod
     def estimate_bytes(self, model: BaseSegmentor, height: int, width: int) -> int:
-        """Estimate the peak of a mode's tensors, in bytes, without the model and the image.
+        """Estimate the peak memory of the mode's tensors, in bytes, excluding the model and the image.
 
         Args:
             model: checked.
@@ -65,14 +65,14 @@ class Mode(ABC):
             model: checked, in eval mode.
             pixels: (rows, W, 3), normalised.
             statistics: returns empty sums for one pass through the network.
-            progress: called with the share of the work before the first row that is done, 0 … 1.
+            progress: called with the fraction done of the work that precedes the first row, from 0 to 1.
         """
 
     def choose(self, model: BaseSegmentor, scene: Scene, budget: Budget) -> Mode:
-        """Return the mode that runs: this one, unless its purpose is to select another.
+        """Return the mode to run: this one, unless its purpose is to select another.
 
         Raises:
-            InputError: the model cannot run in this mode, or the memory does not suffice.
+            InputError: the model cannot run in this mode, or memory is insufficient.
         """
         self.check(model)
         budget.require(self.name, self.estimate_bytes(model, scene.pixels.height, scene.pixels.width), scene)
@@ -89,12 +89,12 @@ class Mode(ABC):
 
     def bands(self, model: BaseSegmentor, scene: Scene, statistics: Callable[[], Statistics],
               progress: Progress) -> Iterator[Band]:
-        """Compute the result of a scene, band by band from top to bottom.
+        """Compute the result for a scene, band by band from top to bottom.
 
         Args:
             model, statistics: see ``logits``.
             scene: the image.
-            progress: called with the share of all the work that is done, 0 … 1.
+            progress: called with the fraction of all the work done, from 0 to 1.
         """
         reader = self.rows(model, scene, statistics, progress).reader()
         for start, stop in scene.bands(num_logits(model)):
@@ -111,7 +111,7 @@ def require_eval(model: BaseSegmentor) -> None:
 
 
 def build_mode(name: str) -> Mode:
-    """Return the mode that is registered under a name.
+    """Build the mode registered under a name.
 
     Raises:
         InputError: no mode has this name.

@@ -1,4 +1,4 @@
-"""Sliding windows, each through the network by itself."""
+"""Sliding windows, each run through the network separately."""
 from __future__ import annotations
 
 import math
@@ -27,7 +27,7 @@ class Slide(Mode):
     name, summary = 'slide', "the average over the sliding windows of the config's test_cfg"
 
     def check(self, model: BaseSegmentor) -> None:
-        """Raise ``InputError`` unless the config gives windows that cover an image."""
+        """Raise ``InputError`` unless the config defines windows that cover an image."""
         super().check(model)
         if not all(0 < step <= side for side, step in zip(
                 model.test_cfg.get('crop_size', (0, 0)), model.test_cfg.get('stride', (0, 0)))):
@@ -52,8 +52,8 @@ class Slide(Mode):
 class Windows(Rows):
     """Logits of overlapping windows, averaged where they overlap: mmseg's ``slide_inference``.
 
-    A row of windows is computed when its first pixel is read, and kept at the resolution of the head until its last
-    pixel is read. No tensor is as large as the image.
+    A row of windows is computed when its first pixel is read, and kept at the head's resolution until its last pixel is
+    read. No tensor is as large as the image.
 
     Args:
         image: (rows, W, 3), the input of ``forward``.

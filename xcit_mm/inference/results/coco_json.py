@@ -12,7 +12,7 @@ from .sink import SINKS, ResultMeta, Sink
 
 @SINKS.register_module(name='coco_json')
 class CocoJson(Sink):
-    """Write ``<name>_instances.json``: a list with one dict for each object.
+    """A sink for ``<name>_instances.json``: a list with one dict for each object.
 
     The keys are ``category`` (a name), ``score``, ``bbox`` (x, y, width, height in pixels) and, if there are masks,
     ``segmentation``, a run-length encoding.

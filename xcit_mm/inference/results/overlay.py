@@ -1,4 +1,4 @@
-"""Pictures of results over their image."""
+"""Draw results over their image."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -14,12 +14,12 @@ from .png import save_png
 from .sink import SINKS, ResultMeta, Sink, whole_map
 
 OPACITY = 0.5
-DRAWN = 2048  # longer side of a picture with masks, px
+DRAWN = 2048  # longest side of a picture of objects, px
 
 
 @SINKS.register_module(name='overlay')
 class Overlay(Sink):
-    """Write ``<name>_overlay.png``: the image with coloured classes and a legend, or with boxes and masks."""
+    """A sink for ``<name>_overlay.png``: the image with coloured classes and a legend, or with boxes and masks."""
 
     summary = 'a picture of the result over the image'
 
@@ -35,7 +35,7 @@ class Overlay(Sink):
 
 def draw_overlay(image: np.ndarray, labels: np.ndarray, classes: Sequence[str],
                  palette: Sequence[Sequence[int]]) -> Image.Image:
-    """Blend class colours over an image, with a legend of the present classes below it.
+    """Blend class colours over an image, and add a legend of the classes that occur in it.
 
     If class 0 is black, it counts as background: its pixels are not coloured, and the legend leaves it out.
 
@@ -73,7 +73,7 @@ def draw_instances(image: np.ndarray, instances: InstanceData, meta: dict) -> Im
     from mmdet.visualization import DetLocalVisualizer
     from pycocotools import mask
 
-    scale = min(DRAWN / max(image.shape[:2]), 1.0)  # mmdet holds all masks at once
+    scale = min(DRAWN / max(image.shape[:2]), 1.0)  # mmdet holds all masks in memory at once
     size = tuple(max(round(side * scale), 1) for side in image.shape[1::-1])
     image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     drawn = InstanceData(bboxes=instances.bboxes * scale, labels=instances.labels, scores=instances.scores)
@@ -81,14 +81,14 @@ def draw_instances(image: np.ndarray, instances: InstanceData, meta: dict) -> Im
         masks = [cv2.resize(mask.decode(encoded), size, interpolation=cv2.INTER_NEAREST) for encoded in instances.masks]
         drawn.masks = np.array(masks, bool).reshape(-1, *image.shape[:2])
     visualizer = DetLocalVisualizer()
-    visualizer.dataset_meta = meta | dict(palette=[tuple(color) for color in meta['palette']])  # mmdet wants tuples
+    visualizer.dataset_meta = meta | dict(palette=[tuple(color) for color in meta['palette']])  # mmdet needs tuples
     visualizer.add_datasample('instances', image, DetDataSample(pred_instances=drawn), draw_gt=False,
                               pred_score_thr=0.0)
     return Image.fromarray(visualizer.get_image())
 
 
 def _add_legend(picture: Image.Image, entries: list[tuple[str, tuple[int, ...]]]) -> Image.Image:
-    size = max(12, picture.width // 80)  # pixels of a line of text
+    size = max(12, picture.width // 80)  # text height, px
     font, width = ImageFont.load_default(size), max(picture.width, 160)
     positions, x, y = [], size // 2, size // 2
     for name, _ in entries:

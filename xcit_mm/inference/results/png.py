@@ -1,4 +1,4 @@
-"""Labels as PNG files."""
+"""Write labels as PNG files."""
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -14,10 +14,10 @@ from .sink import SINKS, ResultMeta, Sink, whole_map
 
 @SINKS.register_module(name='png')
 class PngLabels(Sink):
-    """Write ``<name>_classes.png`` (class indices) and ``<name>_palette.png`` (the same in colours).
+    """A sink for ``<name>_classes.png`` (class indices) and ``<name>_palette.png`` (the same in colour).
 
-    With a class index above 255, the first file has 16 bits. With more than 256 classes, the second is left out: a
-    palette holds 256 colours.
+    If a class index is above 255, the first file has 16 bits per pixel. If there are more than 256 classes, the second
+    is left out, because a palette holds only 256 colours.
     """
 
     summary = 'PNG files of class indices, plain and with a palette'

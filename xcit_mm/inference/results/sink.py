@@ -27,7 +27,7 @@ class ResultMeta:
         height, width: px.
         classes: name of each class.
         palette: RGB of each class, 0 … 255.
-        read_image: returns the image as it is shown, (H, W, 3) uint8, RGB.
+        read_image: returns the image for display, (H, W, 3) uint8, RGB.
         dtype: of the labels; every class index fits.
         georeference: of the image, if it has one.
     """
@@ -42,7 +42,7 @@ class ResultMeta:
 
 
 class Sink:
-    """A way to write labels, objects or both into a folder. Each file appears complete or not at all.
+    """A way to write labels, objects or both to a folder. Each file appears complete or not at all.
 
     A subclass becomes available by name with ``@SINKS.register_module(name=...)``.
 
@@ -58,7 +58,7 @@ class Sink:
         Args:
             folder: created if needed.
             bands: class indices (rows, W), from top to bottom, on the CPU.
-            meta: see there.
+            meta: names, sizes and colours.
 
         Raises:
             InputError: a file cannot be written.
@@ -71,7 +71,7 @@ class Sink:
         Args:
             folder: created if needed.
             objects: ``pred_instances`` of ``inference_detector`` with ``rle``, on the CPU.
-            meta: see there.
+            meta: names, sizes and colours.
 
         Raises:
             InputError: a file cannot be written.
@@ -80,19 +80,19 @@ class Sink:
 
 
 def build_sinks(names: Sequence[str]) -> list[Sink]:
-    """Return the sinks that are registered under some names.
+    """Build the sinks registered under the given names.
 
     Raises:
         InputError: no sink has one of these names.
     """
     unknown = [name for name in names if name not in SINKS.module_dict]
     if unknown:
-        raise InputError(f'sinks must be of {", ".join(sorted(SINKS.module_dict))}, but got {unknown[0]!r}')
+        raise InputError(f'sinks must be among {", ".join(sorted(SINKS.module_dict))}, but got {unknown[0]!r}')
     return [SINKS.module_dict[name]() for name in names]
 
 
 def write_labels(sinks: Sequence[Sink], folder: Path, bands: Iterable[Tensor], meta: ResultMeta) -> None:
-    """Write a label map to several sinks. A single sink gets the bands as they come; several get the whole map."""
+    """Write a label map with the given sinks. A single one gets bands as they are computed; several get a whole map."""
     if len(sinks) > 1:
         bands = [whole_map(bands)]
     for sink in sinks:
@@ -100,5 +100,5 @@ def write_labels(sinks: Sequence[Sink], folder: Path, bands: Iterable[Tensor], m
 
 
 def whole_map(bands: Iterable[Tensor]) -> Tensor:
-    """Join bands (rows, W) to one map (H, W)."""
+    """Join bands (rows, W) into one map (H, W)."""
     return torch.cat(list(bands))

@@ -1,4 +1,4 @@
-"""Labels as TIFF files that are written a few rows at a time."""
+"""Write labels as TIFF files, a few rows at a time."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
@@ -19,13 +19,13 @@ TILE = 256  # side, px
 
 @SINKS.register_module(name='tiff')
 class TiffLabels(Sink):
-    """Write ``<name>_classes.tif``: a compressed TIFF in tiles, with the georeference of the image.
+    """A sink for ``<name>_classes.tif``: a compressed, tiled TIFF with the image's georeference.
 
-    Up to 256 classes take 8 bits and come with a colour table; more take 16 bits. Labels are written as they are
-    computed, so the map is never in memory.
+    Up to 256 classes take 8 bits and come with a colour map; more take 16 bits. Labels are written as they are
+    computed, so the whole map is never in memory.
     """
 
-    summary = 'a tiled TIFF of class indices with a colour table and the georeference of the image'
+    summary = "a tiled TIFF of class indices with a colour map and the image's georeference"
 
     def write_labels(self, folder: Path, bands: Iterable[Tensor], meta: ResultMeta) -> None:
         if find_spec('tifffile') is None:

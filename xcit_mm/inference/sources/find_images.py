@@ -1,4 +1,4 @@
-"""The images that a command line names."""
+"""Find the images named on a command line."""
 from __future__ import annotations
 
 import os
@@ -10,7 +10,7 @@ from .source import known_suffixes
 
 
 def find_images(inputs: Sequence[str | Path]) -> list[Path]:
-    """Return files as they are and folders as the images in them, sorted; each image once.
+    """Return the given files, and the sorted images of the given folders, each once.
 
     Raises:
         InputError: an input does not exist, a folder holds no images, or the results of two images would have the
@@ -28,7 +28,7 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
             images.append(path)
         else:
             raise InputError(f'no image or folder {path}')
-    # Links are not followed: two names of one file give two results.
+    # Links are not followed, so two names for one file give two results.
     images = list({os.path.abspath(path): path for path in images}.values())
     first: dict[str, Path] = {}
     for path in images:

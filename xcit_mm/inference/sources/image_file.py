@@ -1,4 +1,4 @@
-"""Image files and arrays that are decoded as a whole."""
+"""Image files that are decoded as a whole, and arrays."""
 from __future__ import annotations
 
 from pathlib import Path
@@ -34,8 +34,8 @@ def read_image(image: Image, color_type: str = 'color', imdecode_backend: str = 
 
     Args:
         image: see ``inference_segmentor``.
-        color_type, imdecode_backend: arguments of mmcv's ``LoadImageFromFile``, for a file; some color types give
-            another shape and dtype.
+        color_type, imdecode_backend: for a file, arguments of mmcv's ``LoadImageFromFile``; some color types change
+            the shape and dtype.
 
     Raises:
         InputError: see ``inference_segmentor``.
@@ -60,7 +60,7 @@ def _read_file(path: Path, color_type: str, backend: str) -> np.ndarray:
         array = mmcv.imfrombytes(path.read_bytes(), flag=color_type, backend=backend)
     except cv2.error:  # an empty file
         array = None
-    except OSError as error:  # no permission, or a format that Pillow does not know
+    except OSError as error:  # no permission, or a format that Pillow does not support
         reason = error.strerror or 'it is damaged or not an image'
         raise UnreadableImageError(f'cannot read {path}: {reason}') from None
     if array is None:

@@ -14,7 +14,7 @@ SOURCES = Registry('source of pixels')
 
 
 class GeoReference(NamedTuple):
-    """The place of an image on Earth.
+    """The location of an image on Earth.
 
     Attributes:
         tags: GeoTIFF tags: code, dtype, count and value of each.
@@ -25,16 +25,16 @@ class GeoReference(NamedTuple):
 class Source(Rows, AbstractContextManager):
     """An image in a file: (rows, W, 3) uint8, BGR, read from top to bottom.
 
-    A subclass becomes available for its suffixes with ``@SOURCES.register_module()``; for a suffix of several sources,
-    the one that was registered last is used.
+    A subclass becomes available for its suffixes with ``@SOURCES.register_module()``. If several sources have the same
+    suffix, the one registered last is used.
 
     Args:
         path: the file.
         height, width: px.
 
     Attributes:
-        suffixes: endings of file names, in lower case.
-        georeference: None where the file has none.
+        suffixes: file name extensions with their dot, in lower case.
+        georeference: None if the file has none.
     """
 
     suffixes: ClassVar[tuple[str, ...]]
@@ -58,12 +58,12 @@ def open_source(path: Path) -> Source:
 
     Raises:
         InputError: no source reads files with this suffix.
-        UnreadableImageError: the file does not exist, is damaged, or holds pixels that its source cannot read.
+        UnreadableImageError: the file does not exist, is damaged, or has a pixel format that its source cannot read.
     """
     kind = find_source(path)
     if kind is None:
         raise InputError(f'cannot read {path}: the known suffixes are {", ".join(known_suffixes())}')
-    return kind(path)  # type: ignore[call-arg]  # a subclass finds out the size
+    return kind(path)  # type: ignore[call-arg]  # subclasses read the size from the file
 
 
 def known_suffixes() -> list[str]:

@@ -18,8 +18,8 @@ from .source import SOURCES, GeoReference, Source
 if TYPE_CHECKING:
     import tifffile
 
-CONTIGUOUS_ROWS = 256  # rows to read at once from a file that stores its pixels in one piece
-# Pixel scale, tie points, transformation, and the three tags of the reference system
+CONTIGUOUS_ROWS = 256  # rows to read at once from a file that stores its pixels contiguously
+# Pixel scale, tie points, transformation, and the three tags of the coordinate reference system
 GEO_TAGS = (33550, 33922, 34264, 34735, 34736, 34737)
 
 
@@ -30,7 +30,7 @@ class TiffFile(Source):
     Grey becomes BGR, an alpha channel is dropped, and 16 bits are divided by 256.
 
     Args:
-        path: file in strips or tiles. A compressed file in a single strip is decoded as a whole.
+        path: file stored in strips or tiles. A compressed file with a single strip is decoded as a whole.
 
     Raises:
         InputError: tifffile is not installed.
@@ -92,7 +92,7 @@ class TiffFile(Source):
         for start in range(0, self.height, page.chunks[0]):
             piece = np.zeros((min(page.chunks[0], self.height - start), self.width, page.samplesperpixel), dtype)
             for pixels, (*_, left, _), _ in islice(tiles, across):
-                if pixels is not None:  # a tile that is not stored is black
+                if pixels is not None:  # a missing tile is black
                     part = piece[:, left:left + pixels.shape[2]]
                     part[:] = pixels[0, :part.shape[0], :part.shape[1]]
             yield self._to_bgr(piece)
@@ -107,17 +107,17 @@ class TiffFile(Source):
 
 
 def _colors(page: tifffile.TiffPage) -> str:
-    """Return the name of the color space, or its number if tifffile does not know it."""
+    """Return the name of the colour space, or its number if tifffile does not know it."""
     return getattr(page.photometric, 'name', str(page.photometric))
 
 
 def _check(path: Path, page: tifffile.TiffPage) -> None:
-    """Raise ``UnreadableImageError`` unless a page holds 8 or 16 bits of grey or RGB that lie upright."""
+    """Raise ``UnreadableImageError`` unless a page holds upright 8-bit or 16-bit grey or RGB."""
     kind = page.dtype.kind if page.dtype else ''
     if page.bitspersample not in (8, 16) or kind != 'u' or page.planarconfig != 1 or not _has_known_colors(page):
         raise UnreadableImageError(
-            f'cannot read {path} by rows: it holds {page.bitspersample} bits of {_colors(page)} in '
-            f'{page.samplesperpixel} channels, but only 8 or 16 bits of grey or RGB with interleaved channels are '
+            f'cannot read {path} by rows: it holds {page.bitspersample}-bit {_colors(page)} in '
+            f'{page.samplesperpixel} channels, but only 8-bit or 16-bit grey or RGB with interleaved channels is '
             'supported; convert it')
     orientation = page.tags.get('Orientation')
     if orientation is not None and orientation.value != 1:
@@ -136,7 +136,7 @@ def _has_known_colors(page: tifffile.TiffPage) -> bool:
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """Turn every exception of tifffile and its codecs into one line about the file."""
+    """Turn any exception from tifffile or its codecs into one line that names the file."""
     try:
         yield
     except MemoryError:
