@@ -17,7 +17,7 @@ Run = TypeVar('Run', bound='type[BandedModule]')
 class BandedModule(ABC):
     """A neck or head run in bands of rows, and its memory use.
 
-    Register it for the exact type of a module, because a subclass of that type may compute something else::
+    Register a subclass for the exact type of a module, since a subclass of that type may compute something else::
 
         @run_in_bands(MyHead)
         class BandedMyHead(BandedModule): ...

@@ -93,5 +93,5 @@ class FusedLevels(Rows):
 
 
 def _mixed(level: Rows, columns: ColumnConvolution) -> Rows:
-    """Apply the convolution along columns only. The result keeps a separate axis for the row taps."""
+    """Apply the convolution along columns only. The result has an axis for the row taps: (rows, row tap, W, out)."""
     return Pointwise(level, lambda x: columns(x[None])[0])

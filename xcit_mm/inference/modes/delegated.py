@@ -30,7 +30,7 @@ class Delegated(Mode):
 
     def logits(self, model: BaseSegmentor, pixels: Rows, statistics: Callable[[], Statistics],
                progress: Progress) -> Rows:
-        raise InputError(f'a {type(model).__name__} predicts in its own way, which does not give logits by rows')
+        raise InputError(f'a {type(model).__name__} predicts in its own way, which does not return logits by rows')
 
     def bands(self, model: BaseSegmentor, scene: Scene, statistics: Callable[[], Statistics],
               progress: Progress) -> Iterator[Band]:
