@@ -31,7 +31,7 @@ DIGITS = ['scikit-learn>=1.3', 'scikit-image>=0.22', 'opencv-python>=4.8']
 setup(
     name='xcit_mm',
     version=VERSION,
-    description='XCiT, the cross-covariance image transformer, as a backbone for MMSegmentation and MMDetection',
+    description='XCiT as a backbone for MMSegmentation and MMDetection: segmentation of large images in bounded memory',
     long_description=(HERE / 'README.md').read_text(),
     long_description_content_type='text/markdown',
     license='Apache-2.0',

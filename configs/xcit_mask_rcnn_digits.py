@@ -1,4 +1,4 @@
-# Digits one by one, from scratch on two CPU cores.
+# Digits as separate objects, from scratch on two CPU cores.
 _base_ = [
     '_base_/models/mask_rcnn_xcit_narrow.py', '_base_/datasets/digits_instances.py',
     '_base_/schedules/adamw_1k_detection.py', '_base_/detection_runtime.py'

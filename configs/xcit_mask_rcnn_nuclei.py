@@ -1,4 +1,4 @@
-# Nuclei one by one, from scratch on two CPU cores.
+# Nuclei as separate objects, from scratch on two CPU cores.
 _base_ = [
     '_base_/models/mask_rcnn_xcit_narrow.py', '_base_/datasets/nuclei_instances.py',
     '_base_/schedules/adamw_1k_detection.py', '_base_/detection_runtime.py'

@@ -1,9 +1,9 @@
-# A first run: trains from scratch in minutes on two CPU cores.
+# A first training run: from scratch, in minutes on two CPU cores.
 _base_ = [
     '_base_/models/upernet_xcit.py', '_base_/datasets/digits.py', '_base_/schedules/adamw_1k.py',
     '_base_/segmentation_runtime.py'
 ]
-# Digits cover a tenth of a scene: without weights, all background is a comfortable first answer.
+# Digits cover a tenth of a scene. Without class weights, training first settles on predicting only background.
 loss_decode = dict(class_weight=[0.2] + [1.0] * 10)
 model = dict(
     data_preprocessor=dict(size=(128, 128)),

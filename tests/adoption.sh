@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# A project of somebody else's adopts the wheel: tests/adoption.sh WHEEL. What it prints is the transcript.
-# A new virtual environment, an empty folder, a config that inherits ours; then compose, train, test and infer with
-# the tools of the wheel. It fails with the first step that does.
+# Use the wheel in another project and print the transcript: tests/adoption.sh WHEEL.
+# In a new virtual environment and an empty folder, write a config that inherits ours; then prepare data, train, test and
+# infer with the tools of the wheel. Stop at the first step that fails.
 set -euo pipefail
 wheel=$(realpath "$1")
 constraints=(-c "$(realpath "$(dirname "$0")/../constraints.txt")")
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
-unset PYTHONPATH  # nothing of the checkout
+unset PYTHONPATH  # do not import from the checkout
 mkdir "$place/project"
 cd "$place/project"
-# Some of what is pinned has no distribution for Python 3.10.
+# Some pinned versions have no distribution for Python 3.10.
 "${PYTHON:-python3}" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || constraints=()
 set -x
 

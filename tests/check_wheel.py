@@ -1,4 +1,4 @@
-"""Fail unless a built wheel holds the package, its configs and its tools, and nothing else."""
+"""Fail unless a built wheel contains exactly the package, its configs and the tools for users."""
 import sys
 import zipfile
 from pathlib import Path
@@ -7,15 +7,15 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def main(wheel: str) -> None:
-    held = {name for name in zipfile.ZipFile(wheel).namelist() if '.dist-info/' not in name}
+    actual = {name for name in zipfile.ZipFile(wheel).namelist() if '.dist-info/' not in name}
     package = {str(path.relative_to(ROOT)) for path in (ROOT / 'xcit_mm').rglob('*.py')}
     extra = {f'xcit_mm/.mim/{path.relative_to(ROOT)}'
              for path in [ROOT / 'model-index.yml', *(ROOT / 'configs').rglob('*'), *(ROOT / 'tools').rglob('*')]
              if path.is_file() and path.suffix != '.pyc' and 'benchmark' not in str(path.relative_to(ROOT))}
-    wanted = package | extra
-    if held != wanted:
-        sys.exit(f'{wheel}: missing {sorted(wanted - held)}, unexpected {sorted(held - wanted)}')
-    print(f'{wheel}: {len(held)} files, as wanted')
+    expected = package | extra
+    if actual != expected:
+        sys.exit(f'{wheel}: missing {sorted(expected - actual)}, unexpected {sorted(actual - expected)}')
+    print(f'{wheel}: {len(actual)} files, as expected')
 
 
 if __name__ == '__main__':

@@ -35,7 +35,7 @@ def test_result_has_the_size_of_the_image(model, image_file):
     assert torch.equal(sample.seg_logits.data.argmax(0), sample.pred_sem_seg.data[0])
 
 
-def test_resized_test_images_come_back_at_their_own_size(image_file):
+def test_result_has_the_original_size_despite_a_resizing_pipeline(image_file):
     config = Config.fromfile(CONFIG)
     pipeline = config.test_dataloader.dataset.pipeline
     config.test_dataloader.dataset.pipeline = [
@@ -43,7 +43,7 @@ def test_resized_test_images_come_back_at_their_own_size(image_file):
     assert inference_segmentor(init_model(config), image_file).pred_sem_seg.data.shape == (1, 50, 71)
 
 
-def test_paths_arrays_and_lists_agree(model, image_file):
+def test_paths_arrays_and_lists_give_the_same_result(model, image_file):
     array = cv2.imread(str(image_file))
     by_path = inference_segmentor(model, str(image_file), return_logits=True)
     by_array, again = inference_segmentor(model, [array, image_file], return_logits=True)
@@ -53,13 +53,13 @@ def test_paths_arrays_and_lists_agree(model, image_file):
     assert small[1].pred_sem_seg.data.shape == (1, 32, 40)
 
 
-def test_grey_arrays_are_welcome(model):
+def test_grey_arrays_are_accepted(model):
     grey = np.zeros((32, 40), np.uint8)
     assert inference_segmentor(model, grey).pred_sem_seg.data.shape == (1, 32, 40)
 
 
 @pytest.mark.parametrize('wrapped', [True, False])
-def test_loads_checkpoints_and_raw_state_dicts(model, tmp_path, image_file, wrapped):
+def test_init_model_loads_checkpoints_and_raw_state_dicts(model, tmp_path, image_file, wrapped):
     weights = model.state_dict()
     torch.save(dict(state_dict=weights, meta=dict()) if wrapped else weights, tmp_path / 'weights.pth')
     loaded = init_model(str(CONFIG), tmp_path / 'weights.pth')
@@ -72,7 +72,7 @@ def test_loads_checkpoints_and_raw_state_dicts(model, tmp_path, image_file, wrap
     lambda data: dict(type='RepeatDataset', dataset=data, times=2),
     lambda data: dict(type='ConcatDataset', datasets=[data, data]),
 ])
-def test_wrapped_test_data_tell_pipeline_and_classes(model, image_file, wrap):
+def test_wrapped_test_data_provides_pipeline_and_classes(model, image_file, wrap):
     config = Config.fromfile(CONFIG)
     config.test_dataloader.dataset = wrap(config.test_dataloader.dataset)
     wrapped = init_model(config)
@@ -82,7 +82,7 @@ def test_wrapped_test_data_tell_pipeline_and_classes(model, image_file, wrap):
 
 @pytest.mark.parametrize('spell', [
     lambda kind: f'mmseg.{kind.__name__}', lambda kind: f'{kind.__module__}.{kind.__name__}', lambda kind: kind])
-def test_types_with_scope_module_or_as_classes(image_file, spell):
+def test_pipeline_types_can_be_scoped_names_dotted_paths_or_classes(image_file, spell):
     config = Config.fromfile(CONFIG)
     config.test_dataloader.dataset = dict(type=spell(ADE20KDataset), pipeline=[
         dict(type=spell(LoadImageFromFile)),
@@ -92,7 +92,7 @@ def test_types_with_scope_module_or_as_classes(image_file, spell):
     assert inference_segmentor(model, image_file).pred_sem_seg.data.shape == (1, 50, 71)
 
 
-def test_images_are_read_as_the_pipeline_says(model, image_file):
+def test_images_are_read_with_the_arguments_of_the_pipeline(model, image_file):
     config = Config.fromfile(CONFIG)
     config.test_dataloader.dataset.pipeline = [
         dict(type='LoadImageFromFile', color_type='color_ignore_orientation', to_float32=True),
@@ -102,14 +102,14 @@ def test_images_are_read_as_the_pipeline_says(model, image_file):
     other.data_preprocessor.register_forward_pre_hook(lambda module, args: seen.append(args[0]['inputs'][0]))
     inference_segmentor(other, image_file)
     assert seen[0].dtype == torch.float32
-    other.backbone.forward = lambda x: 1 / 0  # which takes three channels
+    other.backbone.forward = lambda x: 1 / 0  # the backbone needs three channels
     config.test_dataloader.dataset.pipeline[0].color_type = 'grayscale'
     with pytest.raises(ZeroDivisionError):
         inference_segmentor(other, image_file, 'whole')
     assert seen[-1].shape == (1, 50, 71)
 
 
-def test_classes_without_names_or_colours_get_some():
+def test_classes_without_names_or_colours_get_defaults():
     config = Config.fromfile(CONFIG)
     del config.test_dataloader.dataset['metainfo']
     meta = init_model(config).dataset_meta
@@ -120,7 +120,7 @@ def test_classes_without_names_or_colours_get_some():
     assert meta['classes'] == digits.CLASSES and np.shape(meta['palette']) == (11, 3)
 
 
-def test_a_config_without_test_data_is_named():
+def test_error_names_the_missing_test_data_of_a_config():
     config = Config.fromfile(CONFIG)
     config.pop('test_dataloader')
     with pytest.raises(InputError, match='test_dataloader'):
@@ -128,7 +128,7 @@ def test_a_config_without_test_data_is_named():
 
 
 @pytest.mark.parametrize('device', ['cuda:99', 'nonsense'])
-def test_missing_devices_are_named(device):
+def test_error_names_a_missing_device(device):
     with pytest.raises(InputError, match=f'cannot use the device {device}'):
         init_model(CONFIG, device=device)
 
@@ -141,19 +141,19 @@ def test_missing_devices_are_named(device):
     ([], 'empty'),
     (None, 'NoneType'),
 ])
-def test_what_cannot_be_segmented_is_named(model, image, words):
+def test_error_names_what_cannot_be_segmented(model, image, words):
     with pytest.raises(InputError, match=words):
         inference_segmentor(model, image)
 
 
-def test_missing_files_are_named(tmp_path):
+def test_error_names_a_missing_file(tmp_path):
     with pytest.raises(InputError, match='no config file'):
         init_model(tmp_path / 'config.py')
     with pytest.raises(InputError, match='no checkpoint file'):
         init_model(CONFIG, tmp_path / 'weights.pth')
 
 
-def test_the_config_names_the_classes_where_no_checkpoint_does():
+def test_config_provides_the_classes_without_a_checkpoint():
     config = Config.fromfile(CONFIG.with_name('xcit_upernet_ade20k.py'))
     config.model.backbone.arch = dict(embed_dim=16, depth=4, num_heads=2, patch_size=16)
     config.model.decode_head.update(in_channels=[16] * 4, channels=16)

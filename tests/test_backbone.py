@@ -20,11 +20,11 @@ def relative_error(actual, expected):
 
 @pytest.mark.parametrize('attention', ['gram', 'direct'])
 @pytest.mark.parametrize('stem', golden.CASES)
-def test_matches_the_authors_backbone(stem, attention):
+def test_outputs_and_gradients_match_the_authors_backbone(stem, attention):
     arch, state_dict, image, seed, expected = golden.load_case(stem)
     model = XCiT(arch, attention=attention).eval()
     model.load_state_dict(state_dict)
-    with torch.no_grad():  # takes shortcuts that need no graph
+    with torch.no_grad():  # uses shortcuts for inference
         inferred = model(image)
     levels = model(image.requires_grad_())
     if 'loss' not in expected:
@@ -46,20 +46,20 @@ def test_matches_the_authors_backbone(stem, attention):
     ('small_12_p16', 24.09), ('small_12_p8', 22.87), ('tiny_24_p16', 11.48), ('tiny_24_p8', 11.17),
     ('small_24_p16', 45.51), ('small_24_p8', 44.28), ('medium_24_p16', 80.72), ('medium_24_p8', 78.55),
     ('large_24_p16', 181.23), ('large_24_p8', 176.34)])
-def test_published_parameter_counts(arch, millions):
+def test_parameter_counts_match_the_paper(arch, millions):
     with torch.device('meta'):
         model = XCiT(arch)
     assert sum(p.numel() for p in model.parameters()) / 1e6 == pytest.approx(millions, abs=0.006)
 
 
-def test_every_architecture_is_counted():
+def test_every_architecture_is_in_the_parameter_counts():
     assert len(ARCHITECTURES) == 14
 
 
 @pytest.mark.parametrize('patch_size', [8, 16])
 @pytest.mark.parametrize('pyramid', [True, False])
 @pytest.mark.parametrize('size', [(64, 64), (64, 96), (50, 71), (16, 16), (17, 200)])
-def test_maps_are_as_described(patch_size, pyramid, size):
+def test_maps_have_the_declared_channels_and_strides(patch_size, pyramid, size):
     model = XCiT(TINY | dict(patch_size=patch_size), pyramid=pyramid).eval()
     levels = model(torch.randn(2, 3, *size))
     assert len(levels) == len(model.out_strides) == len(model.out_channels)
@@ -85,7 +85,7 @@ def test_memory_layout_of_the_image_does_not_matter():
         assert torch.equal(actual, expected)
 
 
-def test_trains_under_ddp_without_complaints(tmp_path, recwarn):
+def test_training_under_ddp_gives_no_warnings(tmp_path, recwarn):
     torch.distributed.init_process_group('gloo', init_method=f'file://{tmp_path}/store', rank=0, world_size=1)
     try:
         model = torch.nn.parallel.DistributedDataParallel(XCiT(TINY))
@@ -96,7 +96,7 @@ def test_trains_under_ddp_without_complaints(tmp_path, recwarn):
     assert not [warning for warning in recwarn if 'strides' in str(warning.message)]
 
 
-def test_frozen_stages_stay_as_they_are():
+def test_training_does_not_change_frozen_stages():
     model = XCiT(TINY, frozen_stages=1).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
@@ -108,14 +108,14 @@ def test_frozen_stages_stay_as_they_are():
     assert any(name.startswith('blocks.1.') for name in changed)
 
 
-def test_norm_eval_keeps_running_statistics():
+def test_norm_eval_preserves_running_statistics():
     model = XCiT(TINY, norm_eval=True).train()
     before = {name: value.clone() for name, value in model.named_buffers()}
     model(torch.randn(2, 3, 64, 64))
     assert before and all(torch.equal(value, before[name]) for name, value in model.named_buffers())
 
 
-def test_drop_path_acts_in_training_only():
+def test_drop_path_is_active_only_in_training():
     model = XCiT(TINY, drop_path_rate=0.5, norm_eval=True)
     image = torch.randn(2, 3, 64, 64)
     assert not torch.equal(model(image)[0], model(image)[0])
@@ -134,14 +134,14 @@ def test_drop_path_acts_in_training_only():
     (dict(arch=TINY, drop_path_rate=1.0), ['drop_path_rate', '1.0']),
     (dict(arch=TINY, attention='linear'), ['auto, gram, direct', 'linear']),
 ])
-def test_bad_arguments_are_named(arguments, words):
+def test_error_names_the_invalid_argument(arguments, words):
     with pytest.raises(ValueError) as error:
         XCiT(**arguments)
     assert all(word in str(error.value) for word in words)
 
 
 @pytest.mark.parametrize('scope', ['mmseg', 'mmdet'])
-def test_resolves_from_the_scopes_of_the_family(scope):
+def test_scopes_of_mmseg_and_mmdet_find_the_backbone(scope):
     pytest.importorskip(f'{scope}.registry', reason=f'{scope} is not installed')
     if scope == 'mmdet':
         pytest.importorskip('mmcv._ext', reason='mmdet needs the compiled ops of mmcv')
@@ -150,12 +150,12 @@ def test_resolves_from_the_scopes_of_the_family(scope):
     assert isinstance(child.build(dict(type='XCiT', arch=TINY)), XCiT)
 
 
-def test_needs_no_downstream_package():
+def test_import_loads_neither_mmseg_nor_mmdet():
     code = 'import sys, xcit_mm; sys.exit(any(m in sys.modules for m in ("mmseg", "mmdet")))'
     assert subprocess.run([sys.executable, '-c', code]).returncode == 0
 
 
-def test_raw_taps_feed_a_neck_of_mmseg():
+def test_maps_without_pyramid_feed_a_neck_of_mmseg():
     pytest.importorskip('mmseg', reason='mmseg is not installed')
     from mmseg.models.necks import Feature2Pyramid
     model = XCiT(TINY | dict(patch_size=16), pyramid=False).eval()
@@ -165,7 +165,7 @@ def test_raw_taps_feed_a_neck_of_mmseg():
 
 @pytest.mark.parametrize('arch', [TINY, TINY | dict(patch_size=16)], ids=['p8', 'p16'])
 @pytest.mark.parametrize('training', [True, False])
-def test_maps_are_contiguous_unless_channels_last_is_asked_for(arch, training):
+def test_maps_are_contiguous_by_default(arch, training):
     image = torch.randn(2, 3, 64, 96)
     for channels_last in (False, True):
         model = XCiT(arch, channels_last=channels_last).train(training)
@@ -174,7 +174,7 @@ def test_maps_are_contiguous_unless_channels_last_is_asked_for(arch, training):
 
 
 @needs_mmdet
-def test_compiled_ops_read_the_maps_rightly():
+def test_compiled_ops_read_the_maps_correctly():
     from mmcv.ops import RoIAlign
     level = XCiT(TINY).eval()(torch.randn(1, 3, 64, 64))[0]
     align, regions = RoIAlign(7, 0.25, 0), torch.tensor([[0, 4.0, 4, 40, 60]])

@@ -1,4 +1,4 @@
-"""torch.compile, torch.export and tracing see the whole backbone."""
+"""torch.compile, torch.export and tracing support the whole backbone."""
 import pytest
 import torch
 
@@ -8,7 +8,7 @@ TINY = dict(embed_dim=16, depth=2, num_heads=2, patch_size=8)
 
 
 @pytest.mark.parametrize('attention', ['gram', 'direct'])
-def test_compiles_as_one_graph_for_any_size(attention):
+def test_one_compiled_graph_handles_any_size(attention):
     model = XCiT(TINY, attention=attention, pyramid=False).eval()
     with torch.no_grad():
         compiled = torch.compile(model, fullgraph=True, dynamic=True, backend='eager')
@@ -20,7 +20,7 @@ def test_compiles_as_one_graph_for_any_size(attention):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('with_cp', [False, True])
-def test_compiles_for_training(with_cp):
+def test_compiled_training_gives_the_same_gradients_and_statistics(with_cp):
     plain, twin = XCiT(TINY, attention='gram'), XCiT(TINY, attention='gram', with_cp=with_cp)
     twin.load_state_dict(plain.state_dict())
     image = torch.randn(2, 3, 64, 64)
@@ -34,7 +34,7 @@ def test_compiles_for_training(with_cp):
 
 
 @pytest.mark.parametrize('attention', ['gram', 'direct'])
-def test_exports_with_any_batch_and_size(attention):
+def test_exported_program_handles_any_batch_and_size(attention):
     model = XCiT(TINY, attention=attention).eval()
     batch, height, width = torch.export.Dim('batch'), torch.export.Dim('height'), torch.export.Dim('width')
     shapes = ({0: batch, 2: 16 * height, 3: 16 * width}, )
@@ -44,9 +44,9 @@ def test_exports_with_any_batch_and_size(attention):
         torch.testing.assert_close(actual, expected)
 
 
-@pytest.mark.filterwarnings('ignore::torch.jit.TracerWarning')  # a trace keeps the smallest pooling window
-def test_traces_under_no_grad():
-    model = XCiT(TINY, attention='gram').eval()  # a trace would keep the form that 'auto' took
+@pytest.mark.filterwarnings('ignore::torch.jit.TracerWarning')  # a trace fixes the pooling window
+def test_trace_under_no_grad_gives_the_same_maps():
+    model = XCiT(TINY, attention='gram').eval()  # a trace would fix the form that 'auto' selects
     with torch.no_grad():
         traced = torch.jit.trace(model, torch.randn(1, 3, 64, 64), check_trace=False)
         image = torch.randn(1, 3, 64, 64)

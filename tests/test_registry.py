@@ -1,4 +1,4 @@
-"""The root registry's promise: any project of the family finds the backbone from its own scope."""
+"""Any MM project finds the backbone from its scope, through the root registry."""
 from mmengine.registry import MODELS, Registry
 
 from xcit_mm import XCiT
@@ -6,7 +6,7 @@ from xcit_mm import XCiT
 TINY = dict(type='XCiT', arch=dict(embed_dim=16, depth=2, num_heads=2, patch_size=8))
 
 
-def test_a_child_registry_falls_back_to_the_root():
+def test_child_registry_falls_back_to_the_root():
     child = Registry('model', parent=MODELS, scope='probe')
     try:
         assert child.get('XCiT') is XCiT
@@ -15,5 +15,5 @@ def test_a_child_registry_falls_back_to_the_root():
         MODELS._children.pop('probe')
 
 
-def test_an_explicit_root_scope_works():
+def test_explicit_root_scope_works():
     assert isinstance(MODELS.build(TINY | dict(type='mmengine.XCiT')), XCiT)

@@ -1,4 +1,4 @@
-"""Measure speed and memory, contenders in turns: a table, and strict JSON."""
+"""Measure the speed and memory of contenders that take turns, print a table and write strict JSON."""
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,52 +15,56 @@ from xcit_mm.errors import InputError
 from xcit_mm.inference.memory import parse_bytes
 from xcit_mm.inference.modes import MODES
 
-Case = tuple[dict, dict[str, Run]]  # what is measured, and the contenders
+Case = tuple[dict, dict[str, Run]]  # facts about the case, and the contenders by name
+
+
+def common_options() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument('--device', default='cpu', type=torch.device, help='e.g. cuda (default: %(default)s)')
+    common.add_argument('--dtype', default='float32', choices=['float32', 'bfloat16', 'float16'],
+                        help='half precision runs under autocast (default: %(default)s)')
+    common.add_argument('--threads', type=int, help="CPU threads (default: torch's choice)")
+    common.add_argument('--rounds', type=int, default=10, help='timed runs per contender (default: %(default)s)')
+    common.add_argument('--out', type=Path, required=True, metavar='JSON', help='file to write')
+    return common
 
 
 def parse_args() -> argparse.Namespace:
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument('--device', default='cpu', type=torch.device, help='e.g. cuda (default: cpu)')
-    common.add_argument('--dtype', default='float32', choices=['float32', 'bfloat16', 'float16'],
-                        help='the half precisions run under autocast')
-    common.add_argument('--threads', type=int, help="CPU threads (default: torch's choice)")
-    common.add_argument('--rounds', type=int, default=10, help='timed runs of each contender')
-    common.add_argument('--out', type=Path, required=True, metavar='JSON', help='file to write')
-    batch = argparse.ArgumentParser(add_help=False)
+    common, batch = common_options(), argparse.ArgumentParser(add_help=False)
     batch.add_argument('--batch', type=int, default=1)
 
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest='benchmark', required=True)
-    attention = commands.add_parser('attention', parents=[common, batch], help='one XCA layer, both forms')
+    attention = commands.add_parser('attention', parents=[common, batch], help='both forms of one XCA layer')
     attention.add_argument('--channels', type=int, default=384)
     attention.add_argument('--heads', type=int, default=8)
     attention.add_argument('--tokens', type=int, nargs='+', default=[196, 1024, 4096, 16384])
     attention.add_argument('--backward', action='store_true', help='forward and backward pass')
-    for name, text in (('backbone', 'inference of backbones'), ('train', 'a training step of backbones')):
+    for name, text in (('backbone', 'inference with backbones'), ('train', 'a training step of backbones')):
         backbone = commands.add_parser(name, parents=[common, batch], help=text)
         backbone.add_argument('--arch', default='small_12_p16')
         backbone.add_argument('--sizes', type=int, nargs='+', default=[224, 512, 1024, 2048],
                               help='sides of square images, px')
-        backbone.add_argument('--no-peers', action='store_true', help='our own forms only')
-    inference = commands.add_parser('inference', parents=[common], help='image to label map')
+        backbone.add_argument('--no-peers', action='store_true', help='measure only our own backbones')
+    inference = commands.add_parser('inference', parents=[common], help='from image to label map')
     inference.add_argument('configs', type=Path, nargs='+', metavar='CONFIG')
     inference.add_argument('--sizes', type=int, nargs='+', default=[512, 1024])
     inference.add_argument('--modes', nargs='+', choices=sorted(MODES.module_dict), default=['auto'])
-    convolution = commands.add_parser('convolution', parents=[common], help="bands' 3x3 convolution and torch's")
+    convolution = commands.add_parser('convolution', parents=[common], help='the 3x3 convolution of bands and of torch')
     convolution.add_argument('--channels', type=int, nargs='+', default=[64, 128, 192, 256, 384, 512])
-    convolution.add_argument('--rows', type=int, default=16, help='of the band')
-    convolution.add_argument('--width', type=int, default=512, help='of the band, px')
-    heads = commands.add_parser('head', parents=[common, batch], help="UPerHead and ours, on random maps")
-    heads.add_argument('--channels', type=int, default=384, help='of the maps')
+    convolution.add_argument('--rows', type=int, default=16, help='rows of the band')
+    convolution.add_argument('--width', type=int, default=512, help='width of the band, px')
+    heads = commands.add_parser('head', parents=[common, batch], help='the UPerHead of mmseg and ours, on random maps')
+    heads.add_argument('--channels', type=int, default=384, help='channels of the maps')
     heads.add_argument('--sizes', type=int, nargs='+', default=[512, 1024])
     heads.add_argument('--backward', action='store_true', help='forward and backward pass')
-    resolution = commands.add_parser('resolution', help='one image through a UPerNet, a process for each way')
+    resolution = commands.add_parser('resolution', help='one image through a UPerNet, with one process per way')
     resolution.add_argument('config', type=Path)
     resolution.add_argument('--sizes', type=_size, nargs='+', required=True, metavar='WIDTHxHEIGHT')
     resolution.add_argument('--ways', nargs='+', choices=WAYS, default=list(WAYS))
-    resolution.add_argument('--rounds', type=int, default=3, help='processes of each way')
+    resolution.add_argument('--rounds', type=int, default=3, help='processes per way (default: %(default)s)')
     resolution.add_argument('--limit', type=parse_bytes, default='20GB', metavar='SIZE',
-                            help='memory that a process may allocate (default: %(default)s)')
+                            help='memory limit of a process (default: %(default)s)')
     resolution.add_argument('--out', type=Path, required=True, metavar='JSON', help='file to write')
     return parser.parse_args()
 
@@ -71,7 +75,7 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def cases(args: argparse.Namespace) -> Iterator[Case]:
-    """Each case of a benchmark in turn: what it measures, and its contenders."""
+    """Yield each case of a benchmark: the facts about it, and its contenders."""
     torch.manual_seed(0)
     device, dtype = args.device, getattr(torch, args.dtype)
     if args.benchmark == 'inference':
@@ -109,7 +113,7 @@ def cases(args: argparse.Namespace) -> Iterator[Case]:
 
 
 def measure(args: argparse.Namespace) -> Iterator[list[dict]]:
-    """A row for each contender, case by case."""
+    """Measure case by case, and yield the rows of each case, one per contender."""
     if args.benchmark == 'resolution':
         for width, height in args.sizes:
             facts = dict(benchmark='resolution', device='cpu', dtype='float32', config=args.config.stem, width=width,
@@ -123,7 +127,7 @@ def measure(args: argparse.Namespace) -> Iterator[list[dict]]:
 
 def set_up_torch(args: argparse.Namespace) -> None:
     if args.device.type == 'cuda' and not torch.cuda.is_available():
-        raise InputError('--device cuda needs a GPU, and torch sees none')
+        raise InputError('cannot use --device cuda: torch finds no GPU; leave the option out to measure on the CPU')
     if args.threads:
         torch.set_num_threads(args.threads)
 
@@ -136,7 +140,7 @@ def main() -> None:
     for rows in measure(args):
         show(rows)
         results += rows
-        record.write(args.out, environment, results)  # after every case: a long run that is stopped keeps what it has
+        record.write(args.out, environment, results)  # after every case, so that an interrupted run keeps its results
 
 
 if __name__ == '__main__':

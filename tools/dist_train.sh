@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Train on several GPUs of a machine, or of several machines: tools/dist_train.sh CONFIG GPUS [arguments of train.py].
-# On each of several machines set NNODES, NODE_RANK (0 …) and MASTER_ADDR (of machine 0), and PORT if 29500 is taken.
+# Train on several GPUs of one or more machines: tools/dist_train.sh CONFIG GPUS [arguments of train.py].
+# With several machines, run it on each of them and set NNODES, NODE_RANK (0 …) and MASTER_ADDR (the address of machine
+# 0). Set PORT if 29500 is in use.
 set -euo pipefail
 config=${1:?usage: tools/dist_train.sh CONFIG GPUS [arguments of train.py]}
 gpus=${2:?usage: tools/dist_train.sh CONFIG GPUS [arguments of train.py]}
 shift 2
 if [[ ${NNODES:-1} == 1 ]]; then
-  place=(--standalone)  # which finds a free port
+  place=(--standalone)  # finds a free port
 else
   place=(--nnodes "$NNODES" --node-rank "${NODE_RANK:?}" --master-addr "${MASTER_ADDR:?}" --master-port "${PORT:-29500}")
 fi

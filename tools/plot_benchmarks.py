@@ -10,8 +10,8 @@ from xcit_mm.command_line import run
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('json', type=Path, nargs='+', metavar='JSON', help='files to draw')
-    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder for JSON_NAME.png')
+    parser.add_argument('json', type=Path, nargs='+', metavar='JSON', help='files from tools/benchmark.py')
+    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder for the pictures')
     args = parser.parse_args()
     for path in args.json:
         environment, results = read(path)

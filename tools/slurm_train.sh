@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Train under Slurm: tools/slurm_train.sh PARTITION JOB_NAME CONFIG GPUS [arguments of train.py].
-# GPUS_PER_NODE (8 or fewer), CPUS_PER_TASK and SRUN_ARGS may be set. Slurm's SIGTERM saves a checkpoint: see docs.
+# Optional variables: GPUS_PER_NODE (default: up to 8), CPUS_PER_TASK (default: 5) and SRUN_ARGS.
+# On Slurm's SIGTERM, training saves a checkpoint: see docs/training.md.
 set -euo pipefail
 usage='usage: tools/slurm_train.sh PARTITION JOB_NAME CONFIG GPUS [arguments of train.py]'
 partition=${1:?$usage} job=${2:?$usage} config=${3:?$usage} gpus=${4:?$usage}

@@ -1,4 +1,4 @@
-"""Draw what the backbone makes of images: feature maps as colours, and each head's channel attention."""
+"""Draw the backbone's feature maps of images as colours, and the channel attention of each head."""
 from collections.abc import Callable
 from pathlib import Path
 

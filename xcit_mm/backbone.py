@@ -29,39 +29,37 @@ class XCiT(nn.Module):
     ``mmengine.model`` loads FSDP.
 
     Args:
-        arch: a published name, e.g. ``'small_12_p16'`` (see ``xcit_mm.variants``), or a dict of
-            ``embed_dim``, ``depth``, ``num_heads`` and ``patch_size``.
-        out_indices: blocks (0-based, one may repeat) whose outputs are returned. Default: at 1/3,
-            1/2, 2/3 and all of the depth, as published.
+        arch: a published name, e.g. ``'small_12_p16'`` (see ``xcit_mm.variants``), or a dict of ``embed_dim``,
+            ``depth``, ``num_heads`` and ``patch_size``.
+        out_indices: blocks (0-based, repeats allowed) whose outputs are returned. Default: at 1/3, 1/2, 2/3 and
+            all of the depth, as published.
         drop_path_rate: probability of skipping a residual branch, the same for all blocks.
-        norm_cfg: MM config of the norms of stem, LPI and pyramid.
-        frozen_stages: -1 freezes nothing, 0 the stem and the positional encoding, k also the first
-            k blocks: no gradients, eval mode.
+        norm_cfg: MM config of the norms in the stem, LPI and the pyramid.
+        frozen_stages: -1 freezes nothing, 0 freezes the stem and the positional encoding, k also the first k blocks.
+            Frozen modules get no gradients and stay in eval mode.
         with_cp: recompute each block in the backward pass instead of storing its activations.
         norm_eval: keep batch norms in eval mode while training.
-        pyramid: resample the four maps to strides 4, 8, 16 and 32; without it, all are at the
-            patch stride.
-        attention: ``'gram'`` computes XCA from C x C matrices, ``'direct'`` as the paper writes it, with
-            the same result; ``'auto'`` takes the cheaper one at the shape at hand.
+        pyramid: resample the four maps to strides 4, 8, 16 and 32; otherwise all maps have the patch stride.
+        attention: ``'gram'`` computes XCA from C x C matrices, ``'direct'`` follows the paper's formula with the same
+            result, and ``'auto'`` selects the cheaper form for the input's shape.
         attn_drop_rate: dropout of the attention maps.
-        channels_last: return maps in channels-last memory, as they are computed: faster where convolutions
-            follow. The default copies them, for RoIAlign and other compiled ops of mmcv take any map for a
-            contiguous one, and return nonsense.
-        init_cfg: MMEngine initialisation config. ``dict(type='Pretrained', checkpoint=...)`` takes
-            any published weights as they are (see ``xcit_mm.checkpoints``), and refuses what does not fit.
-            Default: truncated normal (std 0.02) linear layers.
+        channels_last: return maps in channels-last memory, as they are computed, which is faster if convolutions
+            follow. By default they are copied, because RoIAlign and other compiled ops of mmcv assume contiguous input
+            and silently return wrong results.
+        init_cfg: MMEngine initialisation config. ``dict(type='Pretrained', checkpoint=...)`` loads any
+            published weights unchanged (see ``xcit_mm.checkpoints``) and rejects weights that do not fit. Default:
+            truncated normal (std 0.02) linear layers.
 
     Attributes:
         out_channels: channels of each returned map.
         out_strides: pixels of the image per pixel of each returned map.
 
     Shape:
-        (B, 3, H, W), normalised RGB, any H and W of at least the patch size -> tuple of
-        (B, C, ~H / stride, ~W / stride). Sides that are no multiple of the patch are rounded up.
+        (B, 3, H, W), normalised RGB, H and W at least the patch size -> tuple of (B, C, ~H / stride, ~W / stride).
+        Sides are rounded up to a multiple of the patch size.
 
     Raises:
-        InputError: a setting of another name; an unknown ``arch`` or ``attention``; indices, stages or a rate out of
-            range.
+        InputError: an argument, ``arch`` or ``attention`` is unknown, or indices, stages or a rate are out of range.
     """
 
     def __init__(self,
@@ -86,24 +84,15 @@ class XCiT(nn.Module):
         self.out_indices = variant.out_indices if out_indices is None else tuple(out_indices)
         self.pyramid, self.channels_last = pyramid, channels_last
         self.frozen_stages, self.with_cp, self.norm_eval = frozen_stages, with_cp, norm_eval
-        if not self.out_indices or not all(0 <= i < variant.depth for i in self.out_indices):
-            raise InputError(f'out_indices must name blocks 0 … {variant.depth - 1}, but is {self.out_indices}')
-        if pyramid and len(self.out_indices) != len(PYRAMID_STRIDES):
-            raise InputError(f'a pyramid needs {len(PYRAMID_STRIDES)} out_indices, but got '
-                             f'{len(self.out_indices)}; pyramid=False returns any number of maps')
-        if not 0 <= drop_path_rate < 1:
-            raise InputError(f'drop_path_rate must be in [0, 1), but is {drop_path_rate}')
-        if not -1 <= frozen_stages <= variant.depth:
-            raise InputError(f'frozen_stages must be in -1 … {variant.depth}, but is {frozen_stages}')
+        self._check_ranges(drop_path_rate)
 
         dim = variant.embed_dim
-        num_blocks = max(self.out_indices) + 1  # a block behind the last tap would never get a gradient
         self.patch_embed = PatchEmbedding(dim, variant.patch_size, norm_cfg)
         self.pos_embeder = PositionalEncoding(dim)  # sic: the published name
         self.blocks = nn.ModuleList(
-            XCiTBlock(dim, variant.num_heads, variant.layer_scale_init, drop_path_rate, norm_cfg,
-                      attention, attn_drop_rate)
-            for _ in range(num_blocks))
+            XCiTBlock(dim, variant.num_heads, variant.layer_scale_init, drop_path_rate, norm_cfg, attention,
+                      attn_drop_rate)
+            for _ in range(max(self.out_indices) + 1))  # blocks after the last tap would never get a gradient
 
         self.out_channels = (dim, ) * len(self.out_indices)
         self.out_strides = PYRAMID_STRIDES if pyramid else (variant.patch_size, ) * len(self.out_indices)
@@ -111,7 +100,20 @@ class XCiT(nn.Module):
             self.add_module(f'fpn{level}', build_resampler(dim, variant.patch_size, stride, norm_cfg))
 
         self.apply(_init_linear)
-        self._freeze()
+        for module in self._frozen_modules():
+            module.eval().requires_grad_(False)
+
+    def _check_ranges(self, drop_path_rate: float) -> None:
+        depth = self.variant.depth
+        if not self.out_indices or not all(0 <= i < depth for i in self.out_indices):
+            raise InputError(f'out_indices must name blocks 0 … {depth - 1}, but is {self.out_indices}')
+        if self.pyramid and len(self.out_indices) != len(PYRAMID_STRIDES):
+            raise InputError(f'a pyramid needs {len(PYRAMID_STRIDES)} out_indices, but got '
+                             f'{len(self.out_indices)}; set pyramid=False to return another number of maps')
+        if not 0 <= drop_path_rate < 1:
+            raise InputError(f'drop_path_rate must be in [0, 1), but is {drop_path_rate}')
+        if not -1 <= self.frozen_stages <= depth:
+            raise InputError(f'frozen_stages must be in -1 … {depth}, but is {self.frozen_stages}')
 
     def forward(self, image: Tensor, statistics: Statistics | None = None) -> tuple[Tensor, ...]:
         x = self.patch_embed(image)  # (B, C, H / patch, W / patch)
@@ -134,10 +136,10 @@ class XCiT(nn.Module):
         return tuple(level if self.channels_last else level.contiguous() for level in levels)
 
     def init_weights(self) -> None:
-        """Initialise as ``init_cfg`` says; MMEngine's runner calls this before training.
+        """Initialise the weights according to ``init_cfg``; MMEngine's runner calls this before training.
 
         Raises:
-            InputError: pretrained weights that are not there, or do not fit this architecture.
+            InputError: the pretrained weights are missing or do not fit this architecture.
         """
         from mmengine.model import PretrainedInit, initialize
 
@@ -147,21 +149,21 @@ class XCiT(nn.Module):
         elif len(configs) == 1 and set(configs[0]) == {'type', 'checkpoint'}:
             checkpoints.load(self, configs[0]['checkpoint'])
         else:
-            raise InputError(f"pretrained weights of XCiT are dict(type='Pretrained', checkpoint=...) and nothing "
-                             f'else, but init_cfg is {self.init_cfg}')
+            raise InputError(f"cannot load pretrained weights: init_cfg must be dict(type='Pretrained', "
+                             f'checkpoint=...) without other entries, but is {self.init_cfg}')
 
     def unbuilt_keys(self) -> dict[str, str]:
-        """Patterns of the published keys that these arguments leave no place for, and why."""
+        """Return patterns of the published keys that this model does not build, each with the reason."""
         patterns = {}
         if len(self.blocks) < self.variant.depth:
-            behind = '|'.join(map(str, range(len(self.blocks), self.variant.depth)))
-            patterns[rf'blocks\.({behind})\.'] = 'blocks after the last tap'
+            unbuilt = '|'.join(map(str, range(len(self.blocks), self.variant.depth)))
+            patterns[rf'blocks\.({unbuilt})\.'] = 'blocks after the last tap'
         if not self.pyramid:
             patterns[r'fpn\d+\.'] = 'no pyramid'
         return patterns
 
     def train(self, mode: bool = True) -> XCiT:
-        """Set the training mode; frozen stages, and norms under ``norm_eval``, stay in eval mode."""
+        """Set training or eval mode; frozen stages, and batch norms under ``norm_eval``, stay in eval mode."""
         super().train(mode)
         for module in self._frozen_modules():
             module.eval()
@@ -182,10 +184,6 @@ class XCiT(nn.Module):
             return []
         return [self.patch_embed, self.pos_embeder, *self.blocks[:self.frozen_stages]]
 
-    def _freeze(self) -> None:
-        for module in self._frozen_modules():
-            module.eval().requires_grad_(False)
-
 
 def _init_linear(module: nn.Module) -> None:
     if isinstance(module, nn.Linear):
@@ -196,5 +194,5 @@ def _init_linear(module: nn.Module) -> None:
 def _explain_unknown(name: str) -> str:
     names = [parameter for parameter in inspect.signature(XCiT).parameters if parameter != 'unknown']
     nearest = difflib.get_close_matches(name, names, 1)
-    meant = f'did you mean {nearest[0]!r}?' if nearest else f'there are {", ".join(names)}.'
-    return f'XCiT has no setting {name!r}; {meant} A config over one with another backbone says _delete_=True'
+    hint = f'did you mean {nearest[0]!r}?' if nearest else f'its arguments are {", ".join(names)}.'
+    return f'XCiT has no argument {name!r}; {hint} To replace the backbone of a base config, add _delete_=True'

@@ -1,4 +1,4 @@
-"""Class names and colours of a model's data set."""
+"""Names and colours of a model's classes."""
 from __future__ import annotations
 
 import numpy as np
@@ -11,30 +11,33 @@ from .config import find_test_dataset
 
 
 def dataset_meta(config: Config, model: BaseModel, checkpoint: dict) -> dict:
-    """``classes`` and ``palette`` (RGB): of the checkpoint, else of the config's test data, else numbered.
+    """Return ``classes`` and ``palette`` (RGB) from the checkpoint, else from the config's test data.
+
+    Classes without names are numbered. A palette that does not have one colour per class is replaced by random colours,
+    the same in every run.
 
     Args:
         config: with test data.
         model: a segmentor or a detector.
-        checkpoint: its content, or an empty dict.
+        checkpoint: the content of the checkpoint, or an empty dict.
     """
     dataset = find_test_dataset(config)
     with DATASETS.switch_scope_and_registry(config.get('default_scope', 'mmseg')) as registry:
         kind = dataset.type if isinstance(dataset.type, type) else registry.get(dataset.type)
     meta = dict(getattr(kind, 'METAINFO', {})) | dict(dataset.get('metainfo') or {})
     meta |= (checkpoint.get('meta') or {}).get('dataset_meta') or {}
-    second_stage = getattr(model, 'roi_head', model)  # of a detector that has two
+    second_stage = getattr(model, 'roi_head', model)  # a two-stage detector has its classes there
     return _complete(meta, num_classes(model) or num_classes(getattr(second_stage, 'bbox_head', None)))
 
 
 def num_classes(part: nn.Module | None) -> int:
-    """How many classes a segmentor or a head tells apart, which one logit does with two; 0 for any other module."""
+    """Return the number of classes of a segmentor or head; one logit counts as two, and other modules have 0."""
     number = getattr(part, 'num_classes', 0)
     return max(number, 2) if number and getattr(part, 'out_channels', 0) == 1 else number
 
 
 def _complete(meta: dict, num_classes: int) -> dict:
-    """Number classes that have no names; add a background; choose colours where there is not one for each."""
+    """Number unnamed classes, add a background to a single class, and choose colours unless each class has one."""
     classes = tuple(meta.get('classes') or map(str, range(num_classes)))
     palette = list(meta.get('palette') or ())
     if len(classes) == 1 and num_classes == 2:

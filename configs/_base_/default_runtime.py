@@ -1,7 +1,7 @@
-# What every run has in common.
+# Settings of every run.
 custom_imports = dict(imports=['xcit_mm'], allow_failed_imports=False)
-runner_type = 'xcit_mm.training.StrictRunner'  # refuses weights that do not fit
-# Batch norms become synchronised when, and only when, the training is distributed.
+runner_type = 'xcit_mm.training.StrictRunner'  # rejects weights that do not fit
+# Batch norms are synchronised if, and only if, training is distributed.
 sync_bn = 'torch'
 env_cfg = dict(
     cudnn_benchmark=True,

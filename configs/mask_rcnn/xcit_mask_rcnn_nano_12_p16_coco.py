@@ -1,4 +1,4 @@
-# No dense recipe of this size was published; drop path is ours.
+# No dense recipe of this size was published; we chose the drop path rate.
 _base_ = '../xcit_mask_rcnn_coco.py'
 model = dict(
     backbone=dict(

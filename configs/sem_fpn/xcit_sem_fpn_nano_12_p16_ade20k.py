@@ -1,4 +1,4 @@
-# No dense recipe of this size was published; drop path is ours.
+# No dense recipe of this size was published; we chose the drop path rate.
 _base_ = '../xcit_sem_fpn_ade20k.py'
 model = dict(
     backbone=dict(

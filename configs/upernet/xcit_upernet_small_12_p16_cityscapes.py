@@ -1,4 +1,4 @@
-# Street scenes, trained on crops of 1024 px, tested on whole images of 2048 x 1024 px.
+# Street scenes: training on crops of 1024 px, testing on whole images of 2048 x 1024 px.
 _base_ = [
     '../_base_/models/upernet_xcit.py', '../_base_/datasets/cityscapes.py', '../_base_/schedules/adamw_80k.py',
     '../_base_/segmentation_runtime.py'

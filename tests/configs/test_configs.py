@@ -1,4 +1,4 @@
-"""Every config says what the code does: built, run, and compared with what the backbone emits."""
+"""Every config builds, runs and agrees with the backbone."""
 import ast
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import mmseg
 import pytest
 import torch
-from config_files import ALL, CONFIGS, LEAVES, name, of_mmdet
+from config_files import ALL, CONFIGS, LEAVES, as_parameters, name
 from mmengine.config import Config
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 from torch._subclasses import FakeTensorMode
@@ -19,14 +19,14 @@ RECIPES = {'upernet': 'ade20k', 'sem_fpn': 'ade20k', 'mask_rcnn': 'coco'}  # hea
 
 
 def read(path):
-    """What a config file itself says, and the files of its bases."""
+    """Return the settings in a config file itself, and the paths of its bases."""
     lines = ast.parse(path.read_text()).body
     base_line = next((line for line in lines if ast.unparse(line).startswith('_base_ =')), None)
     bases = eval(ast.unparse(base_line.value)) if base_line else []
     bases = [path.parent / base for base in ([bases] if isinstance(bases, str) else bases)]
-    said = dict(_base_=merge(bases))
-    exec(ast.unparse([line for line in lines if line is not base_line]), said)
-    return {key: value for key, value in said.items() if not key.startswith('_')}, bases
+    own = dict(_base_=merge(bases))
+    exec(ast.unparse([line for line in lines if line is not base_line]), own)
+    return {key: value for key, value in own.items() if not key.startswith('_')}, bases
 
 
 def merge(paths):
@@ -41,24 +41,24 @@ def no_environment(monkeypatch):
     monkeypatch.delenv('XCIT_MM_NUCLEI_ROOT', raising=False)
 
 
-@pytest.fixture(params=of_mmdet(LEAVES))
+@pytest.fixture(params=as_parameters(LEAVES))
 def config(request):
     return Config.fromfile(request.param)
 
 
-def test_every_architecture_has_each_recipe():
+def test_every_architecture_has_every_recipe():
     stems = {path.stem for path in LEAVES}
     assert {f'xcit_{head}_{arch}_{data}' for head, data in RECIPES.items() for arch in ARCHITECTURES} <= stems
     assert {f'xcit_{head}_{data}' for head, data in RECIPES.items()} <= stems
 
 
-@pytest.mark.parametrize('path', of_mmdet(LEAVES, slow=True))
-def test_builds_runs_and_fits(path):
+@pytest.mark.parametrize('path', as_parameters(LEAVES, slow=True))
+def test_config_builds_runs_and_matches_the_backbone(path):
     config = Config.fromfile(path)
     init_default_scope(config.default_scope)
     with torch.device('meta'):
         model = MODELS.build(config.model).eval()
-    with FakeTensorMode(allow_non_fake_inputs=True):  # shapes without numbers: the largest models in no time
+    with FakeTensorMode(allow_non_fake_inputs=True):  # shapes only, so that the largest models run quickly
         model.to_empty(device='cpu')
         levels = model.backbone(torch.zeros(2, 3, 64, 64))
         assert tuple(64 // level.shape[-1] for level in levels) == model.backbone.out_strides
@@ -66,8 +66,8 @@ def test_builds_runs_and_fits(path):
         if model.with_neck:
             assert tuple(model.neck.in_channels) == model.backbone.out_channels
             levels = model.neck(levels)
-        fits = check_detector if config.default_scope == 'mmdet' else check_segmentor
-        fits(model, levels)
+        check = check_detector if config.default_scope == 'mmdet' else check_segmentor
+        check(model, levels)
     assert num_classes(model) == {len(classes_of(config))}
 
 
@@ -109,7 +109,7 @@ def classes_of(config):
     return meta['classes']
 
 
-def test_name_tells_head_data_and_arch(config):
+def test_file_name_gives_head_data_and_arch(config):
     path = Path(config.filename)
     decode_head = config.model.get('decode_head', {}).get('type')
     head = {'xcit_mm.heads.EfficientUPerHead': 'upernet', 'FPNHead': 'sem_fpn', None: 'mask_rcnn'}[decode_head]
@@ -129,27 +129,27 @@ def datasets_of(path):
 
 
 def test_training_images_have_the_size_of_a_batch(config):
-    if config.default_scope == 'mmdet':  # pads each batch to its largest image
+    if config.default_scope == 'mmdet':  # mmdet pads each batch to its largest image
         return
     crops = [step.crop_size for step in config.train_dataloader.dataset.pipeline if step.type == 'RandomCrop']
     size, = crops or [(digits.SCENE_SIZE, digits.SCENE_SIZE)]
     assert tuple(config.model.data_preprocessor.size) == tuple(size)
 
 
-def test_schedule_ends_with_the_training(config):
+def test_schedule_ends_with_training(config):
     by_epoch = config.train_cfg.type == 'EpochBasedTrainLoop'
     end = max(scheduler.end for scheduler in config.param_scheduler if scheduler.by_epoch == by_epoch)
     assert end == config.train_cfg['max_epochs' if by_epoch else 'max_iters']
 
 
-def test_a_checkpoint_remains_while_the_next_one_is_written(config):
-    # MMEngine deletes the oldest one first: with one, a training killed at that moment could not go on.
+def test_checkpoint_remains_while_the_next_one_is_written(config):
+    # MMEngine deletes the oldest checkpoint first. With only one, a training killed at that moment could not resume.
     assert config.default_hooks.checkpoint.get('max_keep_ckpts', -1) != 1
 
 
-@pytest.mark.parametrize('path', of_mmdet(ALL))
-def test_states_nothing_that_its_bases_say(path):
-    said, bases = read(path)
+@pytest.mark.parametrize('path', as_parameters(ALL))
+def test_config_repeats_nothing_from_its_bases(path):
+    own, bases = read(path)
     merged = merge(bases)
 
     def repeated(child, base, path):
@@ -159,7 +159,7 @@ def test_states_nothing_that_its_bases_say(path):
             elif key in base and base[key] == value and '_delete_' not in child:
                 yield f'{path}.{key}'
 
-    assert list(repeated(said, merged.to_dict(), '')) == []
+    assert list(repeated(own, merged.to_dict(), '')) == []
 
 
 def test_digits_config_names_the_classes_of_the_data():
@@ -168,7 +168,7 @@ def test_digits_config_names_the_classes_of_the_data():
 
 
 @pytest.mark.parametrize('base', ['upernet_swin', 'upernet_r50', 'upernet_convnext'])
-def test_the_snippet_of_the_readme_fits_the_bases_of_mmseg(base, tmp_path):
+def test_readme_snippet_fits_the_base_configs_of_mmseg(base, tmp_path):
     snippet = (CONFIGS.parent / 'README.md').read_text().split('```python\n')[1].split('```')[0]
     path = Path(mmseg.__file__).parent / f'.mim/configs/_base_/models/{base}.py'
     (tmp_path / 'child.py').write_text(f'_base_ = {str(path)!r}\n{snippet}')

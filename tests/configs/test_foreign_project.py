@@ -1,4 +1,4 @@
-"""A project of somebody else's, in a folder of its own, inherits our configs and runs them with MM's own scripts."""
+"""A project in another folder inherits our configs and runs them with the scripts of mmseg and mmdet."""
 import os
 import subprocess
 import sys
@@ -37,13 +37,13 @@ def run_script(package, folder, *arguments):
                           text=True, timeout=900, env={**os.environ, 'PYTHONPATH': ''})
 
 
-def test_old_style_inherits(tmp_path):
+def test_old_style_config_inherits(tmp_path):
     inherited = Config.fromfile(config_path('xcit_upernet_digits.py'))
     inherited.model.backbone.drop_path_rate = 0.3
     assert Config.fromfile(write(tmp_path, OLD_STYLE)).to_dict() == inherited.to_dict()
 
 
-def test_pure_python_inherits(tmp_path):
+def test_pure_python_config_inherits(tmp_path):
     inherited = config_dict('xcit_upernet_digits.py')
     config = Config.fromfile(write(tmp_path, PURE_PYTHON))
     assert config.model.backbone.drop_path_rate == 0.3 and config.optim_wrapper.optimizer.type.__name__ == 'SGD'
@@ -53,7 +53,7 @@ def test_pure_python_inherits(tmp_path):
     assert config.model.decode_head == inherited['model']['decode_head']
 
 
-def test_configs_of_other_packages_are_found():
+def test_config_path_finds_configs_of_other_packages():
     assert Path(config_path('_base_/datasets/ade20k.py', 'mmseg')).is_file()
     with pytest.raises(InputError, match='cannot find the config none.py: mmseg has no such file in '):
         config_path('none.py', 'mmseg')
@@ -63,7 +63,7 @@ def test_configs_of_other_packages_are_found():
 
 @pytest.mark.slow
 @pytest.mark.parametrize('text', [OLD_STYLE, PURE_PYTHON], ids=['old style', 'pure Python'])
-def test_the_script_of_mmseg_trains(text, scenes, tmp_path):
+def test_training_script_of_mmseg_runs(text, scenes, tmp_path):
     text += f'''
 for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
     globals().setdefault(loader, dict(dataset=dict()))['dataset']['data_root'] = {str(scenes)!r}
@@ -79,11 +79,11 @@ default_hooks = dict(checkpoint=dict(type='CheckpointHook', by_epoch=False, inte
 
 @needs_mmdet
 @pytest.mark.slow
-def test_the_script_of_mmdet_trains(scenes, tmp_path):
+def test_training_script_of_mmdet_runs(scenes, tmp_path):
     import mmdet
     options = [f'{loader}_dataloader.dataset.data_root={scenes}' for loader in ('train', 'val', 'test')]
     options += [f'{stage}_evaluator.ann_file={scenes}/annotations/instances_val.json' for stage in ('val', 'test')]
-    options += ['model.test_cfg.rcnn.score_thr=0.0']  # after two steps
+    options += ['model.test_cfg.rcnn.score_thr=0.0']  # so that a model of two steps detects something
     result = run_script(mmdet, tmp_path, write(tmp_path, OLD_STYLE, 'mask_rcnn'), '--cfg-options', *options,
                         'train_cfg.max_iters=2', 'train_cfg.val_interval=2', 'train_dataloader.batch_size=4',
                         'default_hooks.checkpoint.interval=2')

@@ -1,4 +1,4 @@
-"""``model-index.yml`` and what it imports: every published result has its config, and weights of that architecture."""
+"""``model-index.yml`` and its imports list every published result with its config and weights."""
 from pathlib import Path
 
 import pytest
@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = yaml.safe_load((ROOT / 'model-index.yml').read_text())['Import']
 SIZES = ('tiny_12', 'small_12', 'small_24', 'medium_24')
 PUBLISHED = [f'{size}_p{patch}' for size in SIZES for patch in (16, 8)]
-RESULTS = {  # as published, p16 and p8 of each of SIZES
+RESULTS = {  # as published, for p16 and p8 of each of SIZES
     'sem_fpn': [[38.1], [39.9], [43.9], [44.2], [44.6], [47.1], [45.9], [46.9]],
     'upernet': [[41.5], [43.5], [45.9], [46.6], [46.9], [48.1], [47.6], [48.4]],
     'mask_rcnn': [[42.7, 38.5], [44.5, 40.3], [45.3, 40.8], [47.0, 42.3],
@@ -34,12 +34,12 @@ def test_each_published_model_has_config_weights_and_results(file):
         assert [name for result in model['Results'] for name in result['Metrics']] == METRICS[head]
 
 
-def test_the_document_says_what_the_metafiles_say():
+def test_document_agrees_with_the_metafiles():
     rows = [[cell.strip() for cell in line.strip('|').split('|')]
             for line in (ROOT / 'docs/zoo.md').read_text().splitlines() if line.startswith('| [')]
-    said = {row[0].partition('](')[2].rstrip(')').removeprefix('../'): row[1:] for row in rows}
+    listed = {row[0].partition('](')[2].rstrip(')').removeprefix('../'): row[1:] for row in rows}
     for file in FILES:
         for model in yaml.safe_load((ROOT / file).read_text())['Models']:
             published = ' / '.join(str(value) for result in model['Results'] for value in result['Metrics'].values())
-            assert said.pop(model['Config']) == [published, f'[weights]({model["Weights"]})']
-    assert not said
+            assert listed.pop(model['Config']) == [published, f'[weights]({model["Weights"]})']
+    assert not listed

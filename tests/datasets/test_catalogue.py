@@ -2,7 +2,7 @@
 from pathlib import Path, PurePosixPath
 
 import pytest
-from config_files import LEAVES, of_mmdet
+from config_files import LEAVES, as_parameters
 from mmengine.config import Config
 from mmseg.datasets import ADE20KDataset, CityscapesDataset, LoveDADataset
 
@@ -23,7 +23,7 @@ def prepared_paths(root, layout):
 KINDS = {(path.stem.split('_')[1], path.stem.split('_')[-1]): path for path in LEAVES}
 
 
-@pytest.mark.parametrize('path', of_mmdet(KINDS.values()))
+@pytest.mark.parametrize('path', as_parameters(KINDS.values()))
 def test_preparation_covers_every_path_that_a_config_reads(path, monkeypatch):
     monkeypatch.delenv('XCIT_MM_NUCLEI_ROOT', raising=False)
     config = Config.fromfile(path)

@@ -1,4 +1,4 @@
-"""What the documents tell to type is run: Python, configs and commands, in a folder with a checkout's tools."""
+"""Run the Python code, configs and commands of the documents, and check their links, names and tables."""
 import os
 import re
 import subprocess
@@ -17,6 +17,12 @@ from sybil.parsers.markdown import CodeBlockParser, SkipParser
 
 from xcit_mm.apis import init_model
 from xcit_mm.config import load_config
+from xcit_mm.export import exporting
+from xcit_mm.inference.bands import registry as banded_modules
+from xcit_mm.inference.modes import MODES
+from xcit_mm.inference.results import SINKS
+from xcit_mm.inference.sources import SOURCES
+from xcit_mm.statistics import STATISTICS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(path.relative_to(ROOT) for pattern in ('*.md', 'docs/*.md') for path in ROOT.glob(pattern))
@@ -25,7 +31,7 @@ CHECKPOINT = 'work_dirs/xcit_upernet_digits/iter_1000.pth'
 
 @pytest.fixture(scope='module')
 def project(tmp_path_factory, scenes):
-    """A folder as after ``make demo``, with a photo in it; the weights are random."""
+    """Return a folder as ``make demo`` leaves it, plus a photo; the weights are random."""
     folder = tmp_path_factory.mktemp('project')
     for name in ('configs', 'tools'):
         (folder / name).symlink_to(ROOT / name)
@@ -40,12 +46,21 @@ def project(tmp_path_factory, scenes):
     return folder
 
 
+@pytest.fixture
+def registries(monkeypatch):
+    """Forget what snippets register."""
+    for registry in (MODES, SINKS, SOURCES, STATISTICS):
+        monkeypatch.setattr(registry, '_module_dict', dict(registry.module_dict))
+    monkeypatch.setattr(banded_modules, '_REGISTERED', dict(banded_modules._REGISTERED))
+    monkeypatch.setattr(exporting, 'FILE_FORMATS', dict(exporting.FILE_FORMATS))
+
+
 def run_python(example: Example) -> None:
     exec(compile(example.parsed, example.path, 'exec'), example.namespace)
 
 
 def build_config(example: Example) -> None:
-    """Load a snippet of a config, over a config of mmseg's if it has no base, and build its model."""
+    """Load a config snippet, on top of one of mmseg's configs if it has no base, and build its model."""
     path, code = Path('snippet.py'), str(example.parsed)
     if '_base_' not in code and 'config_dict' not in code:
         import mmseg
@@ -77,46 +92,53 @@ SYBIL = Sybil([CodeBlockParser('python', run_python_or_config), CodeBlockParser(
 
 @pytest.mark.slow
 @pytest.mark.parametrize('page', PAGES, ids=str)
-def test_snippets_run(page, project, monkeypatch):
+def test_snippets_run(page, project, registries, monkeypatch):
     monkeypatch.chdir(project)
     for example in SYBIL.parse(ROOT / page).examples():
         try:
             example.evaluate()
-        except SkipTest as skipped:  # with a reason in the page
+        except SkipTest as skipped:  # the page gives the reason
             print(f'{page}, line {example.line}: {skipped}')
 
 
 @pytest.mark.parametrize('page', PAGES, ids=str)
-def test_snippets_say_what_they_are(page):
+def test_snippets_name_their_language(page):
     languages = set(re.findall(r'^```(.*)$', (ROOT / page).read_text(), re.MULTILINE)[::2])
     assert languages <= {'python', 'sh', 'text', '{eval-rst}', '{toctree}', '{include} ../CHANGELOG.md'}
 
 
-def test_every_link_leads_somewhere():
+def test_link_targets_exist():
     for page in PAGES:
         for target in re.findall(r'\]\(([^)#:]+)(?:#[^)]*)?\)', (ROOT / page).read_text()):
             assert ((ROOT / page).parent / target).exists(), f'{page}: {target}'
 
 
-def test_every_target_of_make_is_there():
+def test_make_targets_exist():
     makefile = (ROOT / 'Makefile').read_text()
     for page in PAGES:
         for target in re.findall(r'(?:`|^)make ([a-z-]+)', (ROOT / page).read_text(), re.MULTILINE):
             assert f'\n{target}:' in makefile, f'{page}: {target}'
 
 
-def test_every_failure_has_its_test():
+def test_table_of_modes_matches_the_registry():
+    page = (ROOT / 'docs/high_resolution.md').read_text().partition('## Modes')[2].partition('## ')[0]
+    rows = [re.split(r' *\| *', line) for line in page.splitlines() if line.startswith('| `')]
+    listed = {name.strip('`'): summary for _, name, summary, *_ in rows}
+    assert listed == {name: mode.summary for name, mode in MODES.module_dict.items()}
+
+
+def test_tests_in_the_table_of_failures_exist():
     table = (ROOT / 'docs/troubleshooting.md').read_text().partition('|---')[2].partition('\n\n')[0].splitlines()[1:]
     assert len(table) > 20
-    for above, row in zip(['', *table], table):
-        cases = re.findall(r'`(test_\w+\.py)(?:::(\w+))?`', above if row.endswith('| the same |') else row)
+    for row in table:
+        cases = re.findall(r'`(test_\w+\.py)(?:::(\w+))?`', row)
         assert cases, row
         for name, case in cases:
             path = next((ROOT / 'tests').rglob(name), None)
             assert path and (not case or f'def {case}(' in path.read_text()), f'{name}::{case}'
 
 
-def test_messages_of_the_mm_packages(tmp_path):
+def test_mm_packages_raise_the_documented_messages(tmp_path):
     import mmseg.models  # noqa: F401
     from mmengine.registry import Registry
 
@@ -124,15 +146,16 @@ def test_messages_of_the_mm_packages(tmp_path):
     (tmp_path / 'b.py').write_text('x = 2')
     (tmp_path / 'both.py').write_text("_base_ = ['a.py', 'b.py']")
     (tmp_path / 'imports.py').write_text("from xcit_mm import config_path\n_base_ = 'a.py'")
-    alone = Registry('model', scope='mmseg')  # as if nothing had imported us
+    alone = Registry('model', scope='mmseg')  # as if xcit_mm had not been imported
     loader = dict(dataset=[1], batch_size=1, sampler=dict(type='DefaultSampler'), damaged_files='skip')
     said = []
     for provoke in (lambda: alone.build(dict(type='XCiT')), lambda: Config.fromfile(tmp_path / 'both.py'),
-                    lambda: Config.fromfile(tmp_path / 'imports.py'), lambda: Runner.build_dataloader(loader)):
+                    lambda: Config.fromfile(tmp_path / 'imports.py'), lambda: Runner.build_dataloader(loader),
+                    lambda: alone.build(dict(type='BoundedEncoderDecoder'))):
         with pytest.raises(Exception) as error:  # noqa: B017
             provoke()
         said.append(str(error.value))
-    page = (ROOT / 'docs/troubleshooting.md').read_text().partition('## What the MM packages say')[2]
+    page = (ROOT / 'docs/troubleshooting.md').read_text().partition('## Messages of the MM packages')[2]
     told = [row.split('`')[1] for row in page.splitlines() if row.startswith('| `')]
     assert len(told) > len(said)
     assert [message for message, error in zip(told, said) if message not in error] == []

@@ -1,4 +1,4 @@
-"""The notebook runs from top to bottom, in a short form, and shows its pictures."""
+"""Run the notebook with a short training, and check that it shows its pictures."""
 from pathlib import Path
 
 import nbformat
@@ -9,7 +9,7 @@ NOTEBOOK = Path(__file__).resolve().parents[2] / 'demo/digits.ipynb'
 
 
 @pytest.mark.slow
-def test_the_notebook_runs(tmp_path, scenes, monkeypatch):
+def test_notebook_runs_and_shows_its_pictures(tmp_path, scenes, monkeypatch):
     for name, value in dict(DIGITS_ROOT=scenes, WORK_DIR=tmp_path / 'run', ITERATIONS=2).items():
         monkeypatch.setenv(name, str(value))
     notebook = nbformat.read(NOTEBOOK, as_version=4)

@@ -1,4 +1,4 @@
-"""The efficient head is the function that mmsegmentation's is: outputs, gradients, keys, in training and inference."""
+"""The efficient head equals mmsegmentation's in outputs, gradients and keys, in training and in inference."""
 import pytest
 import torch
 from mmengine.registry import init_default_scope
@@ -36,7 +36,7 @@ def levels(batch=2):
 
 
 @pytest.mark.parametrize('training', [True, False])
-def test_outputs_and_gradients(heads, training):
+def test_outputs_and_gradients_equal_those_of_mmseg(heads, training):
     theirs, ours = (head.train(training) for head in heads)
     results = []
     for head in (theirs, ours):
@@ -49,27 +49,27 @@ def test_outputs_and_gradients(heads, training):
         torch.testing.assert_close(one, other)
 
 
-def test_inference_without_a_graph(heads):
+def test_inference_without_a_graph_gives_the_same_outputs(heads):
     theirs, ours = (head.eval() for head in heads)
     with torch.no_grad():
         torch.testing.assert_close(ours(levels()), theirs(levels()))
 
 
-def test_inference_under_autocast(heads):
+def test_inference_under_autocast_is_close(heads):
     theirs, ours = (head.eval().float() for head in heads)
     inputs = [level.detach().float() for level in levels()]
     with torch.no_grad(), torch.autocast('cpu', torch.bfloat16):
         torch.testing.assert_close(ours(inputs), theirs(inputs), rtol=0.05, atol=0.05 * theirs(inputs).abs().max())
 
 
-def test_other_than_plain_convolutions_are_refused():
+def test_refuses_convolutions_that_are_not_plain():
     init_default_scope('mmseg')
     with pytest.raises(ValueError, match='plain convolutions, but conv_cfg is .*ConvWS'):
         EfficientUPerHead(**ARGUMENTS, conv_cfg=dict(type='ConvWS'))
 
 
 @pytest.mark.parametrize('kind', ['UPerHead', 'mmseg.UPerHead'])
-def test_our_configs_take_it_and_mmsegs_takes_its_weights(kind):
+def test_weights_of_our_head_load_into_the_head_of_mmseg(kind):
     path = config_path('xcit_upernet_digits.py')
     ours, theirs = init_model(path), init_model(load_config(path, {'model.decode_head.type': kind}))
     assert type(ours.decode_head) is EfficientUPerHead and type(theirs.decode_head) is UPerHead
@@ -80,5 +80,5 @@ def test_our_configs_take_it_and_mmsegs_takes_its_weights(kind):
     torch.testing.assert_close(*logits, rtol=1e-5, atol=1e-5)
 
 
-def test_it_has_a_name():
+def test_head_is_registered():
     assert MODELS.get('EfficientUPerHead') is EfficientUPerHead

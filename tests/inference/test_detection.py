@@ -1,4 +1,4 @@
-"""Objects come in pixels of the image, with masks in one piece or encoded one after the other."""
+"""Detection returns objects in pixels of the image, with masks pasted together or encoded one by one."""
 import json
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def detector():
     return model
 
 
-def test_objects_come_in_pixels_of_the_image(detector, image):
+def test_objects_are_in_pixels_of_the_image(detector, image):
     one, two = inference_detector(detector, [image, image])
     found = one.pred_instances
     assert len(found) == 5 and found.masks.shape == (5, 50, 71) and found.masks.dtype == torch.bool
@@ -46,7 +46,7 @@ def test_objects_come_in_pixels_of_the_image(detector, image):
 
 @pytest.mark.parametrize('pasted', [1, 2 * 50 * 71, 10**9])
 @pytest.mark.parametrize('kind', ['Mask R-CNN', 'another'])
-def test_encoded_masks_are_the_same(monkeypatch, detector, image, pasted, kind):
+def test_encoded_masks_equal_pasted_masks(monkeypatch, detector, image, pasted, kind):
     from pycocotools import mask
 
     monkeypatch.setattr('xcit_mm.inference.detection.PASTED_BYTES', pasted)
@@ -63,7 +63,7 @@ def test_encoded_masks_are_the_same(monkeypatch, detector, image, pasted, kind):
 
 
 @pytest.mark.parametrize('wanted', [{}, dict(rle=True), dict(boxes_only=True)], ids=str)
-def test_nothing_may_be_found(detector, image, wanted, monkeypatch):
+def test_result_can_be_empty(detector, image, wanted, monkeypatch):
     monkeypatch.setattr(detector.roi_head, 'test_cfg', detector.roi_head.test_cfg.copy())
     detector.roi_head.test_cfg.score_thr = 1.1
     found = inference_detector(detector, image, **wanted).pred_instances
@@ -71,7 +71,7 @@ def test_nothing_may_be_found(detector, image, wanted, monkeypatch):
 
 
 @pytest.mark.parametrize('limit', [2048, 20])
-def test_results_are_written(tmp_path, monkeypatch, detector, image, limit):
+def test_sinks_write_instances_and_overlay(tmp_path, monkeypatch, detector, image, limit):
     from pycocotools import mask
 
     monkeypatch.setattr('xcit_mm.inference.results.overlay.DRAWN', limit)

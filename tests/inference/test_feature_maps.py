@@ -1,4 +1,4 @@
-"""Pictures of features and of channel attention show what the network computes."""
+"""Drawings of features and channel attention show what the network computes."""
 import numpy as np
 import pytest
 import torch
@@ -34,7 +34,7 @@ def test_features_and_attention_are_those_of_the_network():
     torch.testing.assert_close(attention[3], maps)
 
 
-def test_what_is_padded_is_not_shown():
+def test_padding_is_cropped():
     model = init_model(CONFIG)
     data = prepare_image(model.cfg, np.zeros((70, 100, 3), np.uint8))
     height, width = data['data_samples'].img_shape
@@ -43,14 +43,14 @@ def test_what_is_padded_is_not_shown():
     assert levels[0].shape[1:] == (-(-height // 4), -(-width // 4))
 
 
-def test_another_backbone_is_named():
+def test_error_names_a_backbone_that_is_not_an_xcit():
     model = init_model(CONFIG)
     model.backbone = torch.nn.Identity()
-    with pytest.raises(InputError, match='only an XCiT is looked into, but the backbone is a Identity'):
+    with pytest.raises(InputError, match='the backbone must be an XCiT, but is a Identity'):
         inspect(model, {})
 
 
-def test_the_leading_component_is_red():
+def test_leading_component_is_red():
     rng = np.random.default_rng(0)
     strong, weak = rng.permutation(400).reshape(2, 20, 10)[:, :, :] / 400
     features = torch.zeros(5, 20, 10)
@@ -62,11 +62,11 @@ def test_the_leading_component_is_red():
     assert abs(np.corrcoef(colors[..., 1].ravel(), weak.ravel())[0, 1]) > 0.99
 
 
-def test_a_map_without_contrast_is_drawn():
+def test_map_without_contrast_is_drawn():
     assert principal_colors(torch.ones(4, 3, 3)).max() == 0
 
 
-def test_pictures_have_a_panel_for_each_level_and_a_map_for_each_head():
+def test_drawings_have_a_panel_per_level_and_a_map_per_head():
     picture = draw_features(np.zeros((40, 60, 3), np.uint8), [torch.rand(8, 10, 15), torch.rand(8, 5, 8)], [4, 8])
     assert picture.size == (3 * 64 - 4, 60)
     assert draw_features(np.zeros((40, 2048, 3), np.uint8), [], []).size == (1024, 40)
@@ -76,7 +76,7 @@ def test_pictures_have_a_panel_for_each_level_and_a_map_for_each_head():
     assert (drawn[20, 20] == drawn[20 + 47, 20 + 47]).all() and (drawn[20, 20] != drawn[20, 20 + 47]).any()
 
 
-def test_the_tool_draws_both(run_here, tmp_path, scenes):
+def test_tool_draws_features_and_attention(run_here, tmp_path, scenes):
     torch.manual_seed(0)
     torch.save(init_model(CONFIG).state_dict(), tmp_path / 'weights.pth')
     image = scenes / 'images/val/00000.png'

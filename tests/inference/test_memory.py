@@ -10,24 +10,24 @@ CPU = torch.device('cpu')
 
 @pytest.mark.parametrize('text, number', [
     ('2GB', 2e9), ('1.5 g', 1.5e9), ('800MB', 8e8), ('4096B', 4096), ('1t', 1e12)])
-def test_sizes_are_written_with_units(text, number):
+def test_sizes_have_units(text, number):
     assert memory.parse_bytes(text) == number
 
 
 @pytest.mark.parametrize('text', ['', '2', 'GB', '2 elephants', '1.2.3GB', '-1GB'])
-def test_what_is_no_size_is_named(text):
-    with pytest.raises(InputError, match='written like 2GB'):
+def test_error_names_an_invalid_size(text):
+    with pytest.raises(InputError, match='invalid memory size .*: write it like 2GB'):
         memory.parse_bytes(text)
 
 
-def test_a_limit_holds_what_the_process_has_already():
+def test_limit_includes_memory_that_the_process_already_holds():
     held = psutil.Process().memory_info().rss
     assert memory.available_bytes(CPU, 10**6) < 0
     assert memory.available_bytes(CPU, held + 10**7) == pytest.approx(10**7, abs=5e6)
     assert memory.available_bytes(CPU, 10**15) == pytest.approx(memory.available_bytes(CPU), rel=0.1)
 
 
-def test_a_container_has_less_than_its_machine(tmp_path, monkeypatch):
+def test_container_limit_counts(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, 'CGROUP', tmp_path)
     monkeypatch.setattr(memory, 'PROCESS_GROUP', tmp_path / 'own')
     machine = memory.available_bytes(CPU)

@@ -1,4 +1,4 @@
-"""What inference does in place and in pieces changes no result."""
+"""Inference in place and in chunks gives the same result as training code."""
 import pytest
 import torch
 
@@ -9,8 +9,8 @@ TINY = dict(embed_dim=16, depth=2, num_heads=2, patch_size=8)
 
 
 @pytest.mark.parametrize('dtype, tolerance', [(torch.float32, 1e-6), (torch.bfloat16, 1e-2)])
-@pytest.mark.parametrize('norm', ['BN', 'IN'])  # instance norms put tokens in another memory layout
-def test_inference_by_chunks_changes_nothing(dtype, tolerance, norm):
+@pytest.mark.parametrize('norm', ['BN', 'IN'])  # instance norms change the memory layout of the tokens
+def test_inference_in_chunks_gives_the_same_maps(dtype, tolerance, norm):
     model = XCiT(TINY, norm_cfg=dict(type=norm)).eval()
     image = torch.randn(2, 3, 400, 408)
     assert 50 * 51 > CHUNK_TOKENS

@@ -1,4 +1,4 @@
-"""Both forms of XCA are the same function, in every dtype, and the Gram form is the lean one."""
+"""Both forms of XCA compute the same function in every dtype, and the Gram form stores less."""
 from functools import partial
 
 import pytest
@@ -25,7 +25,7 @@ def relative_error(actual, expected):
 @pytest.mark.parametrize('dtype, tolerance', [(torch.float64, 1e-12), (torch.float32, 1e-5)])
 @pytest.mark.parametrize('batch, num_tokens, head_dim, num_heads', [
     (1, 1, 1, 1), (2, 3, 5, 7), (3, 50, 16, 4), (1, 700, 48, 8), (2, 33, 96, 1), (5, 300, 1, 12), (1, 20000, 8, 3)])
-def test_gram_is_direct(dtype, tolerance, batch, num_tokens, head_dim, num_heads):
+def test_gram_form_equals_direct_form(dtype, tolerance, batch, num_tokens, head_dim, num_heads):
     layer = make_layer(head_dim * num_heads, num_heads, dtype=dtype)
     x = torch.randn(batch, num_tokens, head_dim * num_heads, dtype=dtype, requires_grad=True)
     cotangent = torch.randn_like(x)
@@ -34,7 +34,7 @@ def test_gram_is_direct(dtype, tolerance, batch, num_tokens, head_dim, num_heads
         layer.form = form
         y = layer(x)
         results.append([y, *torch.autograd.grad(y, (x, *layer.parameters()), cotangent)])
-    # A gradient can vanish by symmetry, where only rounding is left: errors are relative to all of them.
+    # A gradient that vanishes by symmetry consists of rounding errors only, so tolerances depend on the largest one.
     scale = max(gradient.norm() for gradient in results[1][1:])
     assert relative_error(results[0][0], results[1][0]) < tolerance
     for actual, expected in zip(results[0][1:], results[1][1:]):
@@ -42,7 +42,7 @@ def test_gram_is_direct(dtype, tolerance, batch, num_tokens, head_dim, num_heads
 
 
 @pytest.mark.parametrize('form', ['gram', 'direct'])
-def test_gradients_are_those_of_the_function(form):
+def test_gradients_match_finite_differences(form):
     layer = make_layer(6, 2, form, torch.float64)
     x = torch.randn(2, 5, 6, dtype=torch.float64, requires_grad=True)
     parameters = [parameter.detach().requires_grad_() for parameter in layer.parameters()]
@@ -58,7 +58,7 @@ def test_gradients_are_those_of_the_function(form):
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize('autocast', [True, False])
 @pytest.mark.parametrize('gamma', [1.0, 1e-2, 1e-5])
-def test_half_precision_is_no_worse_than_directly(dtype, autocast, gamma):
+def test_gram_form_is_as_accurate_as_direct_form_in_half_precision(dtype, autocast, gamma):
     layer = make_layer(96, 4, 'direct', torch.float64)
     x = 2 * torch.randn(2, 2000, 96, dtype=torch.float64) + torch.randn(96, dtype=torch.float64)
     scale = torch.full((2, 1, 96), gamma, dtype=torch.float64)
@@ -83,7 +83,7 @@ def test_half_precision_does_not_overflow_on_many_tokens():
     assert y.isfinite().all() and second_moment(x.half()).isfinite().all()
 
 
-def test_channels_of_zeros():
+def test_channels_of_zeros_have_finite_gradients():
     layer = make_layer(8, 2)
     for part in range(2):  # a channel of q and a channel of k
         layer.qkv.weight.data[8 * part] = layer.qkv.bias.data[8 * part] = 0
@@ -94,7 +94,7 @@ def test_channels_of_zeros():
     assert x.grad.isfinite().all() and all(parameter.grad.isfinite().all() for parameter in layer.parameters())
 
 
-def test_attention_dropout_drops_the_same_in_both_forms():
+def test_attention_dropout_is_the_same_in_both_forms():
     layer = make_layer(16, 4, attn_drop_rate=0.5)
     x = torch.randn(2, 30, 16)
     results = {}
@@ -107,12 +107,12 @@ def test_attention_dropout_drops_the_same_in_both_forms():
 
 
 @pytest.mark.parametrize('channels, num_heads, few, many', [(384, 8, 512, 1024), (192, 4, 384, 512)])
-def test_auto_is_direct_on_few_tokens_and_gram_on_many(channels, num_heads, few, many):
-    layer = make_layer(channels, num_heads, 'auto')  # as measured: docs/benchmarks.md
+def test_auto_selects_direct_for_few_tokens_and_gram_for_many(channels, num_heads, few, many):
+    layer = make_layer(channels, num_heads, 'auto')  # measurements: docs/benchmarks.md
     assert not layer.uses_gram(few) and layer.uses_gram(many)
 
 
-def test_works_under_functional_transforms():
+def test_layer_supports_functional_transforms():
     layer = make_layer(6, 2)
     x = torch.randn(3, 2, 5, 6)
     torch.testing.assert_close(torch.func.vmap(layer)(x), torch.stack([layer(one) for one in x]))
@@ -121,8 +121,8 @@ def test_works_under_functional_transforms():
     torch.testing.assert_close(gradient, torch.autograd.grad(layer(one).square().sum(), one)[0])
 
 
-def test_large_offsets_that_the_bias_cancels():
-    """q and k are small differences of large terms: both forms lose digits, and neither may run wild."""
+def test_large_offsets_cancelled_by_the_bias_give_bounded_errors():
+    """q and k are small differences of large terms, so both forms lose digits; the error must stay bounded."""
     layer = make_layer(32, 4, 'direct', torch.float64)
     offset = 100 * torch.randn(32, dtype=torch.float64)
     layer.qkv.bias.data -= layer.qkv.weight.data @ offset
@@ -135,8 +135,8 @@ def test_large_offsets_that_the_bias_cancels():
     assert errors['direct'] < 1e-3 and errors['gram'] < 5e-2, errors
 
 
-@pytest.mark.parametrize('dtype, allowed', [(torch.float32, 1.2), (torch.bfloat16, 2.4)])  # bfloat16: and its output
-def test_only_the_input_and_small_matrices_are_saved_for_backward(dtype, allowed):
+@pytest.mark.parametrize('dtype, allowed', [(torch.float32, 1.2), (torch.bfloat16, 2.4)])  # bfloat16: and the output
+def test_gram_form_saves_only_its_input_and_small_matrices(dtype, allowed):
     x = torch.randn(1, 4096, 64, dtype=dtype).requires_grad_()
     scale = torch.ones(1, 1, 64, dtype=dtype)
     saved = {form: count_saved_bytes(partial(make_layer(64, 4, form, dtype).add_to, x.detach(), x, scale))

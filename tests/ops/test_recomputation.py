@@ -1,4 +1,4 @@
-"""Blocks that are recomputed in the backward pass give the same, and store less."""
+"""Recomputing blocks in the backward pass gives the same result and stores less."""
 from functools import partial
 
 import pytest
@@ -11,7 +11,7 @@ TINY = dict(embed_dim=16, depth=2, num_heads=2, patch_size=8)
 
 
 @pytest.mark.parametrize('attention', ['gram', 'direct'])
-def test_checkpointing_changes_nothing(attention):
+def test_recomputation_does_not_change_gradients_or_statistics(attention):
     arguments = dict(arch=TINY, attention=attention, attn_drop_rate=0.5, drop_path_rate=0.5)
     plain, recomputed = XCiT(**arguments), XCiT(**arguments, with_cp=True)
     recomputed.load_state_dict(plain.state_dict())
@@ -22,27 +22,27 @@ def test_checkpointing_changes_nothing(attention):
     for one, other in zip(plain.parameters(), recomputed.parameters()):
         torch.testing.assert_close(one.grad, other.grad)
     for (name, one), other in zip(plain.named_buffers(), recomputed.buffers()):
-        torch.testing.assert_close(one, other, msg=name)  # running statistics count a batch once
+        torch.testing.assert_close(one, other, msg=name)  # running statistics count each batch once
 
 
-def test_checkpointing_stores_less_from_the_first_block_on():
+def test_recomputation_stores_less_even_after_a_frozen_stem():
     image = torch.randn(2, 3, 64, 64)
     plain, recomputed = (
         count_saved_bytes(partial(XCiT(TINY, frozen_stages=0, pyramid=False, with_cp=with_cp), image))
         for with_cp in (False, True))
-    assert recomputed < 0.2 * plain  # the inputs of two blocks in place of all that happens in them
+    assert recomputed < 0.2 * plain  # the inputs of two blocks instead of their activations
 
 
 @pytest.mark.parametrize('with_cp', [False, True])
-def test_each_map_can_have_a_backward_pass_of_its_own(with_cp):
+def test_each_map_supports_a_separate_backward_pass(with_cp):
     torch.manual_seed(0)
     model = XCiT(TINY, with_cp=with_cp)
     levels = model(torch.randn(2, 3, 64, 64))
-    apart = [torch.autograd.grad(level.sum(), model.blocks[0].gamma1, retain_graph=True)[0] for level in levels]
+    separate = [torch.autograd.grad(level.sum(), model.blocks[0].gamma1, retain_graph=True)[0] for level in levels]
     together, = torch.autograd.grad(sum(level.sum() for level in levels), model.blocks[0].gamma1)
-    torch.testing.assert_close(sum(apart), together, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(sum(separate), together, rtol=1e-4, atol=1e-4)
 
 
-def test_norms_without_running_statistics_can_be_checkpointed():
+def test_recomputation_supports_norms_without_running_statistics():
     model = XCiT(TINY, with_cp=True, norm_cfg=dict(type='BN', track_running_stats=False))
     sum(level.sum() for level in model(torch.randn(2, 3, 64, 64))).backward()

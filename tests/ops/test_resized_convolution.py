@@ -16,7 +16,7 @@ def reference(x, weight, size, align_corners):
 
 @pytest.mark.parametrize('align_corners', [False, True])
 @pytest.mark.parametrize('in_size, out_size', SIZES)
-def test_equals_resizing_then_convolving(in_size, out_size, align_corners):
+def test_result_equals_resizing_then_convolving(in_size, out_size, align_corners):
     x, weight = torch.randn(2, *in_size, 6).double(), torch.randn(4, 6, 3, 3).double()
     expected = reference(x, weight, out_size, align_corners)
     for grad in (True, False):
@@ -24,7 +24,7 @@ def test_equals_resizing_then_convolving(in_size, out_size, align_corners):
             torch.testing.assert_close(convolve_resized(x, weight, out_size, align_corners), expected)
 
 
-def test_compiles_as_one_graph_for_any_size():
+def test_one_compiled_graph_handles_any_size():
     compiled = torch.compile(convolve_resized, fullgraph=True, dynamic=True, backend='eager')
     weight = torch.randn(4, 6, 3, 3).double()
     for align_corners in (False, True):
@@ -34,7 +34,7 @@ def test_compiles_as_one_graph_for_any_size():
                                        reference(x, weight, out_size, align_corners))
 
 
-def test_rows_of_the_result_from_rows_of_the_map():
+def test_rows_of_the_result_need_only_their_source_range():
     x, weight = torch.randn(1, 40, 9, 6).double(), torch.randn(4, 6, 3, 3).double()
     expected = reference(x, weight, (83, 20), False)
     columns = ColumnConvolution(weight, 9, 20, False, x)(x)
@@ -44,7 +44,7 @@ def test_rows_of_the_result_from_rows_of_the_map():
         torch.testing.assert_close(apply_row_taps(taps, columns[:, first:last]), expected[:, start:stop])
 
 
-def test_gradients():
+def test_gradients_match_finite_differences():
     x = torch.randn(1, 3, 2, 2, dtype=torch.double, requires_grad=True)
     weight = torch.randn(2, 2, 3, 3, dtype=torch.double, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x, weight: convolve_resized(x, weight, (5, 4)), (x, weight))
@@ -52,7 +52,7 @@ def test_gradients():
 
 @pytest.mark.parametrize('align_corners', [False, True])
 @pytest.mark.parametrize('in_size, out_size', [(5, 13), (13, 5), (4, 8), (1, 3), (7, 7)])
-def test_matrix_is_torchs_interpolation(in_size, out_size, align_corners):
+def test_matrix_equals_torch_interpolation(in_size, out_size, align_corners):
     identity = torch.eye(in_size, dtype=torch.double)[None]
     expected = F.interpolate(identity[None], (in_size, out_size), mode='bilinear', align_corners=align_corners)[0, 0].T
     for start, stop in [(0, out_size), (out_size // 2, out_size), (-1, 1)]:

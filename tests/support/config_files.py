@@ -1,4 +1,4 @@
-"""The config files, as parameters of tests."""
+"""The config files as test parameters."""
 import re
 from pathlib import Path
 
@@ -14,8 +14,8 @@ def name(path):
     return str(path.relative_to(CONFIGS))
 
 
-def of_mmdet(paths, slow=False):
-    """Parameters of a test, those that need mmdet skipped where it is not; with ``slow``, the zoo's siblings are."""
+def as_parameters(paths, slow=False):
+    """Turn paths into test parameters, skipped if they need a missing mmdet; ``slow`` marks configs in subfolders."""
     def marks(path):
         if re.search('mask_rcnn|coco', name(path)):
             yield needs_mmdet

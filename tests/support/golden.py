@@ -1,7 +1,7 @@
-"""Deterministic weights and inputs, and what the authors' dense backbone makes of them.
+"""Deterministic weights and inputs, with the outputs of the authors' dense backbone for them.
 
 The arrays in ``fixtures/*.npz`` were computed once with the authors' code in float64 and eval mode.
-A weight is a function of its published name and shape, so that no weight file is needed.
+A weight is a function of its published name and shape, so no weight file is needed.
 """
 import json
 import zlib
@@ -39,7 +39,7 @@ def make_weight(name, shape):
 
 
 def load_case(stem):
-    """The architecture, its state dict, the input and its seed, and the expected arrays of a case."""
+    """Load the architecture, its state dict, the input, its seed and the expected arrays of a case."""
     arch, shape, seed = stem.split('-')[:3]
     seed = int(seed.removeprefix('seed'))
     state_dict = {name: make_weight(name, size) for name, size in SHAPES[arch].items()}

@@ -1,4 +1,4 @@
-"""Synthetic checkpoints with the published names and shapes, one number in each tensor and no two alike."""
+"""Synthetic checkpoints with the published names and shapes; each tensor is filled with a different number."""
 import json
 from pathlib import Path
 
@@ -10,7 +10,7 @@ FORMATS = ('facebook_classifier', 'facebook_dense_backbone', 'mmpretrain_1.3.6_c
 
 
 def weights_of(format, arch):
-    """A state dict in one of ``FORMATS``; its tensors take no memory."""
+    """Build a state dict in one of ``FORMATS``, whose tensors take almost no memory."""
     if not FOLDER.is_dir():
         pytest.skip(f'no published keys in {FOLDER}')
     shapes = json.loads((FOLDER / f'{format}.json').read_text())[arch]

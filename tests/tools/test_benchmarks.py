@@ -1,5 +1,4 @@
-"""The benchmark measures what it says: known FLOPs, known bytes, contenders in turns, strict JSON."""
-
+"""Benchmarks measure known FLOPs and bytes, give contenders turns, and write strict JSON."""
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +21,7 @@ def test_flops_are_two_per_multiply_add():
 
 
 @pytest.mark.parametrize('scale', [1, 2])
-def test_the_flops_of_both_forms_are_counted(scale):
+def test_flops_of_both_forms_match_their_formulas(scale):
     channels, heads, tokens = 32, 4, 500 * scale
     runs = contenders.forward_runs(contenders.attention_layers(channels, heads), torch.randn(1, tokens, channels))
     flops = {form: measurement.count_flops(run) for form, run in runs.items()}
@@ -38,7 +37,7 @@ def test_the_flops_of_both_forms_are_counted(scale):
 def test_peak_memory_is_that_of_the_tensors():
     def run():
         a = torch.ones(1 << 20)
-        b = a + 1  # two of 4 MiB at a time
+        b = a + 1  # two tensors of 4 MiB at the same time
         del a
         return b + 1
 
@@ -53,13 +52,13 @@ def test_saved_bytes_are_counted_once_and_without_parameters():
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that stands still but for what a test adds to it: how long the machine takes is no test's matter."""
+    """A clock that only tests advance, so that results do not depend on the speed of the machine."""
     seconds = [0.0]
     monkeypatch.setattr(measurement, 'timer', lambda: seconds[0])
     return seconds
 
 
-def test_contenders_take_turns_and_swap_places(clock):
+def test_contenders_take_turns_in_rotating_order(clock):
     order = []
 
     def run(name, seconds):
@@ -72,7 +71,7 @@ def test_contenders_take_turns_and_swap_places(clock):
     assert rows[0]['ratio'] == 1 and rows[1]['ratio'] == pytest.approx(2)
 
 
-def test_short_runs_are_timed_in_numbers(clock):
+def test_short_runs_are_repeated_within_a_turn(clock):
     count = []
 
     def run():
@@ -80,8 +79,16 @@ def test_short_runs_are_timed_in_numbers(clock):
         clock[0] += 0.0025
 
     row, = measurement.compare({'a': run}, 2, CPU)
-    untimed = 4  # FLOP, saved bytes, peak memory, and how long one takes
+    untimed = 4  # FLOP, saved bytes, peak memory, and an estimate of the time
     assert len(count) == untimed + 2 * 8 and row['median_s'] == pytest.approx(0.0025)
+
+
+@pytest.fixture
+def threads():
+    """Return a number of threads that torch does not use yet; afterwards torch uses as many as before."""
+    before = torch.get_num_threads()
+    yield 1 if before > 1 else 2
+    torch.set_num_threads(before)
 
 
 @pytest.mark.slow
@@ -94,12 +101,11 @@ def test_short_runs_are_timed_in_numbers(clock):
     ('head', '--channels', '8', '--sizes', '64', '128'),
     ('head', '--channels', '8', '--sizes', '64', '--batch', '2', '--backward'),
 ])
-def test_from_command_to_picture(run_tool, run_here, capsys, tmp_path, arguments):
+def test_benchmark_writes_json_table_and_picture(run_here, threads, capsys, tmp_path, arguments):
     path = tmp_path / 'results.json'
-    result = run_tool('benchmark', *arguments, '--rounds', 2, '--threads', 1, '--out', path)
-    assert result.returncode == 0, result.stderr
+    assert run_here('benchmark', *arguments, '--rounds', 2, '--threads', threads, '--out', path) is None
     environment, rows = plot.read(path)
-    assert environment['threads'] == 1 and 'torch' in environment['versions'] and environment['commit']
+    assert environment['threads'] == threads and 'torch' in environment['versions'] and environment['commit']
     assert all(row['median_s'] > 0 and row['flops'] > 0 and row['benchmark'] == arguments[0] for row in rows)
     assert run_here('plot_benchmarks', path, '--out', tmp_path / 'pictures') is None
     assert to_markdown(rows) in capsys.readouterr().out
@@ -107,7 +113,7 @@ def test_from_command_to_picture(run_tool, run_here, capsys, tmp_path, arguments
 
 
 @pytest.mark.slow
-def test_ways_run_in_processes_of_their_own(run_tool, run_here, capsys, tmp_path):
+def test_ways_run_in_separate_processes(run_tool, run_here, capsys, tmp_path):
     path, config = tmp_path / 'results.json', 'configs/xcit_upernet_digits.py'
     result = run_tool('benchmark', 'resolution', config, '--sizes', '600x300', '640x640', '--rounds', 1, '--out', path)
     assert result.returncode == 0, result.stderr
@@ -122,8 +128,8 @@ def test_ways_run_in_processes_of_their_own(run_tool, run_here, capsys, tmp_path
 
 
 @pytest.mark.slow
-def test_a_way_that_needs_more_memory_is_on_record():
-    # Between what the two take, on both MM families: 1.4, and more than 2 GB.
+def test_results_record_a_way_that_runs_out_of_memory():
+    # The limit lies between the needs of the two on both MM families: 1.4 GB, and more than 2 GB.
     ways, limit = ('banded', 'mmseg-whole'), 17 * 10**8
     row, failed = compare_ways(Path('configs/xcit_upernet_digits.py'), ways, 2400, 2400, 1, limit)
     assert row['ratio'] == 1 and failed == dict(contender='mmseg-whole', failed='more than 1.7 GB')
@@ -139,16 +145,16 @@ def test_results_are_strict_json(tmp_path):
 
 
 @pytest.mark.parametrize('content', ['', '[]', '{"results": []}'])
-def test_a_file_of_another_kind_is_named(tmp_path, content):
+def test_error_names_a_file_that_is_not_a_benchmark(tmp_path, content):
     path = tmp_path / 'other.json'
     path.write_text(content)
-    with pytest.raises(InputError, match='other.json'):
+    with pytest.raises(InputError, match='other.json: not a benchmark file'):
         plot.read(path)
-    with pytest.raises(InputError, match='no benchmark file'):
+    with pytest.raises(InputError, match='no such file; create it with'):
         plot.read(tmp_path / 'none.json')
 
 
-def test_a_table_tells_ratios_and_growth():
+def test_table_shows_ratios_and_growth():
     def row(size, contender, seconds, ratio):
         return dict(benchmark='backbone', size=size, contender=contender, median_s=seconds, iqr_s=0.001, ratio=ratio,
                     ratio_iqr=0.1, times_s=[], peak_memory_bytes=2_000_000, saved_bytes=0, flops=3_000_000_000)
@@ -165,7 +171,7 @@ DOCUMENT = Path(__file__).resolve().parents[2] / 'docs/benchmarks.md'
 @pytest.mark.parametrize('name', [
     'attention', 'attention_backward', 'break_even', 'backbone_p16', 'backbone_p8', 'train', 'inference', 'head',
     'convolution', 'resolution', 'resolution_2048'])
-def test_the_document_says_what_was_measured(name):
+def test_document_shows_the_recorded_results(name):
     path = DOCUMENT.with_suffix('') / f'{name}.json'
     environment, results = plot.read(path)
     text = DOCUMENT.read_text()

@@ -44,13 +44,13 @@ def test_options_that_do_not_fit_are_one_line(run_here, tmp_path):
     for option in (['--boxes-only'], ['--min-score', '0.5']):
         assert 'for detectors was given, and configs/xcit_upernet_digits.py is a seg' in run_here(*arguments, *option)
     assert 'is no TIFF' in run_here(*arguments, '--blocks')
-    assert 'written like 2GB' in run_here(*arguments, '--max-memory', 'much')
+    assert 'write it like 2GB' in run_here(*arguments, '--max-memory', 'much')
     arguments[-1] = tmp_path / 'a.png/out'
     assert 'cannot write to the folder' in run_here(*arguments)
 
 
 @pytest.mark.parametrize('option, words', [
-    ('model.backbone.drop_pth_rate=0.1', "XCiT has no setting 'drop_pth_rate'; did you mean 'drop_path_rate'?"),
+    ('model.backbone.drop_pth_rate=0.1', "XCiT has no argument 'drop_pth_rate'; did you mean 'drop_path_rate'?"),
     ('model.backbone.arch=small_12_p32', "unknown XCiT arch 'small_12_p32'; choose from"),
     ('model.backbone.frozen_stages=99', 'frozen_stages must be in -1 … 4, but is 99')])
 def test_settings_that_cannot_be_are_one_line(run_here, tmp_path, scenes, option, words):

@@ -1,6 +1,7 @@
 """Two processes reach the same weights as one process with twice the batch size, and they end together."""
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,10 @@ import psutil
 import pytest
 import torch
 
+from xcit_mm.apis import init_model
+from xcit_mm.command_line import runner_config, runner_parser
+
+pytestmark = pytest.mark.xdist_group('distributed')  # the tests share trainings
 ROOT = Path(__file__).resolve().parents[2]
 # These depend on the whole batch, so they would differ between processes: batch norms, and the class weights by which
 # mmseg averages its losses.
@@ -37,8 +42,7 @@ def command(tmp_path_factory, scenes):
     All start from the same weights, because MMEngine's two runners draw different random numbers before they initialise
     a model.
     """
-    start, load_from = tmp_path_factory.mktemp('start'), []
-    sharded_config = tmp_path_factory.mktemp('configs') / 'sharded.py'
+    load_from, sharded_config = [], tmp_path_factory.mktemp('configs') / 'sharded.py'
     sharded_config.write_text(SHARDED)
 
     def make(processes, folder, iterations, *arguments, sharded=False):
@@ -50,8 +54,11 @@ def command(tmp_path_factory, scenes):
                      f'train_cfg.max_iters={iterations}', f'train_dataloader.batch_size={4 // processes}', *load_from]
         return [*(['tools/dist_train.sh'] if processes > 1 else [sys.executable, 'tools/train.py']), *arguments]
 
-    run(make(1, start, 2))
-    load_from.append(f'load_from={start}/iter_2.pth')
+    start = tmp_path_factory.mktemp('start') / 'weights.pth'
+    model = init_model(runner_config(runner_parser('').parse_args(make(1, start.parent, 1)[2:])))
+    model.init_weights()
+    torch.save(model.state_dict(), start)
+    load_from.append(f'load_from={start}')
     return make
 
 
@@ -98,18 +105,31 @@ def test_two_processes_match_one_with_twice_the_batch_size(trained, sharded):
     assert_same_weights(two, one)
 
 
-@pytest.mark.slow
-def test_training_resumes_with_a_different_number_of_processes(command, trained, tmp_path):
-    run(command(2, tmp_path, 2))
-    run(command(1, tmp_path, 4, '--resume'))
-    assert_same_weights(tmp_path, trained(1))
+@pytest.fixture
+def interrupted(trained, tmp_path):
+    """Return a copy of a work directory that two processes left after their second iteration."""
+    def make(sharded):
+        shutil.copy(trained(2, sharded) / 'iter_2.pth', tmp_path)
+        (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'iter_2.pth'))
+        return tmp_path
+
+    return make
 
 
 @pytest.mark.slow
-def test_sharded_training_resumes(command, trained, tmp_path):
-    run(command(2, tmp_path, 2, sharded=True))
-    run(command(2, tmp_path, 4, '--resume', sharded=True))
-    assert_same_weights(tmp_path, trained(2, sharded=True))
+def test_training_resumes_with_a_different_number_of_processes(command, trained, interrupted):
+    folder = interrupted(sharded=False)
+    run(command(1, folder, 4, '--resume'))
+    assert len(gradient_norms(folder)) == 2
+    assert_same_weights(folder, trained(1))
+
+
+@pytest.mark.slow
+def test_sharded_training_resumes(command, trained, interrupted):
+    folder = interrupted(sharded=True)
+    run(command(2, folder, 4, '--resume', sharded=True))
+    assert len(gradient_norms(folder)) == 2
+    assert_same_weights(folder, trained(2, True))
 
 
 NAN_HOOK = """

@@ -1,1 +1,1 @@
-"""Speed and memory, as ``tools/benchmark.py`` measures them: contenders side by side in one process."""
+"""The measurements, contenders, tables and plots of ``tools/benchmark.py``."""

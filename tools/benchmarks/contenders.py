@@ -1,4 +1,4 @@
-"""What is compared with what: for each benchmark, callables that do the same job on the same input."""
+"""The contenders of each benchmark: callables that do the same job on the same input."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -19,18 +19,18 @@ from xcit_mm.layers import CrossCovarianceAttention
 from xcit_mm.ops import winograd
 
 FORMS = ('direct', 'gram')
-STEPS = (1, 2, 4, 8)  # strides of a pyramid's maps, to that of its finest
+STEPS = (1, 2, 4, 8)  # strides of the maps of a pyramid, relative to the finest
 
 
 def attention_layers(channels: int, num_heads: int) -> dict[str, nn.Module]:
-    """Both forms of one XCA layer, with the same weights."""
+    """Return both forms of one XCA layer, with the same weights."""
     layers: dict[str, nn.Module] = {form: CrossCovarianceAttention(channels, num_heads, form) for form in FORMS}
     layers['gram'].load_state_dict(layers['direct'].state_dict())
     return layers
 
 
 def backbones(arch: str, with_peers: bool) -> dict[str, nn.Module]:
-    """Our backbone, choosing its form, with and without the pyramid that the peers lack, and its peers."""
+    """Return our backbone in several settings, and its peers. The XCiT peers have no pyramid."""
     ours = {'xcit_mm': XCiT(arch, channels_last=True),
             'xcit_mm, direct form': XCiT(arch, channels_last=True, attention='direct'),
             'xcit_mm, no pyramid': XCiT(arch, channels_last=True, pyramid=False)}
@@ -38,14 +38,14 @@ def backbones(arch: str, with_peers: bool) -> dict[str, nn.Module]:
 
 
 class OnPyramid(nn.Module):
-    """A head on maps at strides 4, 8, 16 and 32 of a square image, channels-last, that come in one tensor."""
+    """A head whose input is one tensor: the channels-last maps of a square image at strides 4, 8, 16 and 32."""
 
     def __init__(self, head: nn.Module) -> None:
         super().__init__()
         self.head = head
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, pixels of all maps, C) -> logits (B, classes, H / 4, W / 4)."""
+        """Compute logits: (B, pixels of all maps, C) -> (B, classes, H / 4, W / 4)."""
         finest = round((x.shape[1] / (1 + 1 / 4 + 1 / 16 + 1 / 64)) ** 0.5)
         sides = [finest // step for step in STEPS]
         maps = x.split([side**2 for side in sides], dim=1)
@@ -53,13 +53,13 @@ class OnPyramid(nn.Module):
 
 
 def pyramid_pixels(size: int) -> int:
-    """Pixels of all maps at strides 4, 8, 16 and 32 of an image of size x size."""
+    """Return the total pixels of the maps at strides 4, 8, 16 and 32 of an image of ``size`` x ``size`` px."""
     return sum((size // 4 // step)**2 for step in STEPS)
 
 
 def heads(channels: int) -> dict[str, nn.Module]:
-    """mmseg's UPerHead and ours, as in the ADE20K recipes, with the same weights."""
-    from mmseg.models.decode_heads import UPerHead  # which the other benchmarks do without
+    """Return mmseg's UPerHead and ours, as in the ADE20K recipes, with the same weights."""
+    from mmseg.models.decode_heads import UPerHead  # the other benchmarks run without mmseg
 
     from xcit_mm.heads import EfficientUPerHead
 
@@ -71,26 +71,26 @@ def heads(channels: int) -> dict[str, nn.Module]:
 
 
 def under_autocast(modules: dict[str, nn.Module], device: torch.device, dtype: torch.dtype) -> dict[str, nn.Module]:
-    """The same modules, with forward passes in mixed precision; float32 changes nothing."""
+    """Make forward passes run in mixed precision, unless ``dtype`` is float32; return the same modules."""
     for module in modules.values() if dtype != torch.float32 else ():
         module.forward = torch.autocast(device.type, dtype)(module.forward)
     return modules
 
 
 def forward_runs(modules: Mapping[str, nn.Module], x: Tensor) -> dict[str, Run]:
-    """Inference on ``x``: eval mode, no graph."""
+    """Return runs of inference on ``x``, in eval mode and without a graph."""
     return {name: torch.inference_mode()(partial(_frozen(module.to(x)), x)) for name, module in modules.items()}
 
 
 def training_runs(modules: Mapping[str, nn.Module], x: Tensor, step: bool) -> dict[str, Run]:
-    """Forward and backward pass on ``x``, and with ``step`` one of AdamW."""
+    """Return runs of a forward and a backward pass on ``x``, followed by a step of AdamW if ``step``."""
     return {name: _training_run(module.to(x), x, step) for name, module in modules.items()}
 
 
 def _training_run(module: nn.Module, x: Tensor, step: bool) -> Run:
     module.train()
     optimizer = torch.optim.AdamW(module.parameters())
-    x = x.clone().requires_grad_(not step)  # a layer passes a gradient on; nobody asks for an image's
+    x = x.clone().requires_grad_(not step)  # a layer passes a gradient to its input, but images need none
 
     def run() -> None:
         outputs = module(x)
@@ -105,19 +105,19 @@ def _training_run(module: nn.Module, x: Tensor, step: bool) -> Run:
 
 
 def segmentors(paths: list[Path], device: torch.device) -> dict[str, nn.Module]:
-    """Each config's model with random weights."""
+    """Build the model of each config with random weights."""
     return {path.stem: _frozen(init_model(load_config(path), device=device)) for path in paths}
 
 
 def inference_runs(models: Mapping[str, nn.Module], modes: Sequence[str], size: int) -> dict[str, Run]:
-    """``inference_segmentor`` in each mode on a noise image of size x size, as the config's pipeline resizes it."""
+    """Return runs of ``inference_segmentor`` in each mode, on a noise image of ``size`` x ``size`` px."""
     image = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
     return {f'{name}, {mode}': partial(inference_segmentor, model, image, mode)
             for name, model in models.items() for mode in modes}
 
 
 def convolution_runs(channels: int, rows: int, width: int) -> dict[str, Run]:
-    """A 3x3 convolution of a band, as bands compute it, and torch's."""
+    """Return runs of the 3x3 convolution of a band: Winograd's, as banded inference computes it, and torch's."""
     x, weight = torch.randn(rows + 2, width, channels), torch.randn(channels, channels, 3, 3)
     kernel = winograd.transform_kernel(weight)
     weight = weight.contiguous(memory_format=torch.channels_last)
@@ -127,6 +127,6 @@ def convolution_runs(channels: int, rows: int, width: int) -> dict[str, Run]:
 
 
 def _frozen(module: nn.Module) -> nn.Module:
-    # torch's FLOP counter fails on a module that is given a parameter which could need a gradient.
-    module.eval()  # which not every peer's train() returns
+    # torch's FLOP counter fails if a parameter requires a gradient.
+    module.eval()  # do not chain: the train() of some peers returns None
     return module.requires_grad_(False)

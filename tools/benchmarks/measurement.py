@@ -1,4 +1,4 @@
-"""Time, peak memory and multiply-adds of several callables, measured in turns."""
+"""Measure the time, peak memory and floating-point operations of callables that take turns."""
 from __future__ import annotations
 
 import json
@@ -23,25 +23,25 @@ SHORTEST_SAMPLE_S = 0.02
 
 
 def compare(contenders: Mapping[str, Run], rounds: int, device: torch.device) -> list[dict]:
-    """Run every contender once per round, so that a slow minute of the machine is everybody's.
+    """Run every contender once per round, so that a slow spell of the machine affects all of them.
 
-    The order rotates from round to round. A contender that takes less than ``SHORTEST_SAMPLE_S`` runs
-    several times in a row in its turn.
+    The order rotates from round to round. A contender faster than ``SHORTEST_SAMPLE_S`` runs several times in a row in
+    its turn.
 
     Args:
-        contenders: name -> what to run.
-        rounds: timed turns of each, after the untimed runs that count.
+        contenders: callables by name.
+        rounds: timed turns per contender; untimed runs precede them.
         device: where the contenders run.
 
     Returns:
-        For each contender ``contender``; of its times per run ``median_s``, ``iqr_s`` (interquartile range)
-        and ``times_s``; ``ratio`` and ``ratio_iqr``, of its time to the first contender's in the same round;
-        ``flops`` (two per multiply-add, matrix products and convolutions only), ``saved_bytes`` (tensors
-        kept for the backward pass, parameters apart; 0 in inference) and ``peak_memory_bytes`` (tensors,
-        on top of what was held before the run).
+        A dict per contender: its name as ``contender``; ``times_s`` per run with ``median_s`` and ``iqr_s``
+        (interquartile range); ``ratio`` and ``ratio_iqr`` of its times to those of the first contender in the same
+        round; ``flops`` (two per multiply-add, matrix products and convolutions only); ``saved_bytes`` (tensors kept
+        for the backward pass, except parameters; 0 in inference); and ``peak_memory_bytes`` (tensors beyond those that
+        exist before the run).
     """
     results = {
-        # The first run of all allocates what stays: memory is looked at last.
+        # The first run allocates persistent buffers, so peak memory is measured last.
         name: dict(contender=name, flops=count_flops(run), saved_bytes=count_saved_bytes(run),
                    peak_memory_bytes=peak_memory(run, device))
         for name, run in contenders.items()}
@@ -56,14 +56,14 @@ def compare(contenders: Mapping[str, Run], rounds: int, device: torch.device) ->
 
 
 def in_turn(names: Iterable[str], index: int) -> list[str]:
-    """The order of a round: whoever was first in the one before is last."""
+    """Return the order of a round: the first of each round comes last in the next one."""
     names = list(names)
     start = index % len(names)
     return names[start:] + names[:start]
 
 
 def summarise(times: list[float], baseline: list[float]) -> dict:
-    """Median and interquartile range of a contender's seconds, and of their ratios to another's in the same round."""
+    """Return the median and interquartile range of times (s), and of their ratios to a baseline in the same round."""
     ratios = [time / first for time, first in zip(times, baseline)]
     of_times, of_ratios = (Measurement(1, values, TaskSpec('', '')) for values in (times, ratios))
     return dict(median_s=of_times.median, iqr_s=of_times.iqr, times_s=times, ratio=of_ratios.median,
@@ -71,13 +71,13 @@ def summarise(times: list[float], baseline: list[float]) -> dict:
 
 
 def _time(run: Run, number: int = 1) -> float:
-    """Seconds per run; torch's timer waits for the accelerator."""
+    """Return seconds per run; torch's timer waits for the accelerator."""
     return timeit.Timer(run, timer=timer).timeit(number) / number
 
 
 def count_flops(run: Run) -> int:
-    """Floating-point operations of the matrix products and convolutions in one run."""
-    # The counter leaves the in-place product out: (B, N, C) @ (B, C, C).
+    """Count the floating-point operations of the matrix products and convolutions in one run."""
+    # torch's counter omits the in-place product (B, N, C) @ (B, C, C).
     in_place = {torch.ops.aten.baddbmm_: lambda _, a, b, **__: 2 * math.prod(a) * b[-1]}
     with FlopCounterMode(display=False, custom_mapping=in_place) as counter:
         run()
@@ -85,8 +85,8 @@ def count_flops(run: Run) -> int:
 
 
 def count_saved_bytes(run: Run) -> int:
-    """Bytes of the tensors that one run keeps for its backward pass, parameters apart."""
-    sizes: dict[int, int] = {}  # by address, for views share their storage
+    """Count the bytes of the tensors that one run keeps for its backward pass, except parameters."""
+    sizes: dict[int, int] = {}  # by address, because views share their storage
 
     def pack(tensor: Tensor) -> Tensor:
         if not isinstance(tensor if tensor._base is None else tensor._base, nn.Parameter):
@@ -100,7 +100,7 @@ def count_saved_bytes(run: Run) -> int:
 
 
 def peak_memory(run: Run, device: torch.device) -> int:
-    """Bytes of tensors at the peak of one run, on top of what was held before it."""
+    """Return the peak of the tensors' bytes in one run, beyond those that exist before it."""
     if device.type == 'cuda':
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)

@@ -1,4 +1,4 @@
-"""One image through a segmentor, in a process of its own, which ``processes`` starts."""
+"""Segment one image in a separate process; ``processes`` runs this file."""
 from __future__ import annotations
 
 import argparse
@@ -15,23 +15,24 @@ from mmengine.model import BaseModel
 from xcit_mm.apis import inference_segmentor, init_model
 from xcit_mm.config import load_config
 
-# The last two run our model in bands, through mmseg's own functions.
+# The last two run our model in bands through functions of mmseg.
 WAYS = ('banded', 'whole', 'slide', 'mmseg-whole', 'mmseg-slide', 'inference_model', 'MMSegInferencer')
 SLIDING = dict(mode='slide', crop_size=(512, 512), stride=(341, 341))  # as in mmseg's configs for crops of 512 px
 Segment = Callable[[np.ndarray], torch.Tensor]  # (H, W, 3) uint8 -> labels (H, W)
 
 
 def build(config: Path, way: str) -> Segment:
-    """Return a way to segment images at full resolution; all ways have the same random weights."""
+    """Build a function that segments images at full resolution; all ways share the same random weights."""
     changes: dict[str, object] = {'model.backbone.init_cfg': None}
     if way.startswith('mmseg'):
-        changes |= {'model.decode_head.type': 'UPerHead', 'model.type': 'EncoderDecoder', 'model.test_cfg.mode': 'whole'}
+        changes |= {'model.decode_head.type': 'UPerHead', 'model.type': 'EncoderDecoder',
+                    'model.test_cfg.mode': 'whole'}
     elif way in ('inference_model', 'MMSegInferencer'):
         changes['model.test_cfg.mode'] = 'banded'
     loaded = load_config(config, changes)
     if 'slide' in way:
         loaded.model.test_cfg = SLIDING
-    loaded.test_pipeline = [dict(type='LoadImageFromFile'), dict(type='PackSegInputs')]  # where mmseg looks for it
+    loaded.test_pipeline = [dict(type='LoadImageFromFile'), dict(type='PackSegInputs')]  # mmseg reads this one
     loaded.test_dataloader.dataset.pipeline = loaded.test_pipeline
     torch.manual_seed(0)
     model = init_model(loaded)
@@ -61,21 +62,21 @@ def _by_inferencer(model: BaseModel) -> Segment:
 
 
 def main() -> None:
-    import resource  # which Windows has not, where the other benchmarks run
+    import resource  # not available on Windows, where the other benchmarks still run
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', type=Path)
     parser.add_argument('way', choices=WAYS)
     parser.add_argument('width', type=int)
     parser.add_argument('height', type=int)
-    parser.add_argument('labels', type=Path, help='file to write')
-    parser.add_argument('--limit', type=int, help='bytes that may be allocated')
+    parser.add_argument('labels', type=Path, help='file to write the labels to')
+    parser.add_argument('--limit', type=int, help='bytes that the process may allocate')
     args = parser.parse_args()
     if args.limit:
         resource.setrlimit(resource.RLIMIT_DATA, (args.limit, args.limit))
     segment = build(args.config, args.way)
     image = np.random.default_rng(0).integers(0, 256, (args.height, args.width, 3), dtype=np.uint8)
-    segment(image[:256, :256])  # what happens once in a process
+    segment(image[:256, :256])  # warm up
     begin = time.perf_counter()
     labels = segment(image)
     seconds = time.perf_counter() - begin

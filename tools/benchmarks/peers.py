@@ -1,4 +1,4 @@
-"""What a user could pick instead: other implementations of XCiT, and other backbones, if importable here."""
+"""The alternatives to our backbone: other implementations of XCiT, and other backbones, if installed."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -11,10 +11,10 @@ from xcit_mm.variants import Variant, get_variant
 
 
 def build_peers(arch: str) -> dict[str, nn.Module]:
-    """The peers of the XCiT called ``arch`` that this machine can import, with random weights.
+    """Build those peers of the XCiT ``arch`` that can be imported, with random weights.
 
-    The XCiT peers run the same blocks and return the same taps, but build no pyramid and, like ours, no
-    class attention. Swin-T and ConvNeXt-T return strides 4 to 32.
+    The XCiT peers run the same blocks and return the same taps, but have no pyramid. Like ours, they have no class
+    attention. Swin-T and ConvNeXt-T return maps at strides 4 to 32.
     """
     variant = get_variant(arch)
     builders: dict[str, Callable[[], nn.Module]] = {
@@ -27,7 +27,7 @@ def build_peers(arch: str) -> dict[str, nn.Module]:
     for name, build in builders.items():
         try:
             peers[name] = build()
-        except (ImportError, RuntimeError) as error:  # RuntimeError: a torchvision for another torch
+        except (ImportError, RuntimeError) as error:  # RuntimeError: torchvision was built for another torch
             print(f'leaving out {name}: {error}')
     return peers
 

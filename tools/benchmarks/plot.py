@@ -1,4 +1,4 @@
-"""Time and memory against resolution, drawn from the JSON that ``tools/benchmark.py`` writes."""
+"""Plot time and memory against resolution, from the JSON that ``tools/benchmark.py`` writes."""
 from __future__ import annotations
 
 import json
@@ -14,22 +14,22 @@ PANELS = (('median_s', 1.0, 'median time (s)'), ('peak_memory_bytes', 1e-9, 'pea
 
 
 def read(path: Path) -> tuple[dict, list[dict]]:
-    """The environment and the results in a benchmark's file.
+    """Read the environment and the results from a benchmark's file.
 
     Raises:
-        InputError: there is no such file, or it is of another kind.
+        InputError: the file does not exist, or ``tools/benchmark.py`` did not write it.
     """
     try:
         content = json.loads(path.read_text())
         return content['environment'], content['results']
     except FileNotFoundError:
-        raise InputError(f'no benchmark file {path}; tools/benchmark.py writes one') from None
+        raise InputError(f'cannot read {path}: no such file; create it with tools/benchmark.py') from None
     except (ValueError, KeyError, TypeError):
-        raise InputError(f'{path} was not written by tools/benchmark.py') from None
+        raise InputError(f'cannot read {path}: not a benchmark file; create it with tools/benchmark.py') from None
 
 
 def plot(environment: dict, results: list[dict], out: Path) -> None:
-    """Draw a benchmark as a PNG: a curve for each contender, over pixels or tokens.
+    """Plot a benchmark as a PNG, with one curve per contender over pixels or tokens.
 
     Raises:
         InputError: the picture cannot be written.

@@ -1,4 +1,4 @@
-"""Time and memory of whole processes, each of which segments one image; in turns."""
+"""Measure the time and memory of whole processes, each of which segments one image."""
 from __future__ import annotations
 
 import json
@@ -19,20 +19,23 @@ NO_MEMORY = ("can't allocate memory", 'MemoryError', 'bad_alloc', 'not enough me
 
 
 def compare_ways(config: Path, ways: Sequence[str], width: int, height: int, rounds: int, limit: int) -> list[dict]:
-    """Run every way once per round, the order rotating from round to round.
+    """Run every way once per round, in an order that rotates from round to round.
 
     Args:
-        config: of a UPerNet with up to 256 classes.
-        ways: of ``one_image``; the first one must not fail.
-        width, height: of the image, px.
-        rounds: processes of each way.
+        config: a UPerNet with at most 256 classes.
+        ways: from ``one_image``; the first one is the baseline and must not fail.
+        width, height: size of the image, px.
+        rounds: processes per way.
         limit: bytes that a process may allocate.
 
     Returns:
-        For each way ``contender``; ``median_s``, ``iqr_s`` and ``times_s``, from array to label map; ``ratio`` and
-        ``ratio_iqr``, of its time to the first way's in the same round; ``peak_memory_bytes``, resident, of the
-        process, in the median; ``labels_differ``, pixels with another label than the first way's. A way that
-        needs more memory has ``failed`` in place of all that.
+        A dict per way: its name as ``contender``; ``times_s`` from array to label map, with ``median_s`` and ``iqr_s``;
+        ``ratio`` and ``ratio_iqr`` of its times to the baseline's in the same round; ``peak_memory_bytes``, the median
+        resident memory of the process; and ``labels_differ``, the number of pixels whose label differs from the
+        baseline's. A way that runs out of memory has ``failed`` instead of these figures.
+
+    Raises:
+        InputError: the baseline runs out of memory, or a way fails for another reason.
     """
     results: dict[str, dict] = {way: dict(contender=way, times_s=[], peaks=[]) for way in ways}
     with tempfile.TemporaryDirectory() as folder:
@@ -46,7 +49,7 @@ def compare_ways(config: Path, ways: Sequence[str], width: int, height: int, rou
             if 'failed' not in result and first.exists():
                 result['labels_differ'] = int((np.load(first) != np.load(first.with_stem(way))).sum())
     if 'failed' in results[ways[0]]:
-        raise InputError(f'{ways[0]}, to which the others are compared, takes {results[ways[0]]["failed"]}')
+        raise InputError(f'cannot compare: the baseline {ways[0]} takes {results[ways[0]]["failed"]}; raise --limit')
     baseline = results[ways[0]]['times_s']
     return [dict(contender=way, failed=result['failed']) if 'failed' in result else _summary(result, baseline)
             for way, result in results.items()]

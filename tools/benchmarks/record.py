@@ -1,4 +1,4 @@
-"""A benchmark's JSON file: what was measured, by which command, where, and with what."""
+"""Write a benchmark's JSON file: the results, the command, the machine and the versions."""
 from __future__ import annotations
 
 import json
@@ -19,11 +19,11 @@ DISTRIBUTIONS = ('torch', 'numpy', 'torchvision', 'timm', 'onedl-mmengine', 'one
 
 
 def write(path: Path, environment: dict, results: list[dict]) -> None:
-    """Write results beside what ``describe_environment`` said when they began.
+    """Write results together with the output of ``describe_environment`` from before the first run.
 
     Raises:
         InputError: the file cannot be written.
-        ValueError: a number is not finite, which JSON cannot say.
+        ValueError: a number is not finite, which strict JSON cannot represent.
     """
     content = dict(environment=environment, results=results)
     with complete_file(path) as file:
@@ -31,7 +31,7 @@ def write(path: Path, environment: dict, results: list[dict]) -> None:
 
 
 def describe_environment() -> dict:
-    """Machine, versions and command, as strict JSON takes them."""
+    """Return the machine, the versions and the command as values for strict JSON."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return dict(
         command=shlex.join(['python', *sys.argv]),
@@ -45,7 +45,7 @@ def describe_environment() -> dict:
 
 
 def _commit() -> str | None:
-    """The commit of this package, with ``-dirty`` where files of it differ; None outside of a checkout."""
+    """Return the commit of the checkout, with ``-dirty`` if files differ from it, or None outside a checkout."""
     command = ['git', '-C', str(Path(__file__).parent), 'describe', '--always', '--dirty', '--abbrev=40']
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

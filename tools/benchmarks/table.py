@@ -1,4 +1,4 @@
-"""Benchmark results as tables: on the terminal, and in Markdown."""
+"""Format benchmark results as tables for the terminal and in Markdown."""
 from __future__ import annotations
 
 from itertools import groupby
@@ -27,9 +27,9 @@ def show(rows: list[dict]) -> None:
 
 
 def to_markdown(results: list[dict]) -> str:
-    """One table of all cases of a benchmark, each with its size in front of its first row.
+    """Return one table of all cases of a benchmark; the first row of each case begins with its size.
 
-    The last column is the exponent by which the time has grown with tokens or pixels since the size before.
+    The last column is the exponent by which the time grows with tokens or pixels from one size to the next.
     """
     key, headings = size_key(results), _headings(results)
     lines = [' | '.join(('', key, *headings, 'exponent', '')).strip(), '|--:|:--' + '|--:' * len(headings) + '|']
@@ -45,7 +45,7 @@ def to_markdown(results: list[dict]) -> str:
 
 
 def size_key(results: list[dict]) -> str:
-    """What the size of a benchmark's cases is counted in; ``size`` is the side of a square image in px."""
+    """Return the key that holds the size of a benchmark's cases; ``size`` is the side of a square image in px."""
     return next(key for key in ('tokens', 'size', 'megapixels', 'channels') if key in results[0])
 
 

@@ -1,4 +1,4 @@
-"""Objects of one image with masks that are pasted and encoded one after the other, or without masks."""
+"""Detect objects in one image, pasting and encoding their masks a few at a time, or without masks."""
 from __future__ import annotations
 
 from mmdet.models.detectors import TwoStageDetector
@@ -10,28 +10,29 @@ from torch import nn
 
 from .pipeline import predict
 
-PASTED_BYTES = 256 << 20  # of masks that are held at a time, a byte for each pixel
+PASTED_BYTES = 256 << 20  # masks in memory at once, at one byte per pixel
 
 
 def detect(model: nn.Module, data: dict, with_masks: bool) -> DetDataSample:
-    """Find objects as ``TwoStageDetector.predict`` does, but for the masks.
+    """Detect objects like ``TwoStageDetector.predict``, but with run-length encoded masks or none.
 
     Args:
-        model: a Mask R-CNN; another kind of detector takes the memory it takes.
-        data: of ``prepare_image``.
-        with_masks: whether to encode masks, or to leave them out.
+        model: a detector. Only a standard two-stage detector, such as Mask R-CNN, runs in bounded memory; any other
+            detector holds all of its masks at once.
+        data: from ``prepare_image``.
+        with_masks: return masks, run-length encoded.
 
     Returns:
-        ``pred_instances`` as ``inference_detector`` describes them.
+        The sample with ``pred_instances``, as ``inference_detector`` describes them.
     """
     if not isinstance(model, TwoStageDetector) or type(model.roi_head) is not StandardRoIHead:
-        return _detect_otherwise(model, data, with_masks)
+        return _detect_at_once(model, data, with_masks)
     batch = model.data_preprocessor(dict(inputs=[data['inputs']], data_samples=[data['data_samples']]))
     sample, head = batch['data_samples'][0], model.roi_head
     features = model.extract_feat(batch['inputs'])
     proposals = model.rpn_head.predict(features, [sample], rescale=False)
     pastes = with_masks and head.with_mask
-    # Masks are cut out of the features by boxes at the network's scale, and rescale them.
+    # The mask head crops the features with boxes at the network's scale, and rescales the boxes itself.
     found, = head.predict_bbox(features, [sample.metainfo], proposals, head.test_cfg, rescale=not pastes)
     if pastes:
         number = max(PASTED_BYTES // (sample.ori_shape[0] * sample.ori_shape[1]), 1)
@@ -42,8 +43,8 @@ def detect(model: nn.Module, data: dict, with_masks: bool) -> DetDataSample:
     return sample
 
 
-def _detect_otherwise(model: nn.Module, data: dict, with_masks: bool) -> DetDataSample:
-    """Let a detector of another kind hold all of its masks at once."""
+def _detect_at_once(model: nn.Module, data: dict, with_masks: bool) -> DetDataSample:
+    """Run any detector, which holds all of its masks at once."""
     sample = predict(model, data)
     if 'masks' in sample.pred_instances:
         if with_masks:

@@ -1,4 +1,4 @@
-"""Pictures of what an XCiT makes of an image: its feature maps, and which channels attend to which."""
+"""Draw the feature maps of an XCiT and the attention between its channels."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -16,36 +16,36 @@ from ..errors import InputError
 from ..layers import XCiTBlock
 from ..ops.second_moment import second_moment
 
-SHOWN = (0.01, 0.99)  # quantiles of a component that become 0 and 255
-MAP_SIZE, MARGIN = 48, 20  # px of an attention map at least, and of the labels beside and above them
-PANEL = 1024  # longer side of the image and of each feature map in a picture, px
+QUANTILES = (0.01, 0.99)  # values of a component that become 0 and 255
+MIN_MAP_SIZE, MARGIN = 48, 20  # smallest side of an attention map, and space for the labels, px
+MAX_PANEL_SIZE = 1024  # longest side of the image and of each feature map in a picture, px
 
 
 @torch.no_grad()
 def inspect(model: BaseModel, data: dict) -> tuple[tuple[Tensor, ...], list[Tensor]]:
-    """Run the backbone of a model on an image.
+    """Run the backbone of a model on an image and record the attention of its blocks.
 
     Args:
         model: a segmentor or detector around an XCiT, from ``init_model``.
-        data: of ``prepare_image``.
+        data: from ``prepare_image``.
 
     Returns:
-        The feature maps (C, h, w) without what the preprocessing pads, and for each block its heads' channel attention
-        (heads, d, d), whose rows sum to 1.
+        The feature maps (C, h, w), without the padding of the preprocessor, and the channel attention (heads, d, d) of
+        each block, whose rows sum to 1.
 
     Raises:
-        InputError: the backbone is no XCiT.
+        InputError: the backbone is not an XCiT.
     """
     backbone = model.backbone
     if not isinstance(backbone, XCiT):
-        raise InputError(f'only an XCiT is looked into, but the backbone is a {type(backbone).__name__}')
+        raise InputError(f'cannot draw feature maps: the backbone must be an XCiT, but is a {type(backbone).__name__}')
     attention: list[Tensor] = []
 
-    def note(norm: nn.LayerNorm, _: tuple, tokens: Tensor) -> None:
-        attention.append(attends[norm].attention_map(second_moment(tokens))[0].float().cpu())
+    def record(norm: nn.LayerNorm, _: tuple, tokens: Tensor) -> None:
+        attention.append(layers[norm].attention_map(second_moment(tokens))[0].float().cpu())
 
-    attends = {block.norm1: block.attn for block in cast(list[XCiTBlock], list(backbone.blocks))}
-    hooks = [norm.register_forward_hook(note) for norm in attends]
+    layers = {block.norm1: block.attn for block in cast(list[XCiTBlock], list(backbone.blocks))}
+    hooks = [norm.register_forward_hook(record) for norm in layers]
     try:
         batch = model.data_preprocessor(dict(inputs=[data['inputs']], data_samples=[data['data_samples']]), False)
         levels = backbone(batch['inputs'])
@@ -61,33 +61,33 @@ def inspect(model: BaseModel, data: dict) -> tuple[tuple[Tensor, ...], list[Tens
 
 
 def principal_colors(features: Tensor) -> np.ndarray:
-    """The three leading principal components of a feature map as red, green and blue.
+    """Show the three leading principal components of a feature map as red, green and blue.
 
     Args:
         features: (C, h, w).
 
     Returns:
-        (h, w, 3) uint8. A component's sign is arbitrary: here, its largest weight is positive.
+        (h, w, 3) uint8. The sign of a component is arbitrary; it is chosen so that the largest weight is positive.
     """
     points = features.flatten(1).T.double()  # (h * w, C)
     points = points - points.mean(dim=0)
     axes = torch.linalg.eigh(points.T @ points).eigenvectors[:, -3:].flip(1)  # (C, 3), the leading one first
     largest = axes.gather(0, axes.abs().argmax(dim=0, keepdim=True))
     components = points @ (axes * largest.sign())
-    low, high = (torch.from_numpy(np.quantile(components.numpy(), share, axis=0)) for share in SHOWN)
+    low, high = (torch.from_numpy(np.quantile(components.numpy(), share, axis=0)) for share in QUANTILES)
     scaled = ((components - low) / (high - low).clamp_min(1e-12)).clamp(0, 1) * 255
     return scaled.round().byte().unflatten(0, features.shape[1:]).numpy()
 
 
 def draw_features(image: np.ndarray, levels: Sequence[Tensor], strides: Sequence[int]) -> Image.Image:
-    """The image and its feature maps side by side, each under its stride.
+    """Draw the image and its feature maps side by side, each labelled with its stride.
 
     Args:
         image: (H, W, 3) uint8, RGB.
         levels: feature maps (C, h, w).
         strides: pixels of the image per pixel of each map.
     """
-    scale = min(PANEL / max(image.shape[:2]), 1.0)
+    scale = min(MAX_PANEL_SIZE / max(image.shape[:2]), 1.0)
     height, width = (max(round(side * scale), 1) for side in image.shape[:2])
     canvas = Image.new('RGB', ((width + 4) * (len(levels) + 1) - 4, height + MARGIN), 'white')
     draw = ImageDraw.Draw(canvas)
@@ -101,13 +101,13 @@ def draw_features(image: np.ndarray, levels: Sequence[Tensor], strides: Sequence
 
 
 def draw_attention(attention: Sequence[Tensor]) -> Image.Image:
-    """A row for each block, a column for each head; bright is much attention, on each map's own scale.
+    """Draw attention maps in a row per block and a column per head; the brightest pixel of each map is its maximum.
 
     Args:
-        attention: maps (heads, d, d) of each block: line i tells what channel i takes of every channel's values.
+        attention: maps (heads, d, d) of each block; row i holds the weight of every channel of v in output channel i.
     """
     heads, side = attention[0].shape[:2]
-    side *= max(1, -(-MAP_SIZE // side))
+    side *= max(1, -(-MIN_MAP_SIZE // side))
     canvas = Image.new('RGB', (heads * (side + 4) + MARGIN, len(attention) * (side + 4) + MARGIN), 'white')
     draw = ImageDraw.Draw(canvas)
     for head in range(heads):

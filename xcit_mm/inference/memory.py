@@ -1,4 +1,4 @@
-"""How much memory there is."""
+"""Measure available memory, and parse and format sizes."""
 from __future__ import annotations
 
 import re
@@ -14,11 +14,11 @@ CGROUP, PROCESS_GROUP = Path('/sys/fs/cgroup'), Path('/proc/self/cgroup')
 
 
 def available_bytes(device: torch.device, max_memory: int | None = None) -> int:
-    """Bytes that may still be allocated on a device.
+    """Return the number of bytes that can still be allocated on a device.
 
     Args:
-        device: a GPU, or anything else for main memory.
-        max_memory: that this process may hold in all (on a GPU: its tensors), whatever is free.
+        device: a GPU; for any other device, main memory counts.
+        max_memory: bytes that this process (on a GPU, its tensors) may hold in total, even if more are free.
     """
     if device.type == 'cuda':
         free, held = torch.cuda.mem_get_info(device)[0], torch.cuda.memory_allocated(device)
@@ -30,39 +30,39 @@ def available_bytes(device: torch.device, max_memory: int | None = None) -> int:
 
 
 def _container_bytes() -> float:
-    """What the limits of control groups leave, of which the kernel's figures of the machine know nothing."""
+    """Return the bytes left within the limits of control groups, which the kernel's figures for the machine ignore."""
     left = float('inf')
     try:
         match = re.search(r'^0::/(.*)$', PROCESS_GROUP.read_text(), re.MULTILINE)
     except OSError:
         match = None
-    if match is None:  # another system
+    if match is None:  # no control groups (version 2)
         return left
     own = CGROUP / match[1]
     for group in (own, *own.parents):
         try:
             limit, used = (int((group / f'memory.{name}').read_text()) for name in ('max', 'current'))
             cached = re.findall(r'^(?:in)?active_file (\d+)', (group / 'memory.stat').read_text(), re.MULTILINE)
-            left = min(left, limit - used + sum(map(int, cached)))  # the kernel gives the pages of files back
-        except (OSError, ValueError):  # no such group, or 'max': no limit
+            left = min(left, limit - used + sum(map(int, cached)))  # the kernel can drop cached files
+        except (OSError, ValueError):  # no such group, or no limit ('max')
             pass
     return left
 
 
 def parse_bytes(text: str | int | None) -> int | None:
-    """``'2GB'``, ``'1.5G'`` or ``'800MB'`` as a number of bytes, in powers of 1000; what is no text stays as it is.
+    """Convert ``'2GB'``, ``'1.5G'`` or ``'800MB'`` to bytes, in powers of 1000; return a number or None unchanged.
 
     Raises:
-        InputError: it says no size.
+        InputError: the text is not a size with a unit.
     """
     if not isinstance(text, str):
         return text
     match = re.fullmatch(r'(\d+\.?\d*|\.\d+)\s*([BKMGT])B?', text.strip().upper())
     if match is None:
-        raise InputError(f'a size of memory is written like 2GB or 800MB, not {text!r}')
+        raise InputError(f'invalid memory size {text!r}: write it like 2GB or 800MB')
     return int(float(match[1]) * UNITS[match[2]])
 
 
 def format_bytes(number: float) -> str:
-    """``'1.5 GB'``, or ``'20 MB'`` below that."""
+    """Format bytes as ``'1.5 GB'``, or below 1 GB as ``'20 MB'``."""
     return f'{number / 1e9:.1f} GB' if number >= 1e9 else f'{max(number, 0) / 1e6:.0f} MB'

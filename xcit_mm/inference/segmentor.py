@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..heads.standard import STANDARD_METHODS, is_standard
 from .modes import build_mode
-from .segmentation import Options, scene_of_tensor, segment
+from .segmentation import Options, scene_of, scene_of_tensor, segment
 
 
 @MODELS.register_module()
@@ -28,6 +28,29 @@ class BoundedEncoderDecoder(EncoderDecoder):
     they take 14 GB.
     """
 
+    def test_step(self, data: dict) -> list[SegDataSample]:
+        """Predict the images of a batch as the data loader gives them, normalising them band by band.
+
+        Args:
+            data: ``inputs``, images (3, H, W) BGR, and ``data_samples``.
+
+        Returns:
+            See ``predict``.
+
+        Raises:
+            InputError: see ``inference_segmentor``.
+        """
+        samples = data.get('data_samples')
+        if not samples or self._predicts_otherwise(samples):
+            return super().test_step(data)
+        options = Options.of_config(self.test_cfg)
+        for image, sample in zip(data['inputs'], samples):
+            segment(self, scene_of(self, dict(inputs=image, data_samples=sample)), sample, options)
+        device = next(self.parameters()).device
+        return [sample.to(device) for sample in samples]
+
+    val_step = test_step
+
     def predict(self, inputs: Tensor, data_samples: Sequence[SegDataSample] | None = None) -> list[SegDataSample]:
         """Predict each image of a batch.
 
@@ -42,14 +65,21 @@ class BoundedEncoderDecoder(EncoderDecoder):
         Raises:
             InputError: see ``inference_segmentor``.
         """
-        options = Options.of_config(self.test_cfg)
-        if data_samples is None or not is_standard(self) or any(map(is_turned_otherwise, data_samples)):
-            if options.mode not in ('auto', 'whole', 'slide'):
-                build_mode(options.mode).check(self)
+        if data_samples is None or self._predicts_otherwise(data_samples):
             return super().predict(inputs, data_samples)
+        options = Options.of_config(self.test_cfg)
         for image, sample in zip(inputs, data_samples):
             segment(self, scene_of_tensor(image, sample.metainfo), sample, options)
         return [sample.to(inputs.device) for sample in data_samples]
+
+    def _predicts_otherwise(self, samples: Sequence[SegDataSample]) -> bool:
+        """Return whether mmseg has to predict; raise ``InputError`` if it does not know the mode of the config."""
+        if is_standard(self) and not any(map(is_turned_otherwise, samples)):
+            return False
+        mode = self.test_cfg.get('mode', 'auto')
+        if mode not in ('auto', 'whole', 'slide'):
+            build_mode(mode).check(self)
+        return True
 
     def inference(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         """Return the logits of a batch at once, as mmseg does for its modes ``whole`` and ``slide``."""

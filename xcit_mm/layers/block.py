@@ -12,7 +12,7 @@ from .cross_covariance_attention import CrossCovarianceAttention
 from .local_patch_interaction import LocalPatchInteraction
 
 MLP_RATIO = 4
-# The MLP's hidden layer, N x 4 C, is the largest tensor of a block. In chunks of this many tokens it stays in cache.
+# The MLP's hidden layer, N x 4 C, is the largest tensor of a block. A chunk of this many tokens fits in cache.
 CHUNK_TOKENS = 2048
 LAYER_NORM_EPS = 1e-6
 
@@ -75,11 +75,11 @@ class XCiTBlock(nn.Module):
         in_chunks = x.device.type == 'cpu' and not (self.training or is_recorded())
         if not in_chunks or find_modification(self.mlp, MLP_PARTS) or not is_unmodified(self.norm2, nn.LayerNorm):
             return torch.addcmul(x, self.gamma2, self.drop_path(self.mlp(self.norm2(x))))
-        x = x.contiguous()  # a norm of the stem can have changed the layout
+        x = x.contiguous()  # a norm of the stem may have changed the layout
         self.add_mlp_(x)
         return x
 
     def add_mlp_(self, x: Tensor) -> None:
-        """Add the MLP's branch to x (…, C), contiguous, in place and in chunks; for inference only."""
+        """Add the MLP's branch to contiguous x (…, C), in place and in chunks; for inference only."""
         for tokens in x.view(-1, x.shape[-1]).split(CHUNK_TOKENS):
             tokens.addcmul_(self.gamma2, self.mlp(self.norm2(tokens)))

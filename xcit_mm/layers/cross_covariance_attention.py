@@ -77,11 +77,11 @@ class CrossCovarianceAttention(nn.Module):
         if len(maps) > 1 or maps[0].share is not None:
             return torch.addcmul(residual, scale, blend(maps, x))
         weight, bias, _ = maps[0]
-        # Scaling the C x C map costs nothing beside scaling N tokens, and the product accumulates in place.
+        # Scaling the C x C map is far cheaper than scaling N tokens, and the product accumulates in place.
         return (residual + bias * scale).baddbmm_(x, weight * scale)
 
     def maps(self, x: Tensor, moments: Moments | None) -> Sequence[BlendedMap]:
-        """Collect all tokens x (B, N, C) and return the linear maps that attention is for them."""
+        """Collect all tokens x (B, N, C) and return the linear maps that attention applies to them."""
         moments = ImageMoments() if moments is None else moments
         moments.collect(x)
         moments.reduce(self.affine_map)
@@ -91,8 +91,8 @@ class CrossCovarianceAttention(nn.Module):
         """Return whether the Gram form runs for images of ``num_tokens`` tokens.
 
         With C channels and heads of width d, the direct form takes N (4 C^2 + 2 C d) multiply-adds. The Gram form
-        takes 1.75 N C^2 for its tokens and 3 C^3 + 2 C^2 d for its C x C matrices. The latter are about twenty small
-        operations that run at half the speed of the large products (docs/benchmarks.md).
+        takes 1.75 N C^2 for its tokens and 3 C^3 + 2 C^2 d for its C x C matrices. The latter are spread over about
+        twenty small operations, which run at half the speed of the large products (docs/benchmarks.md).
         """
         if self.form != 'auto':
             return self.form == 'gram'

@@ -1,4 +1,4 @@
-"""From maps at the patch stride to the strides that dense heads expect, by one rule."""
+"""Resample maps from the patch stride to the strides that dense heads expect."""
 from __future__ import annotations
 
 import torch
@@ -12,7 +12,7 @@ PYRAMID_STRIDES = (4, 8, 16, 32)  # pixels, finest first
 
 
 class MaxPool(nn.Module):
-    """Max pooling with kernel and stride ``factor`` that never pools a side away.
+    """Max pooling with kernel and stride ``factor`` that leaves every side at least one pixel.
 
     Shape:
         (B, C, H, W) -> (B, C, max(H // factor, 1), max(W // factor, 1))
@@ -32,7 +32,7 @@ class MaxPool(nn.Module):
 class Upsample2x(nn.ConvTranspose2d):
     """A 2x2 transposed convolution with stride 2, as two matrix products.
 
-    Its windows do not overlap: a pixel becomes 2 x 2 pixels by one linear map. On a CPU this is
+    The 2x2 outputs of different pixels do not overlap, so one linear map turns each pixel into 2x2. On a CPU this is
     faster than torch's transposed convolution, and the result stays in channels-last memory.
 
     Shape:
@@ -43,14 +43,14 @@ class Upsample2x(nn.ConvTranspose2d):
     def __init__(self, channels: int) -> None:
         super().__init__(channels, channels, kernel_size=2, stride=2)
 
-    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]  # the size of the result is no choice
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]  # the output size is fixed
         tokens = x.permute(0, 2, 3, 1)  # (B, H, W, C)
-        # One row of pixels becomes two; each is a map of (W, C) to (W, column, C).
+        # Each row of pixels becomes two rows, each by its own linear map: (W, C) -> (W, column, C).
         weights = self.weight.permute(2, 3, 1, 0).flatten(1, 2)  # (C, C, row, column) -> (row, column C, C)
         bias = self.bias.repeat(2)
         if is_recorded() or torch.is_autocast_enabled(x.device.type):
             x = torch.stack([F.linear(tokens, weight, bias) for weight in weights.unbind()], dim=2)
-        else:  # the products go straight to where they belong, which autocast does not know
+        else:  # write the products in place, which autocast does not support
             x = tokens.new_empty(*tokens.shape[:2], 2, tokens.shape[2], len(bias))  # (B, H, row, W, column C)
             for row, weight in zip(x.flatten(0, 1).unbind(1), weights.mT):
                 batch = tokens.flatten(0, 1)  # (B H, W, C)
@@ -59,14 +59,14 @@ class Upsample2x(nn.ConvTranspose2d):
 
 
 def build_resampler(channels: int, in_stride: int, out_stride: int, norm_cfg: dict) -> nn.Module:
-    """Resample a map from one power-of-two stride to another.
+    """Build a module that resamples a map from one power-of-two stride to another.
 
-    Coarser: one max pooling. Same: the identity. Finer: a 2x2 transposed convolution for each factor
-    of two, with norm and GELU between them. For patches of 16 and 8 px these are the ``fpn1 … fpn4``
-    of the authors' dense backbone.
+    To a coarser stride: one max pooling. To the same stride: the identity. To a finer stride: one 2x2 transposed
+    convolution for each factor of two, with norm and GELU between them. For patches of 16 and 8 px these modules equal
+    ``fpn1 … fpn4`` of the authors' dense backbone.
 
     Args:
-        channels: C, of input and output.
+        channels: C of both input and output.
         in_stride, out_stride: pixels of the image per pixel of the map.
         norm_cfg: MM config of the norm.
 

@@ -9,7 +9,7 @@ from .bricks import build_norm
 class LocalPatchInteraction(nn.Module):
     """Two depthwise 3x3 convolutions with GELU and a norm between them.
 
-    XCA exchanges nothing between tokens but a C x C sum; here neighbours meet.
+    XCA exchanges information between tokens only through a C x C sum; LPI mixes neighbouring tokens.
 
     Args:
         embed_dim: channels C of a token.
@@ -27,8 +27,8 @@ class LocalPatchInteraction(nn.Module):
         self.conv2 = nn.Conv2d(embed_dim, embed_dim, 3, padding=1, groups=embed_dim)
 
         for conv in (self.conv1, self.conv2):
-            # The layout that its gradient has on channels-last maps, or DDP would copy the gradient (and warn).
-            # It says the same, for the second side is 1.
+            # Match the layout that the gradient has on channels-last maps; otherwise DDP copies the gradient and warns.
+            # The layouts are equivalent because the second dimension is 1.
             conv.weight = nn.Parameter(conv.weight.detach().as_strided((embed_dim, 1, 3, 3), (9, 1, 3, 1)))
 
     def forward(self, x: Tensor, height: int, width: int) -> Tensor:

@@ -14,9 +14,9 @@ from .bricks import build_norm
 
 
 class ConvNorm(nn.Sequential):
-    """A convolution without bias, and its norm.
+    """A convolution without bias, followed by a norm.
 
-    In inference a batch norm becomes part of the convolution: one pass less over the largest maps of all.
+    Inference folds a batch norm into the convolution, which saves a pass over the largest maps of the network.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -30,7 +30,7 @@ class ConvNorm(nn.Sequential):
 class PatchEmbedding(nn.Module):
     """log2(patch) stages of 3x3 convolution with stride 2, norm, and GELU between stages.
 
-    The width doubles from stage to stage and ends at ``embed_dim``.
+    Each stage doubles the number of channels; the last one has ``embed_dim``.
 
     Args:
         embed_dim: channels C of a token.
@@ -55,5 +55,5 @@ class PatchEmbedding(nn.Module):
         self.proj = nn.Sequential(*layers[:-1])
 
     def forward(self, image: Tensor) -> Tensor:
-        # Converting the 3-channel image is cheap, and makes (B, N, C) tokens a view of the result.
+        # Converting the 3-channel image is cheap, and the (B, N, C) tokens become a view of the result.
         return self.proj(image.contiguous(memory_format=torch.channels_last))

@@ -9,15 +9,15 @@ from torch import Tensor, nn
 
 from ..ops.modification import is_unmodified
 
-NUM_FREQUENCIES = 32  # features of one axis; sines and cosines interleave in them
-TEMPERATURE = 10000.0  # ratio of the longest to the shortest wave length
+NUM_FREQUENCIES = 32  # features per axis: sines and cosines, interleaved
+TEMPERATURE = 10000.0  # ratio of the longest to the shortest wavelength
 
 
 class PositionalEncoding(nn.Module):
     """Sines and cosines of the row and of the column, projected to the token width.
 
-    It depends on the size of the grid only: every image of a batch gets the same one, and a model
-    trained at one resolution runs at any other.
+    The encoding depends only on the size of the grid: all images of a batch share it, and a model trained at one
+    resolution runs at any other.
 
     Args:
         embed_dim: channels C of a token.
@@ -42,8 +42,8 @@ class PositionalEncoding(nn.Module):
     def forward(self, height: int, width: int) -> Tensor:
         if not is_unmodified(self.token_projection, nn.Conv2d):
             return self._project_everywhere(height, width)
-        # The published 1x1 convolution over (row features, column features) is a sum of two linear
-        # maps of one axis each: (height + width) rows to multiply in place of height * width.
+        # The published 1x1 convolution over (row features, column features) is the sum of a linear map of each axis,
+        # which multiplies height + width rows instead of height * width.
         weight = self.token_projection.weight.flatten(1)  # (C, 2 F)
         row_weight, column_weight = weight.split(NUM_FREQUENCIES, dim=1)
         rows = F.linear(self.encode_axis(height).to(weight.dtype), row_weight)  # (height, C)

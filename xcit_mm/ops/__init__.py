@@ -1,1 +1,1 @@
-"""Numerical building blocks that know no network."""
+"""Numerical building blocks, independent of any network."""

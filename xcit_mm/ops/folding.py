@@ -1,4 +1,4 @@
-"""A convolution and the batch norm behind it as one convolution."""
+"""Fold a batch norm into the convolution before it."""
 from __future__ import annotations
 
 from typing import TypeGuard
@@ -8,14 +8,15 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 def fold_batch_norm(conv: nn.Conv2d, norm: nn.Module | None) -> tuple[Tensor, Tensor | None] | None:
-    """Weight and bias of the convolution that both are together in inference.
+    """Return the weight and bias of the single convolution that equals ``norm(conv(x))`` in inference.
 
     Args:
-        conv: weight (out, in / groups, kh, kw), and perhaps a bias.
-        norm: None for none.
+        conv: with weight (out, in / groups, kh, kw) and an optional bias.
+        norm: the norm after it, or None.
 
     Returns:
-        (out, in / groups, kh, kw) and (out,) or None; or None where the norm depends on its input.
+        Weight (out, in / groups, kh, kw) and bias (out,), or None for no bias. None in place of both if the norm
+        depends on its input.
     """
     weight, bias = conv.weight, conv.bias
     if not is_foldable(norm):
@@ -23,7 +24,7 @@ def fold_batch_norm(conv: nn.Conv2d, norm: nn.Module | None) -> tuple[Tensor, Te
     if norm is None:
         return weight, bias
     mean, variance = norm.running_mean, norm.running_var
-    assert mean is not None and variance is not None  # they are tracked
+    assert mean is not None and variance is not None  # is_foldable requires running statistics
     scale = norm.weight * (variance + norm.eps).rsqrt()  # (out,)
     shift = norm.bias - mean * scale
     if bias is not None:
@@ -33,6 +34,6 @@ def fold_batch_norm(conv: nn.Conv2d, norm: nn.Module | None) -> tuple[Tensor, Te
 
 
 def is_foldable(norm: nn.Module | None) -> TypeGuard[_BatchNorm | None]:
-    """Whether a norm is the same scale and shift for every input."""
+    """Return whether a norm applies the same scale and shift to every input."""
     return norm is None or (isinstance(norm, _BatchNorm) and not norm.training and norm.affine
                             and norm.track_running_stats)

@@ -1,4 +1,4 @@
-"""Bilinear resizing along one axis as a small matrix, so that it can be composed with other linear maps."""
+"""Bilinear resizing along one axis as a small matrix, which can be composed with other linear maps."""
 from __future__ import annotations
 
 import math
@@ -12,9 +12,9 @@ Position = TypeVar('Position', float, np.ndarray, Tensor)
 
 
 def source_range(in_size: int, out_size: int, start: int, stop: int, align_corners: bool) -> tuple[int, int]:
-    """The input positions [first, last) that output positions [start, stop) of a resized axis depend on.
+    """Return the input positions [first, last) that output positions [start, stop) of a resized axis depend on.
 
-    Positions outside 0 … ``out_size`` depend on nothing.
+    Output positions outside 0 … ``out_size`` depend on no input.
     """
     first = max(_source(max(start, 0), in_size, out_size, align_corners), 0)
     last = max(_source(min(stop, out_size) - 1, in_size, out_size, align_corners), 0)
@@ -23,30 +23,30 @@ def source_range(in_size: int, out_size: int, start: int, stop: int, align_corne
 
 def resizing_matrix(in_size: int, out_size: int, start: int, stop: int, first: int, last: int,
                     align_corners: bool, like: Tensor) -> Tensor:
-    """The weights of input positions [first, last) in output positions [start, stop) of a resized axis.
+    """Return the weights of input positions [first, last) in output positions [start, stop) of a resized axis.
 
     Args:
         in_size, out_size: length of the axis before and after.
-        start, stop: may reach beyond the axis, where weights are 0, as zero padding after the resizing has it.
-        first, last: at least ``source_range``.
+        start, stop: may extend beyond the axis; weights are 0 there, like zero padding after resizing.
+        first, last: a range that contains ``source_range``.
         align_corners: as in ``torch.nn.functional.interpolate``.
-        like: its dtype and device are the result's.
+        like: gives the dtype and device of the result.
 
     Returns:
         (stop - start, last - first)
     """
-    # Operations on small arrays take a fraction of the time, but a compiler follows sizes through tensors only.
+    # numpy is several times faster on small arrays, but a compiler traces sizes only through tensors.
     library: Any = torch if torch.compiler.is_compiling() else np
     position = library.arange(start, stop, dtype=library.float64)
     source = _source(position, in_size, out_size, align_corners).clip(0, in_size - 1)
-    # A weight falls from 1 to 0 over the distance of one position.
+    # A weight falls linearly from 1 to 0 over a distance of one position.
     matrix = (1 - abs(source[:, None] - library.arange(first, last))).clip(0)
     inside = (position >= 0) & (position < out_size)
     return torch.as_tensor(matrix * inside[:, None]).to(like)
 
 
 def _source(position: Position, in_size: int, out_size: int, align_corners: bool) -> Position:
-    """Where in the input an output position lies; beyond its ends, the nearest end is meant."""
+    """Return the input coordinate of an output position, which the caller clamps to the ends of the axis."""
     if align_corners:
         return position * (in_size - 1) / max(out_size - 1, 1)
     return (position + 0.5) * in_size / out_size - 0.5

@@ -1,4 +1,4 @@
-"""Adaptive average pooling along one axis as a small matrix, so that it can be summed over parts of the axis."""
+"""Adaptive average pooling along one axis as a small matrix, which can be applied to one part of the axis at a time."""
 from __future__ import annotations
 
 import torch
@@ -9,9 +9,9 @@ def bin_shares(bins: int, side: int, like: Tensor) -> Tensor:
     """Return the share of each position of an axis in the mean of each bin, as ``AdaptiveAvgPool2d`` defines bins.
 
     Args:
-        bins: number of bins; neighbours can overlap.
+        bins: number of bins; neighbouring bins can overlap.
         side: length of the axis.
-        like: gives the dtype and the device of the result.
+        like: gives the dtype and device of the result.
 
     Returns:
         (bins, side); each row sums to 1.

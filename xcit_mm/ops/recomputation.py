@@ -1,4 +1,4 @@
-"""Recomputing a block in the backward pass in place of storing what happens in it."""
+"""Recompute a block in the backward pass instead of storing its activations."""
 from __future__ import annotations
 
 from contextlib import nullcontext
@@ -10,17 +10,17 @@ from torch.utils.checkpoint import checkpoint
 
 
 def run_recomputed(block: nn.Module, x: Tensor, *args: object) -> Tensor:
-    """``block(x, *args)`` that stores only its input for the backward pass."""
-    if torch.compiler.is_compiling():  # a compiled graph updates running statistics once in any case
+    """Return ``block(x, *args)``, storing only the input for the backward pass."""
+    if torch.compiler.is_compiling():  # a compiled graph updates running statistics only once
         return checkpoint(block, x, *args, use_reentrant=False)
     return checkpoint(block, x, *args, use_reentrant=False,
-                      context_fn=lambda: (nullcontext(), _KeptRunningStatistics(block)))
+                      context_fn=lambda: (nullcontext(), _FrozenRunningStatistics(block)))
 
 
-class _KeptRunningStatistics:
-    """Without this, recomputing a block would count its batch twice in the running statistics.
+class _FrozenRunningStatistics:
+    """A context that keeps running statistics unchanged, so that recomputing a block does not count its batch twice.
 
-    Torch enters it once for every backward pass through the block.
+    Torch enters it once per backward pass through the block.
     """
 
     def __init__(self, block: nn.Module) -> None:

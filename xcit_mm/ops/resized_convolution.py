@@ -1,8 +1,8 @@
 """A 3x3 convolution of a resized map, computed at the map's own resolution.
 
-Resizing and convolution are linear, and resizing treats every channel alike: channels can be mixed first, where
-there are few pixels. Each of the nine taps of the kernel is a 1x1 convolution at low resolution; the resized and
-shifted results add up. Along one axis, resizing and shifting by -1, 0 and 1 is one small matrix.
+Resizing and convolution are linear, and resizing treats all channels alike, so channels can be mixed first, at low
+resolution. Each of the nine taps of the kernel becomes a 1x1 convolution there; the result is the sum of the resized
+and shifted products. Along one axis, resizing and shifting by -1, 0 and 1 is one small matrix.
 """
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from torch import Tensor
 from .interpolation import resizing_matrix, source_range
 from .recording import is_recorded
 
-# Pixels of the map in a piece. The matrices are banded, and dense ones of short pieces hold few zeros.
-PIECE = 16
+# Input pixels per chunk of an axis. The matrix of a whole axis is mostly zeros; those of short chunks are nearly dense.
+CHUNK_PIXELS = 16
 
 
 def convolve_resized(x: Tensor, weight: Tensor, out_size: tuple[int, int], align_corners: bool = False) -> Tensor:
-    """``conv2d(interpolate(x, out_size, mode='bilinear'), weight, padding=1)``, in channels-last layout.
+    """Return ``conv2d(interpolate(x, out_size, mode='bilinear'), weight, padding=1)``, in channels-last layout.
 
     Args:
         x: (B, h, w, in).
@@ -36,12 +36,12 @@ def convolve_resized(x: Tensor, weight: Tensor, out_size: tuple[int, int], align
         return _convolve_at_once(x, weight, height, width, align_corners)
     columns = ColumnConvolution(weight, x.shape[2], width, align_corners, x)
     rows = [apply_row_taps(taps, columns(x[:, first:last]))
-            for _, _, first, last, taps in _pieces(x.shape[1], height, align_corners, x)]
+            for _, _, first, last, taps in _chunks(x.shape[1], height, align_corners, x)]
     return torch.cat(rows, dim=1) if len(rows) > 1 else rows[0]
 
 
 def _convolve_at_once(x: Tensor, weight: Tensor, height: int, width: int, align_corners: bool) -> Tensor:
-    """``convolve_resized`` without pieces, whose number would tie a compiler's graph to one size."""
+    """Compute ``convolve_resized`` without chunks, whose number would tie a compiled graph to one size."""
     rows, columns = (row_taps(in_size, out_size, 0, out_size, 0, in_size, align_corners, x)
                      for in_size, out_size in zip(x.shape[1:3], (height, width)))  # (H, h * 3), (W, w * 3)
     pixels = F.linear(x, weight.permute(2, 3, 0, 1).flatten(0, 2)).unflatten(3, (3, 3, -1))
@@ -51,44 +51,44 @@ def _convolve_at_once(x: Tensor, weight: Tensor, height: int, width: int, align_
 
 
 class ColumnConvolution:
-    """The part of ``convolve_resized`` that stays within a row of the map: mix channels, resize and add columns.
+    """The part of ``convolve_resized`` within each row of the map: it mixes channels, then resizes and adds columns.
 
     Args:
         weight: (out, in, 3, 3).
-        in_width, width: of the map, w, and of the resized map, W.
+        in_width, width: w of the map and W of the resized map, px.
         align_corners: as in ``torch.nn.functional.interpolate``.
-        like: its dtype and device are those of the map.
+        like: gives the dtype and device of the map.
     """
 
     def __init__(self, weight: Tensor, in_width: int, width: int, align_corners: bool, like: Tensor) -> None:
         self.mixing = weight.permute(2, 3, 0, 1).flatten(1, 2)  # (row tap, column tap * out, in)
-        self.pieces = list(_pieces(in_width, width, align_corners, like))
+        self.chunks = list(_chunks(in_width, width, align_corners, like))
         self.width = width
 
     def __call__(self, x: Tensor) -> Tensor:
-        """(B, h, w, in) -> (B, h, row tap, W, out)."""
+        """Convolve rows: (B, h, w, in) -> (B, h, row tap, W, out)."""
         # (B h, w * column tap, out) for each row tap
         pixels = [F.linear(x, tap).unflatten(3, (3, -1)).flatten(2, 3).flatten(0, 1) for tap in self.mixing]
         if is_recorded() or torch.is_autocast_enabled(x.device.type):
             resized = torch.stack([torch.cat([
-                _product(taps, tap[:, 3 * first:3 * last]) for _, _, first, last, taps in self.pieces
+                _product(taps, tap[:, 3 * first:3 * last]) for _, _, first, last, taps in self.chunks
             ], dim=1) for tap in pixels], dim=1)
-        else:  # without copying each piece to its place
+        else:  # write each chunk in place, without a copy
             resized = pixels[0].new_empty(len(pixels[0]), len(pixels), self.width, pixels[0].shape[2])
             for index, tap in enumerate(pixels):
-                for start, stop, first, last, taps in self.pieces:
+                for start, stop, first, last, taps in self.chunks:
                     _product(taps, tap[:, 3 * first:3 * last], out=resized[:, index, start:stop])
         return resized.unflatten(0, x.shape[:2])
 
 
 def apply_row_taps(taps: Tensor, columns: Tensor) -> Tensor:
-    """Resize and add rows: (H', h * row tap) from ``row_taps``, (B, h, row tap, W, out) -> (B, H', W, out)."""
+    """Resize and add rows: (B, h, row tap, W, out) -> (B, H', W, out), by ``row_taps`` (H', h * row tap)."""
     return _product(taps, columns.flatten(3).flatten(1, 2)).unflatten(2, columns.shape[3:])
 
 
 def row_taps(in_size: int, out_size: int, start: int, stop: int, first: int, last: int, align_corners: bool,
              like: Tensor) -> Tensor:
-    """The weights of input positions [first, last), shifted by -1, 0 and 1, in output positions [start, stop).
+    """Return the weights of input positions [first, last), shifted by -1, 0 and 1, in output positions [start, stop).
 
     Returns:
         (stop - start, (last - first) * 3)
@@ -97,10 +97,10 @@ def row_taps(in_size: int, out_size: int, start: int, stop: int, first: int, las
     return matrix.unfold(0, 3, 1).flatten(1)
 
 
-def _pieces(in_size: int, out_size: int, align_corners: bool, like: Tensor
+def _chunks(in_size: int, out_size: int, align_corners: bool, like: Tensor
             ) -> Iterator[tuple[int, int, int, int, Tensor]]:
-    """Cut a resized axis into pieces: positions [start, stop), the input positions [first, last) they need, taps."""
-    step = max(PIECE * out_size // in_size, 1)
+    """Cut a resized axis into chunks: output positions [start, stop), the inputs [first, last) they need, and taps."""
+    step = max(CHUNK_PIXELS * out_size // in_size, 1)
     for start in range(0, out_size, step):
         stop = min(start + step, out_size)
         first, last = source_range(in_size, out_size, start - 1, stop + 1, align_corners)
@@ -108,5 +108,5 @@ def _pieces(in_size: int, out_size: int, align_corners: bool, like: Tensor
 
 
 def _product(matrix: Tensor, batch: Tensor, out: Tensor | None = None) -> Tensor:
-    """``matrix @ batch``, for which torch would turn around both, and copy the result back."""
+    """Return ``matrix @ batch``, for which torch itself would transpose both operands and copy the result back."""
     return torch.bmm(matrix.expand(batch.shape[0], -1, -1), batch, out=out)

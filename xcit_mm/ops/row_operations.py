@@ -1,4 +1,4 @@
-"""Operations on maps that are computed in bands of rows."""
+"""Operations on feature maps that are computed in bands of rows."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from .rows import Rows
 
 
 class Pointwise(Rows):
-    """A function of the rows of another map: (rows, W, C) -> (rows, W, C')."""
+    """A map whose rows are a function of the rows of another map: (rows, W, C) -> (rows, W, C')."""
 
     def __init__(self, source: Rows, function: Callable[[Tensor], Tensor]) -> None:
         super().__init__(source.height, source.width)
@@ -59,7 +59,7 @@ class Convolution(Rows):
         next_start = max(stop * self.stride - 1, 0)
         x = self.source.read(max(first, 0), min(last, self.source_height), next_start)
         above, below = max(-first, 0), max(last - self.source_height, 0)
-        if above or below:  # zeros lie beyond the map, other rows between its bands
+        if above or below:  # pad at the edges of the map only, not between bands
             x = F.pad(x, (0, 0, 0, 0, above, below))
         if self.is_winograd:
             return self.function(winograd.convolve(x, self.weight, self.bias))
@@ -69,7 +69,7 @@ class Convolution(Rows):
 
 
 class Resized(Rows):
-    """A map resized as by ``torch.nn.functional.interpolate``."""
+    """A map resized like ``torch.nn.functional.interpolate``."""
 
     def __init__(self, source: Rows, size: tuple[int, int], mode: str = 'bilinear',
                  align_corners: bool = False) -> None:
@@ -81,7 +81,7 @@ class Resized(Rows):
         first, last = self._source_range(start, stop)
         next_start = self._source_range(stop, stop + 1)[0] if stop < self.height else self.source_height
         x = self.source.read(first, last, next_start)
-        if x.shape[1] != self.width:  # columns first: the result has more rows
+        if x.shape[1] != self.width:  # columns first, while there are fewer rows
             align_corners = None if self.mode == 'nearest' else self.align_corners
             x = F.interpolate(x.permute(2, 0, 1)[None], (len(x), self.width), mode=self.mode,
                               align_corners=align_corners)[0].permute(1, 2, 0)
@@ -98,7 +98,7 @@ class Resized(Rows):
 
 
 class Cropped(Rows):
-    """A map without some of its margins.
+    """A map without its margins.
 
     Args:
         source: the map.

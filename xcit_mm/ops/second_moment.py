@@ -1,4 +1,4 @@
-"""The C x C sum over tokens that cross-covariance attention consists of."""
+"""The second moment of tokens, on which cross-covariance attention depends."""
 from __future__ import annotations
 
 from typing import Any
@@ -10,28 +10,28 @@ from torch import Tensor
 def second_moment(x: Tensor) -> Tensor:
     """Sum over the tokens of x' x'^T, where x' is a token with a 1 appended.
 
-    It adds up: the moment of an image is the sum of the moments of its parts.
+    The moment of an image is the sum of the moments of its parts.
 
     Args:
         x: (B, N, C).
 
     Returns:
-        (B, C + 1, C + 1), in float32, or float64 where x is: in half precision, large sums overflow and
-        the differences that attention consists of are rounded away.
+        (B, C + 1, C + 1), in float32, or in float64 if x is float64. In half precision, large sums would overflow
+        and small differences between them would be rounded away.
     """
     with torch.autocast(x.device.type, enabled=False):
-        products, total = _Moments.apply(x)
+        products, total = _GramAndSum.apply(x)
         count = total.new_full((x.shape[0], 1, 1), x.shape[1])
         upper = torch.cat((products, total.mT), dim=2)  # (B, C, C + 1)
         lower = torch.cat((total, count), dim=2)  # (B, 1, C + 1)
         return torch.cat((upper, lower), dim=1)
 
 
-class _Moments(torch.autograd.Function):
+class _GramAndSum(torch.autograd.Function):
     """x^T x and the sum of x over the tokens, in at least float32: (B, N, C) -> (B, C, C), (B, 1, C).
 
-    It saves x in its own dtype. The symmetry of x^T x makes one product of the two that its backward pass
-    would take, and the gradient of the sum adds up in it.
+    It saves x in its own dtype. As x^T x is symmetric, its backward pass takes one product instead of two, which
+    also adds the gradient of the sum.
     """
 
     generate_vmap_rule = True
@@ -41,7 +41,7 @@ class _Moments(torch.autograd.Function):
         x = _to_float(x)
         half = x.shape[-1] // 2
         left, right = x[..., :half], x[..., half:]
-        upper = left.mT @ x  # a quarter of the products need not be computed twice
+        upper = left.mT @ x  # by symmetry, a quarter of the products is known
         lower = torch.cat((upper[..., half:].mT, right.mT @ right), dim=2)
         return torch.cat((upper, lower), dim=1), x.sum(dim=1, keepdim=True)
 

@@ -1,8 +1,8 @@
 """A 3x3 convolution with 4/9 of the multiply-adds: Winograd's F(2x2, 3x3), after Lavin and Gray (arXiv 1509.09308).
 
-A tile of 2x2 pixels of the result depends on 4x4 pixels of the map. Both are transformed by sums and differences,
-between which are 16 matrix products over the channels in place of 36. oneDNN, which computes torch's convolutions on a
-CPU, has no such kernel. The sum over channels stays one product, and the error is no larger than the convolution's.
+A tile of 2x2 output pixels depends on 4x4 input pixels. Sums and differences transform the inputs and the outputs; in
+between, 16 matrix products over the channels replace 36. oneDNN, which computes torch's convolutions on a CPU, has no
+such kernel. The sum over channels remains one product, so the error is no larger than that of the convolution.
 """
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# With fewer, sums and differences take as long as what they save: tools/benchmark.py convolution.
+# With fewer channels, the transforms cost as much time as they save (see tools/benchmark.py convolution).
 LEAST_CHANNELS = 384
-CHUNK_TILES = 512  # whose transforms fit a CPU's cache
+CHUNK_TILES = 512  # the transforms of this many tiles fit in a CPU's cache
 
-# Of a kernel along one axis: 3 taps -> 4 points.
+# Transform of a kernel along one axis: 3 taps -> 4 points.
 POINTS = ((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1))
 
 
@@ -25,19 +25,19 @@ def is_faster(weight: Tensor) -> bool:
 
 
 def transform_kernel(weight: Tensor) -> Tensor:
-    """(out, in, 3, 3) -> (16, in, out)"""
+    """Transform a kernel for ``convolve``: (out, in, 3, 3) -> (16, in, out)."""
     points = torch.tensor(POINTS, dtype=torch.float64, device=weight.device)
     kernel = torch.einsum('ai,bj,ocij->abco', points, points, weight.double())
     return kernel.flatten(0, 1).to(weight.dtype).contiguous()
 
 
 def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
-    """The convolution of a map that is padded above and below, with zeros to its left and right.
+    """Convolve a map that is already padded above and below; pad it with zeros on the left and right.
 
     Args:
-        x: (H + 2, W, in)
+        x: (H + 2, W, in).
         kernel: from ``transform_kernel``.
-        bias: (out,)
+        bias: (out,).
 
     Returns:
         (H, W, out)
@@ -56,7 +56,7 @@ def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def _convolve_tiles(x: Tensor, kernel: Tensor, y: Tensor) -> None:
-    """(2 down + 2, 2 across + 2, in) -> y (down, 2, across, 2, out)"""
+    """Convolve x (2 down + 2, 2 across + 2, in) and write the result to y (down, 2, across, 2, out)."""
     down, _, across, _, _ = y.shape
     points = x.new_empty(4, 4, down, across, x.shape[2])
     for row, rows in enumerate(_differences([x[index:index + 2 * down:2] for index in range(4)])):
@@ -68,7 +68,7 @@ def _convolve_tiles(x: Tensor, kernel: Tensor, y: Tensor) -> None:
 
 
 def _differences(taps: list[Tensor], out: Tensor | None = None) -> list[Tensor]:
-    """Four neighbours -> four points, along one axis."""
+    """Transform four neighbours into four points along one axis."""
     first, second, third, fourth = taps
     into = [None] * 4 if out is None else list(out)
     return [torch.sub(first, third, out=into[0]), torch.add(second, third, out=into[1]),
@@ -76,7 +76,7 @@ def _differences(taps: list[Tensor], out: Tensor | None = None) -> list[Tensor]:
 
 
 def _sums(points: Tensor, out: Tensor) -> Tensor:
-    """Four points -> two pixels, along one axis."""
+    """Transform four points into two pixels along one axis."""
     torch.add(points[1], points[2], out=out[0]).add_(points[0])
     torch.sub(points[1], points[2], out=out[1]).sub_(points[3])
     return out

@@ -1,4 +1,4 @@
-# COCO as mmdet has it, 80 classes, with the authors' augmentation: resized, or cropped between two resizings.
+# mmdet's COCO: 80 classes, with the authors' augmentation: resize, or resize, crop and resize again.
 _base_ = __import__('xcit_mm').config_path('_base_/datasets/coco_instance.py', 'mmdet')
 data_preparation = 'python {tools}/prepare_dataset.py coco --root {data_root}'
 scales = [(480, 1333), (512, 1333), (544, 1333), (576, 1333), (608, 1333), (640, 1333), (672, 1333), (704, 1333),

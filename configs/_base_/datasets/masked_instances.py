@@ -1,5 +1,5 @@
-# Images with COCO annotations: images/<split>/NAME.png and annotations/instances_<split>.json. A data
-# set adds data_root and metainfo.
+# Images with COCO annotations: images/<split>/NAME.png and annotations/instances_<split>.json. Each
+# data set adds data_root and metainfo.
 _base_ = 'small_runs.py'
 train_pipeline = [
     dict(type='LoadImageFromFile'),
@@ -8,7 +8,7 @@ train_pipeline = [
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale_factor=1.0),  # mmdet asks by how much boxes were scaled
+    dict(type='Resize', scale_factor=1.0),  # sets the scale_factor that mmdet needs
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
     dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')),
 ]

@@ -1,4 +1,4 @@
-# Masks hold 0 and 1.
+# Masks contain 0 and 1.
 _base_ = ['nuclei_folder.py', 'masked_images.py']
 metainfo = dict(classes=('background', 'nucleus'), palette=[[0, 0, 0], [255, 225, 25]])
 train_pipeline = [

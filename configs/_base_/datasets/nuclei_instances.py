@@ -1,4 +1,4 @@
-# Half of the nuclei are smaller than 20 px: images are enlarged to about 384 px.
+# Images are enlarged to about 384 px, because half of the nuclei are smaller than 20 px.
 _base_ = ['nuclei_folder.py', 'masked_instances.py']
 metainfo = dict(classes=('nucleus', ), palette=[[255, 225, 25]])
 train_pipeline = [
@@ -13,7 +13,7 @@ train_pipeline = [
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=(480, 384), keep_ratio=True),
-    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),  # at its own size: not resized
+    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),  # at its native size
     dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')),
 ]
 train_dataloader = dict(

@@ -1,4 +1,4 @@
-# Data loaders for small runs on one machine; data sets come on top.
+# Data loaders for small runs on one machine; each data set adds its own settings.
 train_dataloader = dict(
     batch_size=8,
     num_workers=1,

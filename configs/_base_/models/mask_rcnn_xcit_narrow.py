@@ -1,5 +1,5 @@
-# For small runs from scratch: 64 channels behind the backbone, fewer proposals, and anchors from 16 px. The neck
-# normalises, for XCiT's maps, which have no norm behind them, are too large for fresh heads.
+# For small runs from scratch: 64 channels after the backbone, fewer proposals, and anchors from 16 px. The neck has
+# norms, because XCiT's maps are not normalised and are too large for untrained heads.
 _base_ = 'mask_rcnn_xcit.py'
 model = dict(
     backbone=dict(drop_path_rate=0.0),

@@ -1,5 +1,5 @@
-# small_12_p16 in a segmentor without heads. A sibling changes arch, drop path and the widths of its heads.
-# Heads with mmcv's compiled ops need channels_last=False.
+# A segmentor with small_12_p16 but without heads. Other architectures change arch, drop_path_rate and the head widths.
+# Heads that use mmcv's compiled ops need channels_last=False.
 model = dict(
     type='xcit_mm.inference.segmentor.BoundedEncoderDecoder',
     data_preprocessor=dict(

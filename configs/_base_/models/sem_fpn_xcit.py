@@ -1,4 +1,4 @@
-# Neck and head of the authors' Semantic FPN: the neck is as wide as the backbone.
+# The neck and the head of the authors' Semantic FPN; the neck is as wide as the backbone.
 _base_ = 'segmentor_xcit.py'
 model = dict(
     neck=dict(type='FPN', in_channels=[384, 384, 384, 384], out_channels=384, num_outs=4),

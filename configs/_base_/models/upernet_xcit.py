@@ -1,4 +1,4 @@
-# The heads of the authors' UPerNet; the first is mmseg's UPerHead in half of the time, with the same weights.
+# The heads of the authors' UPerNet. EfficientUPerHead equals mmseg's UPerHead but takes half the time.
 _base_ = 'segmentor_xcit.py'
 norm_cfg = dict(type='BN', requires_grad=True)
 model = dict(

@@ -1,4 +1,4 @@
-# From random weights in minutes, on one machine.
+# Train from scratch in minutes, on one machine.
 _base_ = 'adamw_160k.py'
 optim_wrapper = dict(optimizer=dict(lr=1e-3, weight_decay=0.05), clip_grad=dict(max_norm=1.0))
 max_iters = 1000

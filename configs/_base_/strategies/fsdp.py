@@ -1,9 +1,10 @@
-# Weights, gradients and optimizer state are cut into pieces, one on each GPU; a checkpoint is whole.
-# Batch norms stay each GPU's own: sync_bn is the other runner's.
+# Weights, gradients and optimizer state are sharded over the GPUs; a checkpoint is not sharded.
+# Batch norms are not synchronised: only StrictRunner applies sync_bn.
 strategy = dict(
     type='xcit_mm.training.fsdp.CorrectedFSDPStrategy',
     model_wrapper=dict(
-        type='MMFullyShardedDataParallel', use_orig_params=True, auto_wrap_policy=dict(type='xcit_mm.training.fsdp.each_xcit_block')),
+        type='MMFullyShardedDataParallel', use_orig_params=True,
+        auto_wrap_policy=dict(type='xcit_mm.training.fsdp.each_xcit_block')),
     state_dict_cfg=dict(
         state_dict_type='FULL_STATE_DICT',
         state_dict_config=dict(type='FullStateDictConfig', rank0_only=False, offload_to_cpu=False),

@@ -1,4 +1,4 @@
-"""Segmentations as pictures."""
+"""Sinks for PNG files write label maps and overlays."""
 import cv2
 import numpy as np
 import pytest
@@ -24,10 +24,10 @@ def test_writes_class_indices_and_an_overlay(tmp_path, size):
     write(tmp_path / 'out', image, labels)
     assert np.array_equal(np.asarray(Image.open(tmp_path / 'out/photo_classes.png')), labels)
     overlay = cv2.imread(str(tmp_path / 'out/photo_overlay.png'))
-    assert overlay[0, 0].tolist() == [200, 100, 0]  # background as it was
+    assert overlay[0, 0].tolist() == [200, 100, 0]  # background is unchanged
     assert overlay[15, 10].tolist() == [100, 50, 128]
     legend = overlay[size[0]:]
-    assert (legend == (0, 0, 255)).all(axis=2).any()  # the colour of the nucleus, and its name beside it
+    assert (legend == (0, 0, 255)).all(axis=2).any()  # the colour of the nucleus, next to its name
     assert (legend == 0).all(axis=2).any()
     colors = Image.open(tmp_path / 'out/photo_palette.png')
     assert np.array_equal(np.asarray(colors), labels) and colors.convert('RGB').getpixel((10, 15)) == (255, 0, 0)
@@ -41,7 +41,7 @@ def test_many_classes_keep_their_indices(tmp_path):
     assert not (tmp_path / 'photo_palette.png').exists()
 
 
-def test_unwritable_folders_are_named(tmp_path):
+def test_error_names_an_unwritable_folder(tmp_path):
     (tmp_path / 'file').touch()
     with pytest.raises(InputError, match='cannot write .*file/photo_classes.png'):
         write(tmp_path / 'file', np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), int))

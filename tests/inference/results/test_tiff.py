@@ -1,4 +1,4 @@
-"""Labels as tiled TIFF files with colours and the georeference of the image."""
+"""Labels are written as tiled TIFF files with colours and the georeference of the image."""
 import numpy as np
 import pytest
 import tifffile

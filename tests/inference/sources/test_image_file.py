@@ -6,7 +6,7 @@ from xcit_mm.errors import InputError
 from xcit_mm.inference.sources import find_images, read_image
 
 
-def test_finds_files_and_the_images_of_folders_once(tmp_path):
+def test_find_images_returns_each_file_once(tmp_path):
     for name in ('b.png', 'a.JPG', 'notes.txt'):
         (tmp_path / name).touch()
     assert [path.name for path in find_images([tmp_path])] == ['a.JPG', 'b.png']
@@ -17,7 +17,7 @@ def test_finds_files_and_the_images_of_folders_once(tmp_path):
     assert [path.name for path in find_images([tmp_path])] == ['a.JPG', 'b.png', 'link.png']
 
 
-def test_inputs_without_an_image_are_named(tmp_path):
+def test_error_names_inputs_without_an_image(tmp_path):
     with pytest.raises(InputError, match='no images in the folder'):
         find_images([tmp_path])
     with pytest.raises(InputError, match='no image or folder .*none'):
@@ -28,7 +28,7 @@ def test_inputs_without_an_image_are_named(tmp_path):
         find_images([tmp_path])
 
 
-def test_reads_files_as_asked(tmp_path):
+def test_read_image_passes_arguments_to_the_decoder(tmp_path):
     array = np.random.default_rng(0).integers(0, 255, (20, 30, 3), dtype=np.uint8)
     cv2.imwrite(str(tmp_path / 'a.png'), array)
     assert np.array_equal(read_image(tmp_path / 'a.png'), array)
@@ -37,13 +37,13 @@ def test_reads_files_as_asked(tmp_path):
 
 @pytest.mark.parametrize('backend', ['cv2', 'pillow'])
 @pytest.mark.parametrize('content', [b'', b'not an image'])
-def test_damaged_files_are_named(tmp_path, backend, content):
+def test_error_names_a_damaged_file(tmp_path, backend, content):
     (tmp_path / 'a.png').write_bytes(content)
     with pytest.raises(InputError, match='a.png: it is damaged or not an image'):
         read_image(tmp_path / 'a.png', imdecode_backend=backend)
 
 
-def test_unreadable_files_are_named(tmp_path, monkeypatch):
+def test_error_names_an_unreadable_file(tmp_path, monkeypatch):
     def refuse(path):
         raise PermissionError(13, 'Permission denied')
 
