@@ -68,7 +68,7 @@ def check(args: argparse.Namespace, detects: bool) -> None:
              else [args.boxes_only, args.min_score is not None])
     if any(wrong):
         kinds = ('segmentors', 'a detector') if detects else ('detectors', 'a segmentor')
-        raise InputError(f'an option is for {kinds[0]}, but {args.config} is {kinds[1]}; see --help')
+        raise InputError(f'an option for {kinds[0]} was given, but {args.config} is {kinds[1]}; see --help')
     parse_bytes(args.max_memory)
     try:
         args.out.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Describe and unpack the zip files that data sets ship as."""
+"""Describe and unpack the zip files of data sets."""
 from __future__ import annotations
 
 import shutil

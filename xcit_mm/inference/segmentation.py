@@ -95,7 +95,7 @@ def compute_bands(model: BaseSegmentor, scene: Scene, options: Options, result_b
     Args:
         model: a segmentor.
         scene: the image.
-        options: see there.
+        options: how to run.
         result_bytes: size of what the caller keeps of all bands, in main memory.
 
     Returns:

@@ -82,10 +82,13 @@ class Statistics(ABC):
     def observe(self, tokens: Tensor, start: int = 0) -> None:
         """Look at the input of the first block before any moment is collected, to find out what to sum.
 
+        Called only if ``observes`` is set.
+
         Args:
             tokens: (B, N, C), normalised: whole rows of the token grid, in row-major order.
             start: the first of these rows.
         """
+        raise NotImplementedError
 
     @abstractmethod
     def moments(self, block: int, height: int, width: int) -> Moments:

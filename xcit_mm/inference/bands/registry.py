@@ -17,7 +17,7 @@ Run = TypeVar('Run', bound='type[BandedModule]')
 class BandedModule(ABC):
     """A neck or a head in bands of rows, and the memory that it takes.
 
-    Register a subclass for the exact type of a module, since a subclass of that type can compute anything::
+    Register a subclass for the exact type of a module; a subclass of that type may compute something else::
 
         @run_in_bands(MyHead)
         class BandedMyHead(BandedModule): ...

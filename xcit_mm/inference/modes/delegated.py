@@ -26,7 +26,7 @@ class Delegated(Mode):
         require_eval(model)
 
     def estimate_bytes(self, model: BaseSegmentor, height: int, width: int) -> int:
-        return 0  # nobody knows
+        return 0  # unknown
 
     def logits(self, model: BaseSegmentor, pixels: Rows, statistics: Callable[[], Statistics],
                progress: Progress) -> Rows:

@@ -34,7 +34,7 @@ class TiffFile(Source):
 
     Raises:
         InputError: tifffile is not installed.
-        UnreadableImageError: the file does not exist, is damaged, or holds pixels of another kind.
+        UnreadableImageError: the file does not exist, is damaged, or holds pixels in an unsupported format.
     """
 
     suffixes = ('.tif', '.tiff')
