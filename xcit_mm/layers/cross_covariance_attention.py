@@ -102,7 +102,7 @@ class CrossCovarianceAttention(nn.Module):
         return num_tokens * (2.25 * dim + 2 * head_dim) > SMALL_PRODUCT_COST * dim * (3 * dim + 2 * head_dim)
 
     def has_plain_linears(self) -> bool:
-        """Return whether ``qkv`` and ``proj`` are nothing but a weight and a bias, as the Gram form takes them to be."""
+        """Return whether ``qkv`` and ``proj`` are just a weight and a bias, as the Gram form assumes."""
         return is_unmodified(self.qkv, nn.Linear) and is_unmodified(self.proj, nn.Linear)
 
     def require_plain_linears(self) -> None:
