@@ -5,9 +5,12 @@ from typing import Any
 
 from mmcv.cnn import ConvModule
 from mmcv.cnn.bricks.wrappers import Conv2d as MMCVConv2d
+from mmseg.models.decode_heads.psp_head import PPM
+from mmseg.models.utils import Upsample
 from torch import Tensor, nn
 
 from ..ops.folding import fold_batch_norm, is_foldable
+from ..ops.modification import find_modification
 
 
 def is_plain(module: nn.Module) -> bool:
@@ -15,6 +18,20 @@ def is_plain(module: nn.Module) -> bool:
     return (isinstance(module, nn.Conv2d) and type(module) in (nn.Conv2d, MMCVConv2d)
             and module.padding_mode == 'zeros' and module.groups == 1 and module.stride == module.dilation == (1, 1)
             and module.padding == tuple(side // 2 for side in module.kernel_size))
+
+
+# The types that a head or a neck is made of; anything else in it can compute anything.
+CONVOLUTIONS = (nn.Conv2d, MMCVConv2d)
+NORMS = (nn.BatchNorm2d, nn.SyncBatchNorm)
+# Activations that treat every value alike, in any memory layout
+ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Mish, nn.Hardswish, nn.Sigmoid, nn.Tanh)
+PARTS = (*CONVOLUTIONS, *NORMS, *ACTIVATIONS, ConvModule, nn.ModuleList, nn.Sequential, nn.Identity, nn.Dropout2d,
+         nn.AdaptiveAvgPool2d, PPM, Upsample)
+
+
+def is_unmodified_part(module: nn.Module) -> bool:
+    """Return whether a part of a head consists of known modules without hooks, adapters or parametrisations."""
+    return find_modification(module, PARTS) is None
 
 
 def is_foldable_module(module: ConvModule) -> bool:

@@ -7,7 +7,10 @@ from mmseg.models import BaseSegmentor, EncoderDecoder, SegDataPreProcessor
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from torch import nn
 
-_SEGMENTOR = ('predict', 'inference', 'whole_inference', 'slide_inference', 'encode_decode', 'postprocess_result')
+from ..ops.modification import has_hooks
+
+_SEGMENTOR = ('predict', 'inference', 'extract_feat', 'whole_inference', 'slide_inference', 'encode_decode',
+              'postprocess_result')
 _HEAD = ('predict', 'predict_by_feat')
 # A class that overrides one of these methods without changing the result adds its own method to the set.
 STANDARD_METHODS: dict[str, set[Callable]] = (
@@ -18,9 +21,16 @@ STANDARD_METHODS: dict[str, set[Callable]] = (
 def is_standard(model: nn.Module) -> bool:
     """Return whether a segmentor predicts like mmseg's ``EncoderDecoder``, by resizing the logits of a single head."""
     return (isinstance(model, EncoderDecoder) and isinstance(model.decode_head, BaseDecodeHead)
-            and all(getattr(type(model), name) in STANDARD_METHODS[name] for name in _SEGMENTOR)
-            and all(getattr(type(model.decode_head), name) in STANDARD_METHODS[f'head.{name}'] for name in _HEAD)
-            and type(model.data_preprocessor).forward is SegDataPreProcessor.forward)
+            and all(_method(model, name) in STANDARD_METHODS[name] for name in _SEGMENTOR)
+            and all(_method(model.decode_head, name) in STANDARD_METHODS[f'head.{name}'] for name in _HEAD)
+            and _method(model.data_preprocessor, 'forward') is SegDataPreProcessor.forward
+            and not has_hooks(model) and not has_hooks(model.data_preprocessor))
+
+
+def _method(module: nn.Module, name: str) -> Callable:
+    """Return the function of a method, wherever it is overridden: in the class or on the instance."""
+    method = getattr(module, name)
+    return getattr(method, '__func__', method)
 
 
 def parts(model: BaseSegmentor) -> tuple[nn.Module, nn.Module, nn.Module]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
+import torch
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from mmseg.models.decode_heads import UPerHead
 from mmseg.registry import MODELS
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import InputError
+from ..ops.modification import is_unmodified
 from ..statistics import ImageStatistics, Statistics
 from .fusion import fuse
-from .plain import is_plain
+from .plain import is_plain, is_unmodified_part
 
 Map = TypeVar('Map')
 
@@ -69,6 +71,8 @@ class TensorOperations:
 
     def pool(self, x: Tensor, cells: Any) -> Tensor:
         pooling, conv = cells
+        if self.statistics.is_published and not is_unmodified(pooling, nn.AdaptiveAvgPool2d):
+            return conv(pooling(x))
         pools = self.statistics.pools(pooling.output_size, *x.shape[2:])
         pools.collect(x.permute(0, 2, 3, 1))
         return conv(pools.reduce().permute(0, 3, 1, 2))
@@ -77,7 +81,12 @@ class TensorOperations:
         return x + F.interpolate(coarser, size=x.shape[2:], mode='bilinear', align_corners=align_corners)
 
     def fuse(self, module: ConvModule, levels: Sequence[Tensor], align_corners: bool) -> Tensor:
-        return fuse(module, levels, align_corners)
+        if is_unmodified_part(module):
+            return fuse(module, levels, align_corners)
+        first, *others = levels  # an adapter or a hook acts on the concatenation
+        resized = [F.interpolate(level, size=first.shape[2:], mode='bilinear', align_corners=align_corners)
+                   for level in others]
+        return module(torch.cat((first, *resized), dim=1))
 
 
 def uper_logits(head: UPerHead, inputs: Sequence[Tensor], statistics: Statistics) -> Tensor:

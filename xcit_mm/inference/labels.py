@@ -23,7 +23,8 @@ def label_dtype(model: BaseSegmentor) -> torch.dtype:
 
 
 def to_scores(logits: Tensor) -> Tensor:
-    """Return mmseg's ``seg_logits``: a single logit (..., 1) after the sigmoid, several unchanged."""
+    """Return mmseg's ``seg_logits``: a single logit (..., 1) after the sigmoid, several unchanged; float32."""
+    logits = logits.float()
     return logits.sigmoid() if logits.shape[-1] == 1 else logits
 
 

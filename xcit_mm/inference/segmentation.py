@@ -142,10 +142,10 @@ def segment(model: BaseSegmentor, scene: Scene, sample: SegDataSample, options: 
                 wanted['seg_probabilities'] = to_probabilities(scores, options.classes)
         for name, part in wanted.items():
             if name not in maps:
-                maps[name] = torch.empty(part.shape[2], height, width)
+                maps[name] = torch.empty(part.shape[2], height, width, dtype=torch.float32)
             maps[name][:, start:start + len(part)] = part.permute(2, 0, 1)
         del labels, scores, wanted, part  # before the next band is computed
     maps['pred_sem_seg'] = maps['pred_sem_seg'].long()
     sample.set_data({name: PixelData(data=content) for name, content in maps.items()})
-    sample.set_metainfo(dict(mode=mode.name))
+    sample.set_metainfo(dict(mode=f'{mode.name} ({mode.reason})' if mode.reason else mode.name))
     return sample

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import InputError
+from ..ops.modification import is_unmodified
 from ..statistics import BlendedMap, Moments
 from ..statistics.image import ImageMoments
 
@@ -44,7 +45,7 @@ class CrossCovarianceAttention(nn.Module):
         super().__init__()
         if form not in FORMS:
             raise InputError(f'attention must be one of {", ".join(FORMS)}, but is {form!r}')
-        self.num_heads, self.form = num_heads, form
+        self.embed_dim, self.num_heads, self.form = embed_dim, num_heads, form
         self.temperature = nn.Parameter(torch.ones(num_heads, 1, 1))
         self.qkv = nn.Linear(embed_dim, 3 * embed_dim)
         self.attn_drop = nn.Dropout(attn_drop_rate)
@@ -53,6 +54,7 @@ class CrossCovarianceAttention(nn.Module):
     def forward(self, x: Tensor, moments: Moments | None = None) -> Tensor:
         if moments is None and not self.uses_gram(x.shape[1]):
             return self.direct(x)
+        self.require_plain_linears()
         return blend(self.maps(x, moments), x)
 
     def add_to(self, residual: Tensor, x: Tensor, scale: Tensor, moments: Moments | None = None) -> Tensor:
@@ -70,6 +72,7 @@ class CrossCovarianceAttention(nn.Module):
         if half_precision or moments is None and not self.uses_gram(x.shape[1]):
             # In a half-precision map, a small scale would underflow.
             return torch.addcmul(residual, scale, self(x, moments))
+        self.require_plain_linears()
         maps = self.maps(x, moments)
         if len(maps) > 1 or maps[0].share is not None:
             return torch.addcmul(residual, scale, blend(maps, x))
@@ -93,9 +96,20 @@ class CrossCovarianceAttention(nn.Module):
         """
         if self.form != 'auto':
             return self.form == 'gram'
-        dim = self.proj.in_features
-        head_dim = dim // self.num_heads
+        if not self.has_plain_linears():
+            return False
+        dim, head_dim = self.embed_dim, self.embed_dim // self.num_heads
         return num_tokens * (2.25 * dim + 2 * head_dim) > SMALL_PRODUCT_COST * dim * (3 * dim + 2 * head_dim)
+
+    def has_plain_linears(self) -> bool:
+        """Return whether ``qkv`` and ``proj`` are just a weight and a bias, as the Gram form assumes."""
+        return is_unmodified(self.qkv, nn.Linear) and is_unmodified(self.proj, nn.Linear)
+
+    def require_plain_linears(self) -> None:
+        """Raise ``InputError`` unless the Gram form computes the function of this layer."""
+        if not self.has_plain_linears():
+            raise InputError("the Gram form of attention needs qkv and proj to be plain linear layers without hooks or "
+                             "adapters; use attention='auto' or 'direct', and mode whole")
 
     def direct(self, x: Tensor) -> Tensor:
         """Compute the paper's formula: (B, N, C) -> (B, N, C)."""
@@ -117,7 +131,7 @@ class CrossCovarianceAttention(nn.Module):
         Returns:
             (B, H, d, d), in the dtype of ``moment``; the last dimension sums to 1.
         """
-        return self._attention(self._augmented(moment)[:2 * self.proj.in_features], moment)
+        return self._attention(self._augmented(moment)[:2 * self.embed_dim], moment)
 
     def _attention(self, query_key: Tensor, moment: Tensor) -> Tensor:
         with torch.autocast(moment.device.type, enabled=False):
@@ -141,7 +155,7 @@ class CrossCovarianceAttention(nn.Module):
         Returns:
             weight (B, C, C) and bias (B, 1, C), in the dtype of ``moment``.
         """
-        query_key, value = self._augmented(moment).split((2 * self.proj.in_features, self.proj.in_features))
+        query_key, value = self._augmented(moment).split((2 * self.embed_dim, self.embed_dim))
         attention = self.attn_drop(self._attention(query_key, moment))
         with torch.autocast(moment.device.type, enabled=False):
             # (B, H, d, d) @ (H, d, C + 1) -> (B, C, C + 1)

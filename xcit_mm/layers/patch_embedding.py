@@ -1,11 +1,14 @@
 """The convolutional stem (arXiv 2106.09681, section 3.3 and appendix)."""
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..ops.folding import fold_batch_norm
+from ..ops.modification import is_unmodified
 from ..ops.recording import is_recorded
 from .bricks import build_norm
 
@@ -18,8 +21,9 @@ class ConvNorm(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         conv, norm = self
-        if not is_recorded() and isinstance(conv, nn.Conv2d) and (folded := fold_batch_norm(conv, norm)):
-            return F.conv2d(x, *folded, conv.stride, conv.padding)
+        plain = is_unmodified(conv, nn.Conv2d) and is_unmodified(norm, type(norm))
+        if not is_recorded() and plain and (folded := fold_batch_norm(cast(nn.Conv2d, conv), norm)):
+            return F.conv2d(x, *folded, stride=2, padding=1)
         return super().forward(x)
 
 

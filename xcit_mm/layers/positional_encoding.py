@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..ops.modification import is_unmodified
+
 NUM_FREQUENCIES = 32  # features per axis: sines and cosines, interleaved
 TEMPERATURE = 10000.0  # ratio of the longest to the shortest wavelength
 
@@ -38,6 +40,8 @@ class PositionalEncoding(nn.Module):
         return torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(1)
 
     def forward(self, height: int, width: int) -> Tensor:
+        if not is_unmodified(self.token_projection, nn.Conv2d):
+            return self._project_everywhere(height, width)
         # The published 1x1 convolution over (row features, column features) is the sum of a linear map of each axis,
         # which multiplies height + width rows instead of height * width.
         weight = self.token_projection.weight.flatten(1)  # (C, 2 F)
@@ -46,3 +50,10 @@ class PositionalEncoding(nn.Module):
         columns = F.linear(
             self.encode_axis(width).to(weight.dtype), column_weight, self.token_projection.bias)
         return (rows[:, None] + columns).flatten(0, 1)  # (height, width, C) -> (N, C)
+
+    def _project_everywhere(self, height: int, width: int) -> Tensor:
+        """Call the projection, which an adapter or a hook has changed, on the features of every position."""
+        rows = self.encode_axis(height).to(self.token_projection.weight.dtype)
+        columns = self.encode_axis(width).to(rows.dtype)
+        features = torch.cat((rows[:, None].expand(-1, width, -1), columns.expand(height, -1, -1)), dim=-1)
+        return self.token_projection(features.permute(2, 0, 1)[None])[0].flatten(1).T

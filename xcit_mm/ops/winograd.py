@@ -21,7 +21,7 @@ POINTS = ((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1))
 def is_faster(weight: Tensor) -> bool:
     """Return whether Winograd is faster for a weight (out, in, kh, kw). It never is on a GPU or in half precision."""
     return (weight.shape[2:] == (3, 3) and min(weight.shape[:2]) >= LEAST_CHANNELS and weight.device.type == 'cpu'
-            and weight.dtype in (torch.float32, torch.float64))
+            and weight.dtype in (torch.float32, torch.float64) and not torch.is_autocast_enabled('cpu'))
 
 
 def transform_kernel(weight: Tensor) -> Tensor:

@@ -10,6 +10,8 @@ from ..ops.pooling import bin_shares
 from ..ops.second_moment import second_moment
 from .statistics import STATISTICS, BlendedMap, Moments, Pools, Statistics, ToMap
 
+FEW_TOKENS = 256
+
 
 class ImageMoments(Moments):
     """One second moment over all tokens (arXiv 2106.09681, section 3.2)."""
@@ -18,7 +20,8 @@ class ImageMoments(Moments):
         self.total: Tensor | None = None
 
     def collect(self, tokens: Tensor, start: int = 0) -> None:
-        part = second_moment(tokens)
+        # With few tokens, the squares of a small channel vanish in the rounding errors of the others.
+        part = second_moment(tokens.double() if tokens.shape[1] < FEW_TOKENS else tokens)
         # In float64, adding many bands does not noticeably change the sum, whatever their number and order.
         self.total = part if self.total is None else self.total.double() + part
         self.dtype = tokens.dtype

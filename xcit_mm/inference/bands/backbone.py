@@ -10,20 +10,35 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast
 
+import torch
+from mmcv.cnn.bricks import DropPath
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from ...backbone import XCiT
 from ...errors import InputError
-from ...layers import XCiTBlock
+from ...layers import (
+    CrossCovarianceAttention,
+    LocalPatchInteraction,
+    PatchEmbedding,
+    PositionalEncoding,
+    XCiTBlock,
+)
+from ...layers.block import MLP
 from ...layers.cross_covariance_attention import blend
+from ...layers.feature_pyramid import MaxPool, Upsample2x
 from ...layers.patch_embedding import ConvNorm
 from ...ops.folding import fold_batch_norm, is_foldable
+from ...ops.modification import find_modification
 from ...ops.row_operations import Convolution, Pointwise
 from ...ops.rows import Rows, Stored, bands
 from ...statistics import Moments, Statistics
 
-BAND_TOKENS = 4096  # tokens per band, but at least one row
+# The types that an XCiT is made of; anything else in it can compute anything.
+PARTS = (XCiT, PatchEmbedding, ConvNorm, PositionalEncoding, XCiTBlock, CrossCovarianceAttention, LocalPatchInteraction,
+         MLP, MaxPool, Upsample2x, DropPath, nn.ModuleList, nn.Sequential, nn.Identity, nn.Linear, nn.Conv2d,
+         nn.LayerNorm, nn.GELU, nn.Dropout, nn.BatchNorm2d, nn.SyncBatchNorm)
+BAND_TOKENS = 4096  # tokens of a band; one row if a row is longer
 Progress = Callable[[float], None]
 
 
@@ -31,9 +46,12 @@ def check(backbone: nn.Module) -> None:
     """Raise ``InputError`` unless a backbone can run in bands of rows."""
     if type(backbone) is not XCiT:
         raise InputError(f'the backbone {type(backbone).__name__} cannot run in bands of rows; use mode whole')
-    for module in backbone.modules():
-        if isinstance(module, (_NormBase, nn.GroupNorm)) and not is_foldable(module):
-            raise InputError(f'the {type(module).__name__} of the backbone cannot run in bands of rows; use mode whole')
+    if modification := find_modification(backbone, PARTS):
+        raise InputError(f'cannot run the backbone in bands of rows: {modification}; use mode whole')
+    for name, module in backbone.named_modules():
+        if isinstance(module, _NormBase) and not is_foldable(module):
+            raise InputError(f'cannot run the backbone in bands of rows: {name} has no running statistics; use mode '
+                             'whole')
 
 
 def compute_levels(backbone: XCiT, image: Rows, statistics: Statistics, progress: Progress) -> list[Rows]:
@@ -148,10 +166,12 @@ class _Attended(Rows):
         x = self.tokens[start:stop]
         normed = self.block.norm1(x).flatten(0, 1)  # before x changes
         maps, scale = self.moments.maps(start, stop), self.block.gamma1
-        if len(maps) == 1 and maps[0].share is None:
+        # In a half-precision map, a small scale would underflow.
+        half_precision = torch.is_autocast_enabled(x.device.type) or x.dtype.itemsize < 4
+        if len(maps) == 1 and maps[0].share is None and not half_precision:
             x.flatten(0, 1).add_(maps[0].bias[0] * scale).addmm_(normed, maps[0].weight[0] * scale)
         else:
-            x.flatten(0, 1).addcmul_(blend(maps, normed[None])[0], scale)
+            x.flatten(0, 1).addcmul_(blend(maps, normed[None])[0].to(x.dtype), scale)
         return x
 
 

@@ -6,18 +6,22 @@ from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 
 from ...errors import InputError
-from ...heads.plain import activate, folded, is_foldable_module, is_plain
+from ...heads.plain import PARTS, activate, folded, is_foldable_module, is_plain
+from ...ops.modification import find_modification
 from ...ops.row_operations import Convolution, Pointwise
 from ...ops.rows import Rows
 
 
 def check_convolutions(part: nn.Module) -> None:
     """Raise ``InputError`` unless every convolution of a neck or a head can run in bands."""
-    for module in part.modules():
+    modification = find_modification(part, (type(part), *PARTS), skip=('loss_decode', 'sampler'))
+    if modification:
+        raise InputError(f'cannot run {type(part).__name__} in bands of rows: {modification}; use mode whole')
+    for name, module in part.named_modules():
         if isinstance(module, nn.Conv2d) and not is_plain(module) or (
                 isinstance(module, ConvModule) and not is_foldable_module(module)):
-            raise InputError(f'the {type(module).__name__} of a {type(part).__name__} cannot run in bands of rows; '
-                             'use mode whole')
+            raise InputError(f'cannot run {type(part).__name__} in bands of rows: {name} is more than a plain '
+                             'convolution with a batch norm; use mode whole')
 
 
 def convolve(source: Rows, module: ConvModule | nn.Conv2d) -> Rows:

@@ -47,8 +47,10 @@ class Auto(Mode):
             return [Slide()]
         try:
             Banded().check(model)
-        except InputError:
-            return [Whole()]
+        except InputError as error:
+            whole = Whole()
+            whole.reason = str(error)
+            return [whole]
         # Bands fit in a CPU's caches. On a GPU, their many small kernels cost time.
         return [Whole(), Banded()] if next(model.parameters()).is_cuda else [Banded()]
 

@@ -5,10 +5,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, ClassVar
 
+import torch
 from mmengine.registry import Registry
 
 from ...backbone import XCiT
 from ...errors import InputError
+from ...ops.row_operations import Pointwise
 from ...ops.rows import Rows
 from ...statistics import Statistics
 from ..labels import num_logits, to_labels, to_scores
@@ -37,6 +39,7 @@ class Mode(ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     share_before: ClassVar[float] = 0.0
+    reason: str = ''  # why mode auto could not choose a better mode
 
     def check(self, model: BaseSegmentor) -> None:
         """Raise ``InputError`` unless a model can run in this mode."""
@@ -84,7 +87,9 @@ class Mode(ABC):
         if not statistics().is_published and not isinstance(model.backbone, XCiT):
             raise InputError(f'statistics other than image need an XCiT, but the backbone is a '
                              f'{type(model.backbone).__name__}')
-        logits = self.logits(model, scene.pixels, statistics, lambda share: progress(self.share_before * share))
+        dtype = next(model.backbone.parameters()).dtype  # preprocessors normalise in float32
+        pixels = scene.pixels if dtype == torch.float32 else Pointwise(scene.pixels, lambda rows: rows.to(dtype))
+        logits = self.logits(model, pixels, statistics, lambda share: progress(self.share_before * share))
         return scene.fit(logits, model.decode_head.align_corners)
 
     def bands(self, model: BaseSegmentor, scene: Scene, statistics: Callable[[], Statistics],

@@ -1,0 +1,46 @@
+"""Whether modules compute what their types say, so that their function can be computed in another way."""
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+import torch.nn.modules.module as torch_module
+from torch import nn
+
+HOOKS = ('_forward_pre_hooks', '_forward_hooks', '_backward_pre_hooks', '_backward_hooks')
+
+
+def is_unmodified(module: nn.Module, *kinds: type) -> bool:
+    """Return whether a module has exactly one of these types, no hooks and no ``forward`` of its own.
+
+    Adapters, parametrisations and quantisation replace the type of a module; pruning and old-style norms of weights
+    add hooks; wrappers such as Accelerate's replace ``forward`` on the instance.
+    """
+    return (type(module) in kinds and not has_hooks(module) and 'forward' not in module.__dict__)
+
+
+def has_hooks(module: nn.Module) -> bool:
+    """Return whether hooks run when a module is called."""
+    return bool(module._forward_pre_hooks or module._forward_hooks or module._backward_pre_hooks
+                or module._backward_hooks or torch_module._has_any_global_hook())
+
+
+def find_modification(module: nn.Module, kinds: Collection[type], skip: Iterable[str] = ()) -> str | None:
+    """Return the first part of a module that does not compute what its type says, with the reason, or None.
+
+    Args:
+        module: looked at with all its parts.
+        kinds: the types that are expected in it, exactly.
+        skip: names of children to leave out with their parts.
+    """
+    skipped = tuple(f'{name}.' for name in skip)
+    for name, part in module.named_modules():
+        if f'{name}.'.startswith(skipped):
+            continue
+        name = name or f'the {type(module).__name__}'
+        if type(part) not in kinds:
+            return f'{name} is a {type(part).__name__}'
+        if has_hooks(part):
+            return f'{name} has hooks'
+        if 'forward' in part.__dict__:
+            return f'{name} has a forward method of its own'
+    return None
