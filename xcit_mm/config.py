@@ -8,7 +8,7 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
-from .errors import InputError
+from .errors import InputError, MissingInputError
 from .installation import detection_hint, installed_folder, require_detection
 
 
@@ -26,7 +26,7 @@ def load_config(path: str | Path, options: dict | None = None, work_dir: str | N
             and mmdet cannot be imported.
     """
     if not Path(path).is_file():
-        raise InputError(f'no config file {path}')
+        raise MissingInputError(f'no config file {path}')
     options = dict(options or {})
     try:
         config = Config.fromfile(path)
@@ -79,7 +79,7 @@ def config_path(name: str, package: str = 'xcit_mm') -> str:
         hint = f'; {detection_hint()}' if package == 'mmdet' else ''
         raise InputError(f'cannot find the config {name}: {error}{hint}') from None
     if not path.is_file():
-        raise InputError(f'cannot find the config {name}: {package} has no such file in {path.parent}')
+        raise MissingInputError(f'cannot find the config {name}: {package} has no such file in {path.parent}')
     return str(path)
 
 
@@ -113,8 +113,8 @@ def require_data(config: Config, splits: tuple[str, ...]) -> None:
                 preparation = preparation.replace('{tools}', str(_shortest(installed_folder('xcit_mm', 'tools'))))
                 root_exists = bool(root) and Path(root).exists()  # the user's own or an incomplete data set
                 hint = (f'run {preparation} or' if preparation and not root_exists else 'complete the folder or')
-                raise InputError(f'cannot find {split} data: {path.absolute()} does not exist; {hint} '
-                                 'pass --cfg-options data_root=FOLDER')
+                raise MissingInputError(f'cannot find {split} data: {path.absolute()} does not exist; {hint} '
+                                        'pass --cfg-options data_root=FOLDER')
 
 
 def _shortest(path: Path) -> Path:
