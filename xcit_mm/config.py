@@ -45,6 +45,7 @@ def load_config(path: str | Path, options: dict | None = None, work_dir: str | N
     except Exception as error:  # a config is a program, so it can raise anything
         reason = next(iter(str(error).splitlines()), '')
         raise InputError(f'cannot read the config {path}: {type(error).__name__}: {reason}') from error
+    _refuse_pretrained(config.get('model'), 'model')
     if config.get('default_scope') == 'mmdet':
         require_detection()
     config.work_dir = work_dir or config.get('work_dir') or str(Path('work_dirs') / Path(path).stem)
@@ -57,6 +58,20 @@ def _refuse_misspelt(config: Config, options: dict) -> None:
         nearest = difflib.get_close_matches(name, config, 1, cutoff=0.85)
         if nearest:
             raise InputError(f'the config has no setting {name!r}; did you mean {nearest[0]!r}?')
+
+
+def _refuse_pretrained(node: object, path: str) -> None:
+    """Refuse ``pretrained`` of MM 0.x and 2.x beside or in an XCiT: it fails or does nothing."""
+    if not isinstance(node, dict):
+        return
+    for backbone, place in ((node, path), (node.get('backbone'), f'{path}.backbone')):
+        kind = backbone.get('type') if isinstance(backbone, dict) else None
+        if node.get('pretrained') and str(getattr(kind, '__name__', kind)).rpartition('.')[2] == 'XCiT':
+            raise InputError(f'the config sets {path}.pretrained, which XCiT does not read; set '
+                             f"{place}.init_cfg=dict(type='Pretrained', checkpoint=FILE), or on the command line "
+                             f'{place}.init_cfg.type=Pretrained {place}.init_cfg.checkpoint=FILE')
+    for name, value in node.items():
+        _refuse_pretrained(value, f'{path}.{name}')
 
 
 def config_path(name: str, package: str = 'xcit_mm') -> str:

@@ -130,3 +130,32 @@ def test_a_missing_or_unexpected_key_is_refused(change, words):
     change(weights)
     with pytest.raises(InputError, match=words):
         checkpoints.load(XCiT(TINY), weights)
+
+
+def test_a_module_on_the_meta_device_is_refused():
+    with torch.device('meta'):
+        model = XCiT(TINY)
+    with pytest.raises(InputError, match='cannot load .* into XCiT: its parameters are on the meta device'):
+        checkpoints.load(model, XCiT(TINY).state_dict())
+
+
+@pytest.mark.parametrize('strict', [True, False])
+@pytest.mark.parametrize('value', [float('nan'), float('inf'), -float('inf'), 'meta', 1e300])
+def test_weights_without_finite_numbers_are_refused_and_change_nothing(value, strict):
+    model, weights = XCiT(TINY), XCiT(TINY).state_dict()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    key = 'blocks.1.norm1.weight'
+    weights[key] = weights[key].to('meta') if value == 'meta' else torch.full((16, ), value, dtype=torch.float64)
+    with pytest.raises(InputError, match=f'1 of its weights hold NaN, infinite or no numbers, e.g. {key}'):
+        checkpoints.load(model, weights, strict)
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize('convert', [
+    lambda value: value.to(torch.int8), lambda value: value.to(torch.complex64), lambda value: value.to_sparse(),
+    lambda value: torch.quantize_per_tensor(value, 0.1, 0, torch.qint8)])
+def test_weights_that_are_not_plain_floats_are_refused(convert):
+    weights = XCiT(TINY).state_dict()
+    weights['blocks.1.gamma1'] = convert(weights['blocks.1.gamma1'])
+    with pytest.raises(InputError, match='1 with a different shape or kind, e.g. blocks.1.gamma1 is .* but must be'):
+        checkpoints.load(XCiT(TINY), weights)

@@ -71,7 +71,8 @@ class Placement:
         fresh = [key for key in absent if lacks_pyramid and re.match(PYRAMID, key)]
         return Report(
             source, first.translation.format if first else 'weights', first.translation.arch if first else '',
-            loaded=[key for key, misfit in misfits.items() if not misfit], wanted=len(own), fresh=fresh, dropped=self.dropped,
+            loaded=[key for key, misfit in misfits.items() if not misfit], wanted=len(own), fresh=fresh,
+            dropped=self.dropped,
             missing=[key for key in absent if key not in fresh],
             unexpected=[key for key in self.weights if key not in own],
             conflicts=[f'{key} is {misfit}' for key, misfit in misfits.items() if misfit], prefixes=self.prefixes)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..errors import InputError
 
-# Keys that wrap the weights, in order of preference: of MMEngine and timm, the authors, DINO, other trainers, averages.
+# Keys that wrap the weights, in order of preference: of MMEngine and timm, the authors, DINO, others, averages.
 WRAPPERS = ('state_dict', 'model', 'teacher', 'student', 'model_state_dict', 'module', 'net', 'params', 'state_dict_ema',
             'model_ema', 'ema_state_dict', 'params_ema', 'ema_model', 'ema')
 COUNTERS = {'steps', 'n_averaged'}  # beside the weights of MMEngine's and torch's averaged models
@@ -61,7 +61,7 @@ def with_metadata(weights: Mapping[str, Tensor], source: Mapping) -> OrderedDict
 
 
 def get_dataset_meta(checkpoint: Mapping) -> dict:
-    """Return ``classes`` and ``palette`` as MMEngine's checkpoints store them, or those of 0.x and 2.x (``CLASSES``)."""
+    """Return ``classes`` and ``palette`` as MMEngine's checkpoints store them, or 0.x and 2.x (``CLASSES``)."""
     meta = checkpoint.get('meta')
     if not isinstance(meta, Mapping):
         return {}
