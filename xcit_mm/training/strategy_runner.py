@@ -70,13 +70,13 @@ class StrictFlexibleRunner(RunnerMixin, FlexibleRunner):
             InputError: see ``checkpoints.read``; or the checkpoint holds only weights or belongs to another model.
         """
         checkpoint = checkpoints.read(filename)
-        require_training_state(checkpoint, filename)
         given = set(checkpoints.get_state_dict(checkpoint))
         wanted = set(map(checkpoints.plain_key, self.model.state_dict()))
         if given != wanted:
             raise InputError(f'cannot resume from {filename}: its model differs from that of the config '
                              f'({len(given - wanted)} unexpected and {len(wanted - given)} missing keys); '
                              'resume with the config of that checkpoint')
+        require_training_state(checkpoint, filename)
         with checkpoints.harmless_classes(), report_overrides(self, filename):  # MMEngine reads the file again
             super().resume(str(checkpoints.locate(filename)), *args, **kwargs)
 
