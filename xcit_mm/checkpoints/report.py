@@ -42,7 +42,8 @@ class Report:
     def problems(self) -> list[str]:
         """Reasons why the checkpoint does not fit the module; empty if it fits."""
         return [f'{len(keys)} {kind}, e.g. {keys[0]}' for kind, keys in (
-            ('missing', self.missing), ('unexpected', self.unexpected), ('with a different shape or kind', self.conflicts))
+            ('missing', self.missing), ('unexpected', self.unexpected),
+            ('with a different shape or kind', self.conflicts))
             if keys]
 
     def __str__(self) -> str:

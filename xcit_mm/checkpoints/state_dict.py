@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..errors import InputError
 
-# Keys that wrap the weights, in order of preference: of MMEngine and timm, the authors, DINO, others, averages.
+# Keys that wrap the weights, in order of preference: MMEngine and timm, the authors, DINO, others, averages.
 WRAPPERS = ('state_dict', 'model', 'teacher', 'student', 'model_state_dict', 'module', 'net', 'params', 'state_dict_ema',
             'model_ema', 'ema_state_dict', 'params_ema', 'ema_model', 'ema')
 COUNTERS = {'steps', 'n_averaged'}  # beside the weights of MMEngine's and torch's averaged models
