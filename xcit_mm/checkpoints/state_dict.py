@@ -10,8 +10,8 @@ from torch import Tensor
 from ..errors import InputError
 
 # Keys that wrap the weights, in order of preference: MMEngine and timm, the authors, DINO, others, averages.
-WRAPPERS = ('state_dict', 'model', 'teacher', 'student', 'model_state_dict', 'module', 'net', 'params', 'state_dict_ema',
-            'model_ema', 'ema_state_dict', 'params_ema', 'ema_model', 'ema')
+WRAPPERS = ('state_dict', 'model', 'teacher', 'student', 'model_state_dict', 'module', 'net', 'params',
+            'state_dict_ema', 'model_ema', 'ema_state_dict', 'params_ema', 'ema_model', 'ema')
 COUNTERS = {'steps', 'n_averaged'}  # beside the weights of MMEngine's and torch's averaged models
 # Parts of keys that torch's wrappers add at any depth: torch.compile, FSDP, activation checkpointing.
 WRAPPED = re.compile(r'(?:^|(?<=\.))(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.')
