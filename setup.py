@@ -24,6 +24,7 @@ class BuildWithMim(build_py):
 
 VERSION = re.search(r"__version__ = '(.+)'", (HERE / 'xcit_mm/__init__.py').read_text())[1]
 TIFF = ['tifffile>=2024.1', 'imagecodecs>=2024.1']
+SAFETENSORS = ['safetensors>=0.4']
 DATA = ['pooch>=1.8', 'requests>=2.28', 'opencv-python>=4.8']
 EXPORT = ['torch>=2.9', 'onnx>=1.16', 'onnxruntime>=1.18', 'onnxscript>=0.5']
 DIGITS = ['scikit-learn>=1.3', 'scikit-image>=0.22', 'opencv-python>=4.8']
@@ -49,11 +50,12 @@ setup(
         'openmmlab-det': ['mmdet>=3.3.0'],
         'data': DATA,
         'digits': DIGITS,
+        'safetensors': SAFETENSORS,
         'tiff': TIFF,
         'export': EXPORT,
-        'dev': [*DATA, *DIGITS, *TIFF, *EXPORT, 'build>=1.2', 'furo>=2024.8', 'import-linter>=2.1', 'ipykernel>=6',
-                'matplotlib>=3.8', 'mypy>=2.4', 'myst-parser>=4', 'nbclient>=0.10', 'pylint>=4', 'pytest>=8',
-                'pytest-xdist>=3.6', 'ruff>=0.6', 'sphinx>=8', 'sybil>=9', 'tensorboard>=2.17'],
+        'dev': [*DATA, *DIGITS, *SAFETENSORS, *TIFF, *EXPORT, 'build>=1.2', 'furo>=2024.8', 'import-linter>=2.1',
+                'ipykernel>=6', 'matplotlib>=3.8', 'mypy>=2.4', 'myst-parser>=4', 'nbclient>=0.10', 'pylint>=4',
+                'pytest>=8', 'pytest-xdist>=3.6', 'ruff>=0.6', 'sphinx>=8', 'sybil>=9', 'tensorboard>=2.17'],
     },
     cmdclass={'build_py': BuildWithMim},
 )

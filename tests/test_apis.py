@@ -159,3 +159,18 @@ def test_config_provides_the_classes_without_a_checkpoint():
     config.model.decode_head.update(in_channels=[16] * 4, channels=16)
     config.model.auxiliary_head.update(in_channels=16, channels=16)
     assert init_model(config).dataset_meta['classes'][:2] == ('wall', 'building')
+
+
+@pytest.mark.parametrize('meta', [dict(CLASSES=tuple('abcdefghijk'), PALETTE=[[1, 2, 3]] * 11),
+                                  dict(dataset_meta=dict(CLASSES=tuple('abcdefghijk'), PALETTE=[[1, 2, 3]] * 11))])
+def test_classes_of_checkpoints_from_0x_and_2x_are_read(model, tmp_path, meta):
+    torch.save(dict(state_dict=model.state_dict(), meta=meta), tmp_path / 'old.pth')
+    loaded = init_model(str(CONFIG), tmp_path / 'old.pth').dataset_meta
+    assert loaded['classes'] == tuple('abcdefghijk') and loaded['palette'][0] == [1, 2, 3]
+
+
+def test_pretrained_in_a_config_object_points_to_init_cfg():
+    config = Config.fromfile(CONFIG)
+    config.model.pretrained = 'xcit.pth'
+    with pytest.raises(InputError, match='model.backbone.init_cfg'):
+        init_model(config)

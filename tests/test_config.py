@@ -115,3 +115,16 @@ def test_error_names_a_misspelt_setting(tmp_path):
     with pytest.raises(InputError, match="no setting 'optim_wraper'; did you mean 'optim_wrapper'?"):
         load_config(tmp_path / 'a.py', {'optim_wraper.lr': 2})
     assert load_config(tmp_path / 'a.py', {'load_from': 'x.pth'}).load_from == 'x.pth'
+
+
+@pytest.mark.parametrize('option', ['model.pretrained', 'model.backbone.pretrained'])
+def test_error_about_pretrained_names_init_cfg(option):
+    with pytest.raises(InputError, match=f'{option}, which .* model.backbone.init_cfg.checkpoint=') as error:
+        load_config(CONFIGS / 'xcit_upernet_digits.py', {option: 'https://example.com/xcit.pth'})
+    assert '\n' not in str(error.value)
+
+
+def test_pretrained_is_left_to_other_backbones_and_may_be_none(tmp_path):
+    (tmp_path / 'a.py').write_text("model = dict(pretrained='a.pth', backbone=dict(type='ResNet'))")
+    assert load_config(tmp_path / 'a.py').model.pretrained == 'a.pth'
+    assert load_config(CONFIGS / 'xcit_upernet_digits.py', {'model.pretrained': None}).model.pretrained is None

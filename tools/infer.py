@@ -10,7 +10,7 @@ from mmengine.model import BaseModel
 from xcit_mm.apis import inference_detector, inference_segmentor, init_model, segment_file
 from xcit_mm.command_line import for_each_image, image_parser, run
 from xcit_mm.config import load_config
-from xcit_mm.errors import InputError
+from xcit_mm.errors import InputError, file_error
 from xcit_mm.inference.memory import parse_bytes
 from xcit_mm.inference.modes import MODES
 from xcit_mm.inference.pipeline import read_as_shown
@@ -74,7 +74,7 @@ def check(args: argparse.Namespace, detects: bool) -> None:
         args.out.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=args.out).close()
     except OSError as error:
-        raise InputError(f'cannot write to the folder {args.out}: {error.strerror}') from None
+        raise file_error(f'cannot write to the folder {args.out}: {error.strerror}', error) from None
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from mmengine.model import BaseModel
 from mmengine.registry import DATASETS
 from torch import nn
 
+from .checkpoints import get_dataset_meta
 from .config import find_test_dataset
 
 
@@ -25,8 +26,8 @@ def dataset_meta(config: Config, model: BaseModel, checkpoint: dict) -> dict:
     with DATASETS.switch_scope_and_registry(config.get('default_scope', 'mmseg')) as registry:
         kind = dataset.type if isinstance(dataset.type, type) else registry.get(dataset.type)
     meta = dict(getattr(kind, 'METAINFO', {})) | dict(dataset.get('metainfo') or {})
-    meta |= (checkpoint.get('meta') or {}).get('dataset_meta') or {}
-    second_stage = getattr(model, 'roi_head', model)  # a two-stage detector has its classes there
+    meta |= get_dataset_meta(checkpoint)
+    second_stage = getattr(model, 'roi_head', model)  # of a detector that has two
     return _complete(meta, num_classes(model) or num_classes(getattr(second_stage, 'bbox_head', None)))
 
 

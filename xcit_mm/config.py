@@ -8,7 +8,7 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
-from .errors import InputError
+from .errors import InputError, MissingInputError
 from .installation import detection_hint, installed_folder, require_detection
 
 
@@ -26,7 +26,7 @@ def load_config(path: str | Path, options: dict | None = None, work_dir: str | N
             detector and mmdet cannot be imported.
     """
     if not Path(path).is_file():
-        raise InputError(f'no config file {path}')
+        raise MissingInputError(f'no config file {path}')
     options = dict(options or {})
     try:
         config = Config.fromfile(path)
@@ -45,6 +45,7 @@ def load_config(path: str | Path, options: dict | None = None, work_dir: str | N
     except Exception as error:  # a config is a program, so it can raise anything
         reason = next(iter(str(error).splitlines()), '')
         raise InputError(f'cannot read the config {path}: {type(error).__name__}: {reason}') from error
+    _refuse_pretrained(config.get('model'), 'model')
     if config.get('default_scope') == 'mmdet':
         require_detection()
     config.work_dir = work_dir or config.get('work_dir') or str(Path('work_dirs') / Path(path).stem)
@@ -57,6 +58,20 @@ def _refuse_misspelt(config: Config, options: dict) -> None:
         nearest = difflib.get_close_matches(name, config, 1, cutoff=0.85)
         if nearest:
             raise InputError(f'the config has no setting {name!r}; did you mean {nearest[0]!r}?')
+
+
+def _refuse_pretrained(node: object, path: str) -> None:
+    """Refuse ``pretrained`` of MM 0.x and 2.x beside or in an XCiT: it fails or does nothing."""
+    if not isinstance(node, dict):
+        return
+    for backbone, place in ((node, path), (node.get('backbone'), f'{path}.backbone')):
+        kind = backbone.get('type') if isinstance(backbone, dict) else None
+        if node.get('pretrained') and str(getattr(kind, '__name__', kind)).rpartition('.')[2] == 'XCiT':
+            raise InputError(f'the config sets {path}.pretrained, which XCiT does not read; set '
+                             f"{place}.init_cfg=dict(type='Pretrained', checkpoint=FILE), or on the command line "
+                             f'{place}.init_cfg.type=Pretrained {place}.init_cfg.checkpoint=FILE')
+    for name, value in node.items():
+        _refuse_pretrained(value, f'{path}.{name}')
 
 
 def config_path(name: str, package: str = 'xcit_mm') -> str:
@@ -79,7 +94,7 @@ def config_path(name: str, package: str = 'xcit_mm') -> str:
         hint = f'; {detection_hint()}' if package == 'mmdet' else ''
         raise InputError(f'cannot find the config {name}: {error}{hint}') from None
     if not path.is_file():
-        raise InputError(f'cannot find the config {name}: {package} has no such file in {path.parent}')
+        raise MissingInputError(f'cannot find the config {name}: {package} has no such file in {path.parent}')
     return str(path)
 
 
@@ -113,8 +128,8 @@ def require_data(config: Config, splits: tuple[str, ...]) -> None:
                 preparation = preparation.replace('{tools}', str(_shortest(installed_folder('xcit_mm', 'tools'))))
                 root_exists = bool(root) and Path(root).exists()  # the user's own data set, or an incomplete one
                 hint = (f'run {preparation} or' if preparation and not root_exists else 'complete the folder or')
-                raise InputError(f'cannot find {split} data: {path.absolute()} does not exist; {hint} '
-                                 'pass --cfg-options data_root=FOLDER')
+                raise MissingInputError(f'cannot find {split} data: {path.absolute()} does not exist; {hint} '
+                                        'pass --cfg-options data_root=FOLDER')
 
 
 def _shortest(path: Path) -> Path:

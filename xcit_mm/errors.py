@@ -6,4 +6,30 @@ class InputError(ValueError):
 
 
 class UnreadableImageError(InputError):
-    """An image that cannot be read; other images in the same run may still be readable."""
+    """One unreadable image; the others of a run may still be readable."""
+
+
+# The names end in InputError, by which command_line.run finds the message in the traceback of a worker.
+class FileInputError(InputError, OSError):
+    """A file or folder that cannot be read or written."""
+
+
+class MissingInputError(FileInputError, FileNotFoundError):
+    """A file or folder that does not exist."""
+
+
+class DeniedInputError(FileInputError, PermissionError):
+    """A file or folder that the user may not read or write."""
+
+
+class MissingImageError(MissingInputError, UnreadableImageError):
+    """An image file that does not exist."""
+
+
+def file_error(message: str, cause: OSError) -> FileInputError:
+    """Return an error that is both an ``InputError`` and of the kind of its cause, with the same ``errno``."""
+    kind = (MissingInputError if isinstance(cause, FileNotFoundError) else
+            DeniedInputError if isinstance(cause, PermissionError) else FileInputError)
+    error = kind(message)
+    error.errno = cause.errno
+    return error

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .errors import InputError
+from .errors import InputError, file_error
 
 
 @contextmanager
@@ -22,8 +22,10 @@ def complete_file(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
         os.replace(partial, path)
+    except InputError:  # some are OSErrors, too, about another file
+        raise
     except OSError as error:
-        raise InputError(f'cannot write {path}: {error.strerror or error}') from None
+        raise file_error(f'cannot write {path}: {error.strerror or error}', error) from None
     finally:
         with suppress(OSError):  # usually already renamed
             partial.unlink()
@@ -49,5 +51,7 @@ def complete_folder(path: Path) -> Iterator[Path]:
             path.rename(partial / 'replaced')  # moved inside, so that a killed run leaves only the partial folder
         partial.rename(path)
         shutil.rmtree(path / 'replaced', ignore_errors=True)
+    except InputError:
+        raise
     except OSError as error:
-        raise InputError(f'cannot create {path}: {error.strerror or error}') from None
+        raise file_error(f'cannot create {path}: {error.strerror or error}', error) from None

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from xcit_mm import XCiT, checkpoints
-from xcit_mm.checkpoints.matching import find_backbone
+from xcit_mm.checkpoints.matching import find_backbones
 from xcit_mm.errors import InputError
 from xcit_mm.variants import get_variant
 
@@ -42,21 +42,21 @@ class OtherVariant(nn.Module):
 
 def test_a_backbone_is_found_by_its_protocol():
     backbone = OtherXCiT()
-    assert find_backbone(backbone) == ('', backbone)
-    assert find_backbone(nn.Sequential(OtherVariant(), nn.Linear(2, 2), backbone)) == ('2.', backbone)
+    assert find_backbones(backbone) == {'': backbone}
+    assert find_backbones(nn.Sequential(OtherVariant(), nn.Linear(2, 2), backbone)) == {'2.': backbone}
     report = checkpoints.load(backbone, XCiT(TINY).state_dict())
     assert report.arch == str(backbone.variant) and set(report.dropped) == {'no stem', 'no pyramid'}
 
 
 @pytest.mark.parametrize('module', [nn.Linear(2, 2), OtherVariant(), nn.Sequential(OtherVariant())])
 def test_other_modules_are_not_taken_for_a_backbone(module):
-    assert find_backbone(module) == ('', None)
+    assert find_backbones(module) == {}
 
 
 def test_a_wrapper_that_forwards_attributes_is_not_the_backbone():
     backbone = XCiT(TINY)
     compiled = torch.compile(backbone)
-    assert hasattr(compiled, 'unbuilt_keys') and find_backbone(compiled) == ('_orig_mod.', backbone)
+    assert hasattr(compiled, 'unbuilt_keys') and find_backbones(compiled) == {'': backbone}
 
 
 def test_a_model_loads_its_own_weights_whatever_the_name_of_its_head():

@@ -86,3 +86,15 @@ def test_runner_refuses_strategies_with_unsafe_or_partial_checkpoints(make_runne
 def test_distributed_strategy_needs_a_launcher(make_runner):
     with pytest.raises(InputError, match='DDPStrategy in a single process: .*; run tools/dist_train.sh CONFIG GPUS'):
         make_runner('DDPStrategy')
+
+
+def test_resuming_names_each_setting_that_the_checkpoint_overrides(make_runner, tmp_path, monkeypatch):
+    messages = []
+    monkeypatch.setattr('xcit_mm.training.resumption.print_log', lambda message, *args: messages.append(message))
+    make_runner().train()
+    resumed = make_runner(resume=f'file://{tmp_path}/iter_1.pth')
+    resumed.optim_wrapper['optimizer']['lr'] = 0.5
+    resumed.train()
+    assert resumed.iter == 2
+    assert [message.split(';')[0] for message in messages] == [
+        f'file://{tmp_path}/iter_1.pth overrides optim_wrapper.optimizer.lr: 0.0 instead of 0.5']

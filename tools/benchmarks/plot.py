@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from benchmarks.table import size_key
-from xcit_mm.errors import InputError
+from xcit_mm.errors import InputError, MissingInputError
 from xcit_mm.files import complete_file
 
 PANELS = (('median_s', 1.0, 'median time (s)'), ('peak_memory_bytes', 1e-9, 'peak memory of {} (GB)'))
@@ -23,7 +23,7 @@ def read(path: Path) -> tuple[dict, list[dict]]:
         content = json.loads(path.read_text())
         return content['environment'], content['results']
     except FileNotFoundError:
-        raise InputError(f'cannot read {path}: no such file; create it with tools/benchmark.py') from None
+        raise MissingInputError(f'no benchmark file {path}; tools/benchmark.py writes one') from None
     except (ValueError, KeyError, TypeError):
         raise InputError(f'cannot read {path}: not a benchmark file; create it with tools/benchmark.py') from None
 

@@ -96,9 +96,17 @@ def translate(state_dict: Mapping[str, Tensor]) -> Translation:
         state_dict: weights of a backbone, a classifier, or a segmentor or detector built on one; not modified.
 
     Raises:
-        InputError: the weights do not contain an XCiT.
+        InputError: the weights do not contain an XCiT, or contain several.
     """
-    source, prefix = _recognise(state_dict)
+    formats = find_formats(state_dict)
+    if len(formats) > 1:
+        raise InputError(f'it holds {len(formats)} XCiTs ({", ".join(formats)}); save the weights of one of them')
+    (prefix, source), = formats.items()
+    return translate_part(state_dict, source, prefix)
+
+
+def translate_part(state_dict: Mapping[str, Tensor], source: Format, prefix: str) -> Translation:
+    """Translate the XCiT at a prefix; all other keys become ``others``."""
     backbone, others, dropped = {}, {}, []
     for key, value in state_dict.items():
         if not key.startswith(prefix):
@@ -115,15 +123,22 @@ def translate(state_dict: Mapping[str, Tensor]) -> Translation:
     return Translation(f'{source.name} {kind}', _read_variant(backbone), backbone, others, prefix, dropped)
 
 
-def _recognise(state_dict: Mapping[str, Tensor]) -> tuple[Format, str]:
-    """Return the format and the prefix of the XCiT's keys."""
+def find_formats(state_dict: Mapping[str, Tensor]) -> dict[str, Format]:
+    """Return the prefix of each XCiT's keys and its format.
+
+    Raises:
+        InputError: the weights do not contain an XCiT.
+    """
+    found: dict[str, Format] = {}
     for source in FORMATS:
         for key in state_dict:
             match = re.match(rf'(.*\.)??{source.position}\.token_projection\.', key)
-            if match:
-                prefix = match[1] or ''
-                if any(other.startswith(f'{prefix}{source.blocks}.') for other in state_dict):
-                    return source, prefix
+            prefix = match and (match[1] or '')
+            if prefix is not None and prefix not in found and any(
+                    other.startswith(f'{prefix}{source.blocks}.') for other in state_dict):
+                found[prefix] = source
+    if found:
+        return found
     beginnings = list(dict.fromkeys(key.split('.')[0] for key in state_dict))
     listed = ', '.join(beginnings[:5]) + (', …' if len(beginnings) > 5 else '')
     raise InputError(f'this checkpoint does not contain XCiT weights (its keys begin with {listed})' if listed else

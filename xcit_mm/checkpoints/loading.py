@@ -5,13 +5,15 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from mmengine.logging import print_log
-from torch import nn
+from torch import Tensor, nn
 
 from ..errors import InputError
-from .matching import place
-from .reading import get_state_dict, read, with_metadata
+from .matching import Placement, place
+from .reading import read
 from .report import Report
+from .state_dict import get_state_dict, plain_key, with_metadata
 
 
 def load(module: nn.Module, source: str | Path | Mapping, strict: bool = True, name: str | None = None) -> Report:
@@ -26,23 +28,50 @@ def load(module: nn.Module, source: str | Path | Mapping, strict: bool = True, n
         name: name of the source in errors and in the log. Default: its path.
 
     Raises:
-        InputError: the source cannot be read (see ``read``), it does not contain XCiT weights, or, if
-            ``strict``, keys are missing or unexpected or shapes differ. The module is then left unchanged.
+        InputError: the source cannot be read (see ``read``), it does not contain XCiT weights, a weight is NaN or
+            infinite, the module is on the meta device, or, if ``strict``, keys are missing or unexpected or shapes
+            differ. The module is unchanged then.
     """
     name = name or ('the checkpoint' if isinstance(source, Mapping) else str(source))
     content = source if isinstance(source, Mapping) else read(source)
-    own = module.state_dict()
+    return apply(module, prepare(module, content, name), strict, name)
+
+
+def prepare(module: nn.Module, content: Mapping, name: str) -> Placement:
+    """Find the place in a module of each weight in a checkpoint; see ``load``."""
     try:
         state_dict = get_state_dict(content)
-        placement = place(module, state_dict, own)
+        placement = place(module, state_dict, _plain(module))
     except InputError as error:
         raise InputError(f'{name} does not fit {type(module).__name__}: {error}') from None
+    return placement.with_weights(with_metadata(placement.weights, state_dict))
+
+
+def apply(module: nn.Module, placement: Placement, strict: bool, name: str) -> Report:
+    """Load placed weights into a module; see ``load``."""
+    kind, own = type(module).__name__, _plain(module)
     report = placement.compare(name, own)
     if report.problems and strict:
-        raise InputError(f'{name} does not fit {type(module).__name__}: {placement.explain(report)} '
-                         f'({len(own)} keys wanted, {len(state_dict)} given)')
-    fitting = {key: value for key, value in placement.weights.items()
-               if key in own and value.shape == own[key].shape}
-    module.load_state_dict(with_metadata(own | fitting, state_dict))
+        raise InputError(f'{name} does not fit {kind}: {placement.explain(report)} '
+                         f'({len(own)} keys wanted, {len(placement.weights)} given)')
+    weights = {key: placement.weights[key] for key in report.loaded}
+    if any(value.is_meta for value in own.values()):
+        raise InputError(f'cannot load {name} into {kind}: its parameters are on the meta device, which holds no '
+                         "numbers; build it without torch.device('meta'), or call to_empty first")
+    invalid = [key for key, value in weights.items() if not _is_finite(value, own[key])]
+    if invalid:
+        raise InputError(f'cannot load {name}: {len(invalid)} of its weights hold NaN, infinite or no numbers, e.g. '
+                         f'{invalid[0]}; take a checkpoint from before the training diverged')
+    complete = {key: weights.get(plain_key(key), value) for key, value in module.state_dict().items()}
+    module.load_state_dict(with_metadata(complete, placement.weights))
     print_log(str(report), 'current', logging.WARNING if report.problems else logging.INFO)
     return report
+
+
+def _plain(module: nn.Module) -> dict[str, Tensor]:
+    return {plain_key(key): value for key, value in module.state_dict().items()}
+
+
+def _is_finite(value: Tensor, own: Tensor) -> bool:
+    """Whether all numbers are finite, also after conversion to the type of the module's weight."""
+    return not value.is_meta and all(bool(torch.isfinite(each).all()) for each in (value, value.to(own.dtype)))

@@ -3,14 +3,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
+from ..errors import InputError
 from ..variants import Variant
-from .formats import PYRAMID, Translation, translate
+from .formats import PYRAMID, Format, Translation, find_formats, translate_part
+from .prefixes import align
 from .report import Report
+from .state_dict import plain_key
 
 
 @runtime_checkable
@@ -27,96 +30,143 @@ class PublishedBackbone(Protocol):
 
 
 @dataclass(frozen=True)
+class Part:
+    """An XCiT in a module and the weights for it.
+
+    Attributes:
+        prefix: prefix of its keys in the module, e.g. ``'backbone.'``; '' if the module is the backbone.
+        backbone: the XCiT.
+        translation: its weights, translated.
+    """
+    prefix: str
+    backbone: PublishedBackbone
+    translation: Translation
+
+
+@dataclass(frozen=True)
 class Placement:
     """Weights of a checkpoint under the keys of a module.
 
     Attributes:
         weights: weights to load; their keys and shapes may still differ from the module's.
         dropped: keys of the checkpoint that the module does not need, by reason.
-        prefix: prefix of the backbone's keys in the module, e.g. ``'backbone.'``; '' if the module is the backbone.
-        backbone: the XCiT in the module; None if it has none.
-        translation: the translated checkpoint; None if the module has no XCiT.
+        prefixes: changes of the keys of a whole model, in words.
+        parts: the XCiTs in the module that the checkpoint has weights for.
     """
     weights: dict[str, Tensor]
     dropped: dict[str, list[str]]
-    prefix: str = ''
-    backbone: PublishedBackbone | None = None
-    translation: Translation | None = None
+    prefixes: str = ''
+    parts: tuple[Part, ...] = ()
+
+    def with_weights(self, weights: dict[str, Tensor]) -> Placement:
+        """Return the same placement with other weights."""
+        return replace(self, weights=weights)
 
     def compare(self, source: str, own: Mapping[str, Tensor]) -> Report:
         """Compare the weights with the module's state dict ``own``."""
-        translation = self.translation
-        fits = {key: value.shape == own[key].shape for key, value in self.weights.items() if key in own}
+        first = self.parts[0] if self.parts else None
+        misfits = {key: _misfit(value, own[key]) for key, value in self.weights.items() if key in own}
         absent = [key for key in own if key not in self.weights]
-        lacks_pyramid = translation is not None and not self.prefix and not translation.has_pyramid
+        lacks_pyramid = first is not None and not first.prefix and not first.translation.has_pyramid
         fresh = [key for key in absent if lacks_pyramid and re.match(PYRAMID, key)]
         return Report(
-            source, translation.format if translation else 'weights', translation.arch if translation else '',
-            matched=sum(fits.values()), wanted=len(own), fresh=fresh, dropped=self.dropped,
+            source, first.translation.format if first else 'weights', first.translation.arch if first else '',
+            loaded=[key for key, misfit in misfits.items() if not misfit], wanted=len(own), fresh=fresh,
+            dropped=self.dropped,
             missing=[key for key in absent if key not in fresh],
             unexpected=[key for key in self.weights if key not in own],
-            conflicts=[f'{key} is {tuple(self.weights[key].shape)} but must be {tuple(own[key].shape)}'
-                       for key, same in fits.items() if not same])
+            conflicts=[f'{key} is {misfit}' for key, misfit in misfits.items() if misfit], prefixes=self.prefixes)
 
     def explain(self, report: Report) -> str:
         """Explain why the weights do not fit; if there is no single cause, list the key counts."""
         counts = '; '.join(report.problems)
-        if self.translation is None or self.backbone is None:
+        for part in self.parts:
+            theirs, ours = part.translation.variant, part.backbone.variant
+            if theirs and theirs != ours:
+                stem = ('' if theirs.patch_size == ours.patch_size else
+                        f' (a stem for patches of {theirs.patch_size} px, not {ours.patch_size} px)')
+                return f'it holds {theirs}, but the model has {ours}{stem}'
+        if not self.parts or not self.parts[0].prefix:
             return counts
-        theirs, ours = self.translation.variant, self.backbone.variant
-        if theirs and theirs != ours:
-            stem = ('' if theirs.patch_size == ours.patch_size else
-                    f' (a stem for patches of {theirs.patch_size} px, not {ours.patch_size} px)')
-            return f'it holds {theirs}, but the model has {ours}{stem}'
         remedy = "set model.backbone.init_cfg=dict(type='Pretrained', checkpoint=...)"
-        if self.prefix and not self.translation.others:
+        if len(self.parts) == 1 and not self.parts[0].translation.others:
             return f'it holds a backbone without heads; to start from it, {remedy}'
         misfits = [*report.missing, *report.unexpected, *report.conflicts]
-        if self.prefix and not any(key.startswith(self.prefix) for key in misfits):
+        if not any(key.startswith(part.prefix) for key in misfits for part in self.parts):
             return (f'{counts}: its heads or classes differ; to start from its backbone alone, {remedy}; '
                     'to load everything that fits, set load_from_strict = False')
         return counts
+
+
+def _misfit(value: Tensor, own: Tensor) -> str:
+    """Describe why a weight cannot be copied to the module's; '' if it can."""
+    if value.shape != own.shape:
+        return f'{tuple(value.shape)} but must be {tuple(own.shape)}'
+    # Quantised, sparse and complex weights would be converted without their scale, index or imaginary part.
+    if (own.is_floating_point() and not value.is_floating_point()) or value.layout != own.layout:
+        return f'{value.dtype} but must be {own.dtype}'
+    return ''
 
 
 def place(module: nn.Module, state_dict: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> Placement:
     """Find where each weight of a checkpoint belongs in a module.
 
     Args:
-        module: an XCiT, a model built on one, or any other module; weights for the last keep their keys.
-        state_dict: weights in any published format.
-        own: state dict of the module.
+        module: an XCiT, a model around one or several, or any other module, whose weights keep their keys.
+        state_dict: weights in any published format, from ``get_state_dict``.
+        own: state dict of the module, with plain keys.
 
     Raises:
-        InputError: the module has an XCiT, but the checkpoint has none.
+        InputError: the module has an XCiT, but the checkpoint has none; or it has several, in other places.
     """
-    prefix, backbone = find_backbone(module)
-    if backbone is None:
-        return Placement(dict(state_dict), {})
-    translation = translate(state_dict)
-    unbuilt = backbone.unbuilt_keys()
-    dropped = {'class attention and classifier': list(translation.dropped)} if translation.dropped else {}
-    weights = {}
-    for key, value in translation.backbone.items():
-        reason = next((reason for pattern, reason in unbuilt.items() if re.match(pattern, key)), None)
-        if reason:
-            dropped.setdefault(reason, []).append(key)
-        else:
-            weights[prefix + key] = value
-    for key, value in translation.others.items():
-        if not prefix:
+    ours = find_backbones(module)
+    weights, removed, added = align(state_dict, own, ours, find_formats(state_dict) if ours else ())
+    prefixes = '; '.join(f'{action} {prefix!r} at the beginning of its keys'
+                         for action, prefix in (('removed', removed), ('added', added)) if prefix)
+    if not ours:
+        return Placement(weights, {}, prefixes)
+    dropped: dict[str, list[str]] = {}
+    parts: list[Part] = []
+    fitting: dict[str, Tensor] = {}
+    for prefix, theirs, source in _pair(ours, find_formats(weights)):
+        translation = translate_part(weights, source, theirs)
+        parts.append(Part(prefix, ours[prefix], translation))
+        if translation.dropped:
+            dropped.setdefault('class attention and classifier', []).extend(translation.dropped)
+        unbuilt = ours[prefix].unbuilt_keys()
+        for key, value in translation.backbone.items():
+            reason = next((reason for pattern, reason in unbuilt.items() if re.match(pattern, key)), None)
+            if reason:
+                dropped.setdefault(reason, []).append(key)
+            else:
+                fitting[prefix + key] = value
+        weights = translation.others
+    for key, value in weights.items():
+        if '' in ours:
             dropped.setdefault('parts outside the backbone', []).append(key)
         elif key.startswith('head.') and key not in own:  # the name that mmpretrain and DINO give it
             dropped.setdefault('classifier or projection head', []).append(key)
         else:
-            weights[key] = value
-    return Placement(weights, dropped, prefix, backbone, translation)
+            fitting[key] = value
+    return Placement(fitting, dropped, prefixes, tuple(parts))
 
 
-def find_backbone(module: nn.Module) -> tuple[str, PublishedBackbone | None]:
-    """Find the first XCiT in a module, and return the prefix of its keys and the XCiT itself."""
-    for name, child in module.named_modules():
-        # Wrappers such as torch.compile's forward attributes, but their classes lack the method.
-        if (hasattr(type(child), 'unbuilt_keys') and isinstance(child, PublishedBackbone)
-                and isinstance(child.variant, Variant)):
-            return f'{name}.' if name else '', child
-    return '', None
+def _pair(ours: Mapping[str, PublishedBackbone], theirs: Mapping[str, Format]) -> list[tuple[str, str, Format]]:
+    """Return the prefixes of each XCiT in the module and in the checkpoint: the same, or the only ones."""
+    same = [(prefix, prefix, theirs[prefix]) for prefix in ours if prefix in theirs]
+    if same:
+        return same
+    if len(ours) == len(theirs) == 1:
+        (prefix, ), ((other, source), ) = ours, theirs.items()
+        return [(prefix, other, source)]
+    if len(theirs) > 1:
+        raise InputError(f'it holds {len(theirs)} XCiTs ({", ".join(theirs)}); save the weights of one of them')
+    raise InputError(f'it holds one XCiT, but the model has {len(ours)} ({", ".join(ours)}); set the init_cfg of each')
+
+
+def find_backbones(module: nn.Module) -> dict[str, PublishedBackbone]:
+    """Find each XCiT in a module; return them under the prefixes of their keys, without torch's wrappers."""
+    # Wrappers such as torch.compile's forward attributes, but their classes lack the method.
+    return {plain_key(f'{name}.') if name else '': child for name, child in module.named_modules()
+            if hasattr(type(child), 'unbuilt_keys') and isinstance(child, PublishedBackbone)
+            and isinstance(child.variant, Variant)}

@@ -12,35 +12,45 @@ class Report:
         source: path, URL, or ``'the checkpoint'``.
         format: project and kind of model, e.g. ``'timm classifier'``.
         arch: architecture of the XCiT in the checkpoint, e.g. ``'small_12_p16'``; '' if the module has no XCiT.
-        matched: number of keys that were loaded.
+        loaded: keys of the module that were loaded.
         wanted: number of keys in the module.
         fresh: keys of the pyramid, if the checkpoint has none; they stay randomly initialised.
         dropped: keys of the checkpoint that the module does not need, by reason.
         missing: other keys of the module that the checkpoint lacks.
         unexpected: keys of the checkpoint that the module lacks.
-        conflicts: keys whose shapes differ, each with both shapes.
+        conflicts: keys whose shapes or kinds of numbers differ, each with both.
+        prefixes: changes of the beginning of all keys, in words; '' for none.
     """
     source: str
     format: str
     arch: str
-    matched: int
+    loaded: list[str]
     wanted: int
     fresh: list[str]
     dropped: dict[str, list[str]]
     missing: list[str]
     unexpected: list[str]
     conflicts: list[str]
+    prefixes: str = ''
+
+    @property
+    def matched(self) -> int:
+        """Number of keys that were loaded."""
+        return len(self.loaded)
 
     @property
     def problems(self) -> list[str]:
         """Reasons why the checkpoint does not fit the module; empty if it fits."""
         return [f'{len(keys)} {kind}, e.g. {keys[0]}' for kind, keys in (
-            ('missing', self.missing), ('unexpected', self.unexpected), ('with a different shape', self.conflicts))
+            ('missing', self.missing), ('unexpected', self.unexpected),
+            ('with a different shape or kind', self.conflicts))
             if keys]
 
     def __str__(self) -> str:
         parts = [f'{self.source}: {self.format}{f" of {self.arch}" if self.arch else ""}',
                  f'loaded {self.matched} of {self.wanted} keys']
+        if self.prefixes:
+            parts.append(self.prefixes)
         if self.fresh:
             modules = sorted({key.split('.')[0] for key in self.fresh})
             parts.append(f'randomly initialised: {", ".join(modules)}')

@@ -10,7 +10,7 @@ from pathlib import Path
 import pooch
 import requests
 
-from ..errors import InputError
+from ..errors import InputError, file_error
 from .archives import Archive, downloaded_mark
 from .resuming import TIMEOUT, UNCOMPRESSED, ResumingDownloader
 
@@ -41,8 +41,8 @@ def download(archive: Archive, folder: Path) -> Path:
         raise InputError(f'cannot use the file from {archive.url}: its checksum differs from {archive.checksum}, so it '
                          'was removed; run again (if that does not help, the server has another version)') from None
     except OSError as error:
-        raise InputError(f'cannot write {path}: {error.strerror or error}; the partial download is kept, so run again '
-                         'to resume') from None
+        raise file_error(f'cannot write {path}: {error.strerror or error}; the partial download is kept, so run again '
+                         'to resume', error) from None
     if not was_there:
         downloaded_mark(path).touch()
     return path

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ..errors import InputError
+from ..errors import InputError, file_error
 from ..files import complete_folder
 from .archives import downloaded_mark, unpack
 from .catalogue import DataSet
@@ -45,8 +45,10 @@ def prepare(dataset: DataSet, root: str | Path, keep_archives: bool = False) -> 
     except ModuleNotFoundError as error:
         raise InputError(f'cannot prepare {root}: {error.name} is missing; '
                          "run pip install 'xcit_mm[data,digits]'") from None
+    except InputError:
+        raise
     except OSError as error:
-        raise InputError(f'cannot prepare {root}: {error.strerror or error}') from None
+        raise file_error(f'cannot prepare {root}: {error.strerror or error}', error) from None
     difference = first_difference(root, dataset.layout)
     if difference:
         raise InputError(f'cannot use {root}: it exists, but {difference}; complete it (from {dataset.page}), '

@@ -1,7 +1,9 @@
 """MMEngine's runner with safe, strict loading, complete checkpoints, and hooks that report failures."""
 from __future__ import annotations
 
+import re
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +17,10 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from .. import checkpoints
-from ..errors import InputError
 from ..files import complete_file
 from .damaged_files import guard
 from .hooks import CompleteCheckpointHook, InvalidLossHook, LabelRangeHook, TerminationHook
+from .resumption import report_overrides, require_training_state
 from .workers import shield_workers
 
 OWN_HOOKS = dict(invalid_loss=dict(type=InvalidLossHook), label_range=dict(type=LabelRangeHook),
@@ -106,12 +108,24 @@ class StrictRunner(RunnerMixin, Runner):
                                      ) | (model_wrapper_cfg or {})
         return super().wrap_model(model_wrapper_cfg, model)
 
-    def load_checkpoint(self, filename: str, map_location: object = None) -> dict:
+    def resume(self, filename: str, *args: object, **kwargs: object) -> None:
+        """Resume as MMEngine does, and warn about each setting of the config that the checkpoint overrides.
+
+        Raises:
+            InputError: see ``load_checkpoint``; or the optimizer or schedule of the checkpoint does not fit the config.
+        """
+        with report_overrides(self, filename):
+            super().resume(filename, *args, **kwargs)
+
+    def load_checkpoint(self, filename: str, map_location: object = None, strict: bool | None = None,
+                        revise_keys: Sequence[tuple[str, str]] = ()) -> dict:
         """Load a checkpoint into the model; as in MMEngine's runner, hooks see it first.
 
         Args:
             filename: file or URL.
             map_location: ignored; weights are read onto the CPU and copied to the device of the model.
+            strict: refuse weights that do not match. Default: ``load_from_strict`` of the config, or True.
+            revise_keys: patterns and replacements for the keys, in this order.
 
         Raises:
             InputError: see ``checkpoints.read`` and ``checkpoints.load``; or the runner resumes and the file holds
@@ -119,21 +133,17 @@ class StrictRunner(RunnerMixin, Runner):
         """
         checkpoint = dict(checkpoints.read(filename))
         if self._resume:
-            require_optimizer(checkpoint, filename)
+            require_training_state(checkpoint, filename)
         model = self.model.module if is_model_wrapper(self.model) else self.model
-        strict = self.cfg.get('load_from_strict', True) or self._resume
-        checkpoint['state_dict'] = checkpoints.get_state_dict(checkpoint)  # where hooks expect the weights
+        if strict is None:
+            strict = self.cfg.get('load_from_strict', True) or self._resume
+        weights = checkpoints.get_state_dict(checkpoint)
+        for pattern, replacement in revise_keys:
+            revised = {re.sub(pattern, replacement, key): value for key, value in weights.items()}
+            weights = checkpoints.with_metadata(revised, weights)
+        placement = checkpoints.prepare(model, weights, filename)
+        checkpoint['state_dict'] = placement.weights  # where hooks expect them, under the keys of the model
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-        checkpoints.load(model, checkpoint, strict, filename)
+        checkpoints.apply(model, placement.with_weights(checkpoint['state_dict']), strict, filename)
         self._has_loaded = True
         return checkpoint
-
-
-def require_optimizer(checkpoint: dict, filename: str) -> None:
-    """Check that a training run can resume from a checkpoint.
-
-    Raises:
-        InputError: the checkpoint holds only weights.
-    """
-    if 'optimizer' not in checkpoint:
-        raise InputError(f'cannot resume from {filename}: it holds only weights; set load_from to it instead')

@@ -13,7 +13,8 @@ from torch.distributed.fsdp import StateDictType
 
 from .. import checkpoints
 from ..errors import InputError
-from .runner import RunnerMixin, require_optimizer
+from .resumption import report_overrides, require_training_state
+from .runner import RunnerMixin
 
 
 @RUNNERS.register_module()
@@ -63,20 +64,21 @@ class StrictFlexibleRunner(RunnerMixin, FlexibleRunner):
         return super().test()
 
     def resume(self, filename: str, *args: object, **kwargs: object) -> None:
-        """Resume from a checkpoint that was saved with this strategy.
+        """Resume from a checkpoint that was trained with this strategy; warn about each setting that it overrides.
 
         Raises:
             InputError: see ``checkpoints.read``; or the checkpoint holds only weights or belongs to another model.
         """
         checkpoint = checkpoints.read(filename)
-        require_optimizer(checkpoint, filename)
-        given, wanted = set(checkpoints.get_state_dict(checkpoint)), set(self.model.state_dict())
+        given = set(checkpoints.get_state_dict(checkpoint))
+        wanted = set(map(checkpoints.plain_key, self.model.state_dict()))
         if given != wanted:
             raise InputError(f'cannot resume from {filename}: its model differs from that of the config '
                              f'({len(given - wanted)} unexpected and {len(wanted - given)} missing keys); '
                              'resume with the config of that checkpoint')
-        with checkpoints.harmless_classes():  # MMEngine reads the file again
-            super().resume(filename, *args, **kwargs)
+        require_training_state(checkpoint, filename)
+        with checkpoints.harmless_classes(), report_overrides(self, filename):  # MMEngine reads the file again
+            super().resume(str(checkpoints.locate(filename)), *args, **kwargs)
 
     def _load_weights(self) -> None:
         if self._load_from and not self._resume:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...errors import InputError
+from ...errors import InputError, MissingInputError
 from .source import known_suffixes
 
 
@@ -27,8 +27,8 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
         elif path.is_file():
             images.append(path)
         else:
-            raise InputError(f'no image or folder {path}')
-    # Links are not followed, so two names for one file give two results.
+            raise MissingInputError(f'no image or folder {path}')
+    # Links are not followed: two names of one file give two results.
     images = list({os.path.abspath(path): path for path in images}.values())
     first: dict[str, Path] = {}
     for path in images:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...errors import InputError, UnreadableImageError
+from ...errors import InputError, MissingImageError, UnreadableImageError
 from .source import SOURCES, Source
 
 Image = str | Path | np.ndarray
@@ -55,7 +55,7 @@ def read_image(image: Image, color_type: str = 'color', imdecode_backend: str = 
 
 def _read_file(path: Path, color_type: str, backend: str) -> np.ndarray:
     if not path.is_file():
-        raise UnreadableImageError(f'no image file {path}')
+        raise MissingImageError(f'no image file {path}')
     try:
         array = mmcv.imfrombytes(path.read_bytes(), flag=color_type, backend=backend)
     except cv2.error:  # an empty file

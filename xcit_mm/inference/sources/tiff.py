@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...errors import InputError, UnreadableImageError
+from ...errors import InputError, MissingImageError, UnreadableImageError
 from .source import SOURCES, GeoReference, Source
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class TiffFile(Source):
         import tifffile
 
         if not path.is_file():
-            raise UnreadableImageError(f'no image file {path}')
+            raise MissingImageError(f'no image file {path}')
         with _readable(path):
             self.file = tifffile.TiffFile(path)
         try:

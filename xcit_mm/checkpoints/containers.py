@@ -1,0 +1,91 @@
+"""Containers of weights: file formats, each with a reader. To add one, add a line to ``CONTAINERS``."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+
+from ..errors import InputError
+from .pickles import Tolerant, harmless_classes
+
+HEADER_LIMIT = 100_000_000  # bytes of a safetensors header, by its specification
+
+
+@dataclass(frozen=True)
+class Container:
+    """A file format of weights.
+
+    Attributes:
+        name: the format, in messages.
+        matches: whether a file with this path and these first 64 bytes has the format.
+        read: reads a file onto the CPU; its second argument is whether code in the file may run.
+        package: package that the reader imports, also the name of our extra; '' for torch itself.
+    """
+    name: str
+    matches: Callable[[Path, bytes], bool]
+    read: Callable[[Path, bool], object]
+    package: str = ''
+
+
+def _is_safetensors(path: Path, start: bytes) -> bool:
+    has_header = start[8:9] == b'{' and int.from_bytes(start[:8], 'little') <= HEADER_LIMIT
+    return has_header or path.suffix == '.safetensors'
+
+
+def _read_safetensors(path: Path, trust: bool) -> object:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(str(error)) from None
+
+
+def _read_torch(path: Path, trust: bool) -> object:
+    with harmless_classes():
+        if not trust:
+            return torch.load(path, map_location='cpu', weights_only=True)
+        return torch.load(path, map_location='cpu', weights_only=False, pickle_module=Tolerant)
+
+
+CONTAINERS = (
+    Container('safetensors', _is_safetensors, _read_safetensors, package='safetensors'),
+    Container('PyTorch', lambda path, start: True, _read_torch),
+)
+NOT_WEIGHTS = {  # what downloads often turn out to be
+    b'version https://git-lfs': 'it is a pointer of Git LFS, not the weights; run git lfs pull in its folder',
+    b'<!doctype html': 'it is a web page, not the weights; download the file itself',
+    b'<html': 'it is a web page, not the weights; download the file itself',
+}
+
+
+def is_readable(path: Path) -> bool:
+    """Whether the package that reads files with this suffix is installed."""
+    return _is_installed(next(container for container in CONTAINERS if container.matches(path, b'')))
+
+
+def read_container(path: Path, trust: bool = False) -> object:
+    """Read a file of weights onto the CPU.
+
+    Raises:
+        InputError: the file does not hold weights, or the package that reads it is missing.
+        Exception: whatever the reader raises for a corrupt file.
+    """
+    with path.open('rb') as file:
+        start = file.read(64)
+    for beginning, reason in NOT_WEIGHTS.items():
+        if start.lstrip().lower().startswith(beginning):
+            raise InputError(reason)
+    container = next(container for container in CONTAINERS if container.matches(path, start))
+    if not _is_installed(container):
+        raise InputError(f"reading {container.name} needs the package {container.package}; "
+                         f"run pip install 'xcit_mm[{container.package}]'")
+    return container.read(path, trust)
+
+
+def _is_installed(container: Container) -> bool:
+    return not container.package or find_spec(container.package) is not None

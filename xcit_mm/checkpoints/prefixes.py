@@ -1,0 +1,49 @@
+"""Align the keys of a checkpoint with those of a module that a trainer wrapped in another one."""
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from torch import Tensor
+
+
+def align(state_dict: Mapping[str, Tensor], own: Mapping[str, Tensor], ours: Iterable[str], theirs: Iterable[str]
+          ) -> tuple[dict[str, Tensor], str, str]:
+    """Remove the prefix of a whole model, or add the one that the module has.
+
+    Args:
+        state_dict: weights of a checkpoint.
+        own: state dict of the module.
+        ours, theirs: prefixes of the XCiTs in the module and in the checkpoint, e.g. ``backbone.`` and
+            ``model.backbone.``, which determine the prefix ``model.``. Without an XCiT, it is the prefix without which
+            more than half of the keys are keys of the module.
+
+    Returns:
+        The weights, the prefix that was removed and the prefix that was added; '' for none.
+    """
+    ours, theirs = list(ours), list(theirs)
+    removed = _outer(theirs, ours) if ours else _majority(state_dict, own)
+    added = '' if removed or not theirs else _outer(ours, theirs)
+    return {added + key.removeprefix(removed): value for key, value in state_dict.items()}, removed, added
+
+
+def _outer(long: list[str], short: list[str]) -> str:
+    """Return the only prefix that turns each short prefix into a long one; '' if none, several or '' itself does.
+
+    A bare backbone (a short prefix '') has no other keys that would need an outer prefix.
+    """
+    if '' in short:
+        return ''
+    outer = set.intersection(*({each[:-len(end)] for each in long if each.endswith(f'.{end}') or each == end}
+                               for end in short))
+    return outer.pop() if len(outer) == 1 else ''
+
+
+def _majority(state_dict: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str:
+    votes: Counter[str] = Counter()
+    for key in state_dict:
+        for index in [0, *(i + 1 for i, letter in enumerate(key) if letter == '.')]:
+            if key[index:] in own:
+                votes[key[:index]] += 1
+    prefix, count = max(votes.items(), key=lambda vote: (vote[1], -len(vote[0])), default=('', 0))
+    return prefix if 2 * count > len(state_dict) else ''
