@@ -54,7 +54,8 @@ class GuardedLoading(BaseTransform):
             first_line = next(iter(str(error).splitlines()), '')
             reason = getattr(error, 'strerror', None) or (
                 f'it is damaged or not an image ({type(error).__name__}: {first_line})')
-            if isinstance(error, (KeyError, AssertionError)):  # of the settings or the annotations, not of the file
+            if isinstance(error, KeyError) or (isinstance(error, AssertionError) and isinstance(
+                    self.loading, LoadAnnotations)):  # the settings or the annotations are wrong, not the file
                 raise InputError(f'cannot load {path}: {type(self.loading).__name__} fails ({type(error).__name__}: '
                                  f'{first_line}); compare its settings with the data set') from error
             if not self.skip:

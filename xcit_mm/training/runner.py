@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import is_distributed, is_main_process
 from mmengine.evaluator import Evaluator
 from mmengine.model import is_model_wrapper
-from mmengine.registry import RUNNERS
+from mmengine.optim import AmpOptimWrapper
+from mmengine.registry import OPTIM_WRAPPERS, RUNNERS
 from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
@@ -50,6 +52,20 @@ class RunnerMixin(AnyRunner):
         hooks = dict(checkpoint=dict(type=CompleteCheckpointHook, interval=1)) | OWN_HOOKS | (hooks or {})
         super().register_default_hooks({name: hook for name, hook in hooks.items()
                                         if hook is not None or name not in OWN_HOOKS})
+
+    @classmethod
+    def from_cfg(cls, cfg: Config) -> Runner:
+        """Build a runner.
+
+        Raises:
+            InputError: the config asks for mixed precision without a GPU.
+        """
+        wrapper = (cfg.get('optim_wrapper') or {}).get('type')
+        wrapper = OPTIM_WRAPPERS.get(wrapper) if isinstance(wrapper, str) else wrapper
+        if isinstance(wrapper, type) and issubclass(wrapper, AmpOptimWrapper) and get_device() == 'cpu':
+            raise InputError(f'cannot use optim_wrapper.type={wrapper.__name__}: mixed precision needs a GPU, and torch '
+                             'finds none; set it to OptimWrapper')
+        return super().from_cfg(cfg)
 
     @classmethod
     def build_dataloader(cls, dataloader: DataLoader | dict, *args: object, **kwargs: object) -> DataLoader:
