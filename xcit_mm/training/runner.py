@@ -63,8 +63,8 @@ class RunnerMixin(AnyRunner):
         wrapper = (cfg.get('optim_wrapper') or {}).get('type')
         wrapper = OPTIM_WRAPPERS.get(wrapper) if isinstance(wrapper, str) else wrapper
         if isinstance(wrapper, type) and issubclass(wrapper, AmpOptimWrapper) and get_device() == 'cpu':
-            raise InputError(f'cannot use optim_wrapper.type={wrapper.__name__}: mixed precision needs a GPU, and torch '
-                             'finds none; set it to OptimWrapper')
+            raise InputError(f'cannot use optim_wrapper.type={wrapper.__name__}: mixed precision needs a GPU, and '
+                             'torch finds none; set it to OptimWrapper')
         return super().from_cfg(cfg)
 
     @classmethod
@@ -148,8 +148,9 @@ class StrictRunner(RunnerMixin, Runner):
         """Wrap the model as MMEngine does; without an accelerator, batch norms are not synchronised."""
         if self.distributed and get_device() == 'cpu':
             self.cfg.sync_bn = None  # torch implements it for GPUs only
-            model_wrapper_cfg = dict(type='MMDistributedDataParallel', broadcast_buffers=False, device_ids=None,
-                                     find_unused_parameters=self.cfg.get('find_unused_parameters', False)) | (model_wrapper_cfg or {})
+            model_wrapper_cfg = dict(
+                type='MMDistributedDataParallel', broadcast_buffers=False, device_ids=None,
+                find_unused_parameters=self.cfg.get('find_unused_parameters', False)) | (model_wrapper_cfg or {})
         return super().wrap_model(model_wrapper_cfg, model)
 
     def load_checkpoint(self, filename: str, map_location: object = None) -> dict:
