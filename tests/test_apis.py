@@ -84,6 +84,7 @@ def test_wrapped_test_data_provides_pipeline_and_classes(model, image_file, wrap
     lambda kind: f'mmseg.{kind.__name__}', lambda kind: f'{kind.__module__}.{kind.__name__}', lambda kind: kind])
 def test_pipeline_types_can_be_scoped_names_dotted_paths_or_classes(image_file, spell):
     config = Config.fromfile(CONFIG)
+    config.model.decode_head.num_classes = 150
     config.test_dataloader.dataset = dict(type=spell(ADE20KDataset), pipeline=[
         dict(type=spell(LoadImageFromFile)),
         dict(type=spell(LoadAnnotations)), dict(type=spell(PackSegInputs))])

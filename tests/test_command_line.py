@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 
 from xcit_mm.command_line import run, runner_config, runner_parser
@@ -10,8 +12,15 @@ def test_run_prints_input_errors_only_in_one_line():
 
     with pytest.raises(SystemExit, match='^error: unknown colour$'):
         run(fail)
+
+
+def test_only_debug_shows_the_traceback_of_an_unexpected_error(monkeypatch):
+    with pytest.raises(SystemExit, match='^error: ZeroDivisionError: division by zero; add --debug to see the trace'):
+        run(lambda: 1 / 0)
+    monkeypatch.setattr('sys.argv', ['tool', '--debug', 'a'])
     with pytest.raises(ZeroDivisionError):
         run(lambda: 1 / 0)
+    assert sys.argv == ['tool', 'a']
 
 
 def test_interruption_prints_no_traceback(capsys):

@@ -1,14 +1,20 @@
 """Names and colours of a model's classes."""
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from mmengine.config import Config
+from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from mmengine.registry import DATASETS
 from torch import nn
 
 from .checkpoints import get_dataset_meta
 from .config import find_test_dataset
+from .errors import InputError
 
 
 def dataset_meta(config: Config, model: BaseModel, checkpoint: dict) -> dict:
@@ -21,13 +27,23 @@ def dataset_meta(config: Config, model: BaseModel, checkpoint: dict) -> dict:
         config: must define test data.
         model: a segmentor or a detector.
         checkpoint: the content of the checkpoint, or an empty dict.
+
+    Raises:
+        InputError: the names are one string, or their number differs from that of the model's classes.
     """
     dataset = find_test_dataset(config)
     with DATASETS.switch_scope_and_registry(config.get('default_scope', 'mmseg')) as registry:
         kind = dataset.type if isinstance(dataset.type, type) else registry.get(dataset.type)
-    meta = dict(getattr(kind, 'METAINFO', {})) | dict(dataset.get('metainfo') or {})
-    meta |= get_dataset_meta(checkpoint)
+    known = dict(getattr(kind, 'METAINFO', {}))
+    configured = BaseDataset._load_metainfo(dataset.get('metainfo'))  # reads names from a file
+    require_names(configured)
+    trained = get_dataset_meta(checkpoint)
+    if trained.get('classes') and (why := difference(trained['classes'], configured.get('classes') or ())):
+        print_log(f"the checkpoint's class names are used, although the config has others: {why}", 'current',
+                  logging.WARNING)
     second_stage = getattr(model, 'roi_head', model)  # of a detector that has two
+    meta = known | configured | trained
+    meta['palette'] = _palette(meta, known)
     return _complete(meta, num_classes(model) or num_classes(getattr(second_stage, 'bbox_head', None)))
 
 
@@ -37,12 +53,59 @@ def num_classes(part: nn.Module | None) -> int:
     return max(number, 2) if number and getattr(part, 'out_channels', 0) == 1 else number
 
 
+def require_names(meta: Mapping) -> None:
+    """Check the ``classes`` of a data set's facts.
+
+    Raises:
+        InputError: they are a text, as in ``classes=('cell')``, or a key is in capitals, which nothing reads.
+    """
+    classes = meta.get('classes')
+    if isinstance(classes, str):
+        raise InputError(f'cannot use classes={classes!r}: it is a text, not a list of names, and no such file exists; '
+                         f'write classes=({classes!r}, ) with a comma')
+    if 'CLASSES' in meta or 'PALETTE' in meta:
+        raise InputError('cannot use metainfo.CLASSES or PALETTE: the MM packages ignore capitals since version 1 of '
+                         'mmseg and 3 of mmdet; write metainfo.classes and palette')
+
+
+def difference(ours: Sequence[str], theirs: Sequence[str]) -> str:
+    """Describe the first difference between two lists of class names; empty if they are equal or one is empty."""
+    ours, theirs = list(ours), list(theirs)
+    if not ours or not theirs or ours == theirs:
+        return ''
+    lists = f' ({list_names(ours)} against {list_names(theirs)})'
+    if len(ours) != len(theirs):
+        return f'{len(ours)} classes differ from {len(theirs)}{lists}'
+    index = next(index for index, (one, other) in enumerate(zip(ours, theirs)) if one != other)
+    return f'class {index} is {ours[index]!r} in one and {theirs[index]!r} in the other{lists}'
+
+
+def list_names(names: Sequence[str], limit: int = 30) -> str:
+    """Return names in quotation marks, which show spaces, on one line."""
+    return ', '.join(map(repr, list(names)[:limit])) + (', …' if len(names) > limit else '')
+
+
+def _palette(meta: dict, known: dict) -> list:
+    """Return the colours; those of some classes of a known data set are chosen by name."""
+    colours, names = list(meta.get('palette') or ()), meta.get('classes') or ()
+    if len(colours) != len(names) and set(names) <= set(known.get('classes') or ()):
+        by_name = dict(zip(known['classes'], known.get('palette') or ()))
+        colours = [by_name[name] for name in names if name in by_name]
+    return colours
+
+
 def _complete(meta: dict, num_classes: int) -> dict:
     """Number unnamed classes, add a background to a single class, and choose colours unless each class has one."""
     classes = tuple(meta.get('classes') or map(str, range(num_classes)))
     palette = list(meta.get('palette') or ())
     if len(classes) == 1 and num_classes == 2:
         classes, palette = ('background', *classes), [[0, 0, 0], *palette]
+    if num_classes and len(classes) != num_classes:
+        raise InputError(f'cannot name the classes: the model has {num_classes}, but the data set names {len(classes)} '
+                         f'({list_names(classes)}); set metainfo.classes in test_dataloader.dataset')
     if len(palette) != len(classes):
+        if palette:
+            print_log(f'the palette has {len(palette)} colours for {len(classes)} classes: colours are drawn at '
+                      'random; set metainfo.palette', 'current', logging.WARNING)
         palette = np.random.default_rng(42).integers(0, 256, (len(classes), 3)).tolist()
     return meta | dict(classes=classes, palette=palette)

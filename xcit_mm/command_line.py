@@ -14,18 +14,30 @@ from rich.progress import Progress
 
 from .config import load_config
 from .errors import InputError, UnreadableImageError
+from .failures import explain
 
 
 def run(main: Callable[[], None]) -> None:
-    """Call ``main``; turn an ``InputError`` into one line on stderr and exit code 1, and Ctrl-C into exit code 130."""
+    """Call ``main``; turn an exception into one line on stderr and exit code 1, and Ctrl-C into exit code 130.
+
+    With ``--debug`` on the command line of any tool, exceptions keep their traceback.
+    """
+    debug = '--debug' in sys.argv
+    sys.argv[:] = [argument for argument in sys.argv if argument != '--debug']
     try:
         main()
     except InputError as error:
+        if debug:
+            raise
         # If a data-loader worker raised the error, the worker's traceback precedes the message.
         sys.exit(f'error: {str(error).rpartition("InputError: ")[2].strip()}')
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr)
         sys.exit(130)
+    except Exception as error:
+        if debug:
+            raise
+        sys.exit(f'error: {explain(error)}')
 
 
 def runner_parser(description: str | None) -> argparse.ArgumentParser:
@@ -35,6 +47,7 @@ def runner_parser(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument('--work-dir', help='folder for logs and checkpoints (default: work_dirs/CONFIG)')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
                         help='override settings of the config, e.g. data_root=/data/nuclei')
+    parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     # torch.distributed.launch passes this argument.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
@@ -58,6 +71,7 @@ def image_parser(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder for the results')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu',
                         help='e.g. cuda:1 (default: %(default)s)')
+    parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
     parser.add_argument('--full-resolution', action='store_true',
                         help='do not resize the image, even if the config does')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',

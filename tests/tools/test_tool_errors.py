@@ -55,3 +55,18 @@ def test_options_that_do_not_fit_are_one_line(run_here, tmp_path):
 def test_settings_that_cannot_be_are_one_line(run_here, tmp_path, scenes, option, words):
     said = run_here('train', DIGITS, '--work-dir', tmp_path, '--cfg-options', f'data_root={scenes}', option)
     assert is_one_line(said, words)
+
+
+@pytest.mark.parametrize('option, words', [
+    ('optim_wrapper.optimizer.lr=abc', "cannot use optim_wrapper.optimizer.lr='abc': TypeError"),
+    ('optim_wrapper.type=AmpOptimWrapper',
+     'cannot use optim_wrapper.type=AmpOptimWrapper: mixed precision needs a GPU'),
+    ('train_dataloader.sampler.foo=1', 'cannot use train_dataloader.sampler.foo=1: TypeError'),
+    ('train_dataloader.batch_size=four', "cannot use train_dataloader.batch_size='four': ValueError"),
+    ('train_cfg.max_iters=many', "cannot use train_cfg.max_iters='many': ValueError"),
+    ('log_level=FOO', "cannot use log_level='FOO'")])
+def test_refused_settings_are_named(run_here, tmp_path, scenes, option, words):
+    if 'Amp' in option and torch.cuda.is_available():
+        pytest.skip('a GPU allows mixed precision')
+    said = run_here('train', DIGITS, '--work-dir', tmp_path, '--cfg-options', f'data_root={scenes}', option)
+    assert is_one_line(said, words)

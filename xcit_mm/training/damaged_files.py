@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
+from torch.utils.data import get_worker_info
 
 from ..errors import InputError
 
@@ -28,8 +29,9 @@ class GuardedLoading(BaseTransform):
         loading: the transform.
         skip: return None for such a file, so that the data set picks another one, and count it; otherwise raise
             ``InputError``.
-        skipped: (1,) int64 in shared memory; counts the skips of all worker processes.
-        advice: another way to deal with such a file; appended to the error message.
+        skipped: (1 + workers,) int64 in shared memory; counts the skips of the main process and of each worker, each
+            in a place of its own, because additions from several processes could get lost.
+        advice: how else to deal with such a file; ends the error message.
     """
 
     def __init__(self, loading: BaseTransform, skip: bool, skipped: Tensor, advice: str) -> None:
@@ -52,10 +54,15 @@ class GuardedLoading(BaseTransform):
             first_line = next(iter(str(error).splitlines()), '')
             reason = getattr(error, 'strerror', None) or (
                 f'it is damaged or not an image ({type(error).__name__}: {first_line})')
+            if isinstance(error, KeyError) or (isinstance(error, AssertionError) and isinstance(
+                    self.loading, LoadAnnotations)):  # the settings or the annotations are wrong, not the file
+                raise InputError(f'cannot load {path}: {type(self.loading).__name__} fails ({type(error).__name__}: '
+                                 f'{first_line}); compare its settings with the data set') from error
             if not self.skip:
                 raise InputError(f'cannot read {path}: {reason}; repair or remove it{self.advice}') from error
-            self.skipped += 1
-            print_log(f'skipped {path}: {reason}; skips so far: {int(self.skipped)}', 'current', logging.WARNING)
+            worker = get_worker_info()
+            self.skipped[worker.id + 1 if worker else 0] += 1
+            print_log(f'skipped {path}: {reason}; skips so far: {int(self.skipped.sum())}', 'current', logging.WARNING)
             return None
         if loaded and 'gt_seg_map' in loaded:
             _require_shape(loaded)
@@ -87,13 +94,14 @@ def _require_bytes(loaded: dict) -> None:
                              'number the classes from 0 to 255')
 
 
-def guard(dataset: object, action: str = 'refuse', may_skip: bool = False) -> None:
-    """Guard the loading transforms of every data set in a (nested) data set.
+def guard(dataset: object, action: str = 'refuse', may_skip: bool = False, workers: int = 0) -> None:
+    """Guard the loading of every data set in a (nested) data set, also inside transforms of transforms.
 
     Args:
         dataset: the data set of a data loader whose workers have not started yet.
         action: one of ``ACTIONS``.
-        may_skip: False in an evaluation, where a replacement image would count twice.
+        may_skip: False for an evaluation, which would count a replacement image twice.
+        workers: number of worker processes of the data loader.
 
     Raises:
         InputError: the action is unknown or not allowed.
@@ -103,20 +111,49 @@ def guard(dataset: object, action: str = 'refuse', may_skip: bool = False) -> No
     if action == 'skip' and not may_skip:
         raise InputError('cannot use damaged_files=skip in an evaluation: a replacement for the skipped image would '
                          'count twice; use it in train_dataloader only')
-    skipped = torch.zeros(1, dtype=torch.int64).share_memory_()
+    skipped = torch.zeros(1 + workers, dtype=torch.int64).share_memory_()
     advice = ', or skip such files with train_dataloader.damaged_files=skip' if may_skip else ''
-    for part in _parts(dataset):
-        steps = part.pipeline.transforms
-        part.pipeline.transforms = [
-            GuardedLoading(step, action == 'skip', skipped, advice) if isinstance(step, LOADERS) else step
-            for step in steps]
+
+    def guarded(step: object) -> object:
+        return GuardedLoading(step, action == 'skip', skipped, advice) if isinstance(step, LOADERS) else step
+
+    for part in parts(dataset):
+        for steps in _lists(part.pipeline.transforms):
+            steps[:] = map(guarded, steps)
 
 
-def _parts(dataset: object) -> Iterator[BaseDataset]:
+def require_masks(dataset: object, maskless: Mapping[str, object]) -> None:
+    """Check that the annotation files of data sets that load the masks of objects have masks.
+
+    Args:
+        dataset: see ``guard``.
+        maskless: for each file with an object without a mask, the id of that annotation.
+
+    Raises:
+        InputError: a mask is missing.
+    """
+    for part in parts(dataset):
+        steps = [step for steps in _lists(part.pipeline.transforms) for step in steps]
+        if part.ann_file in maskless and any(getattr(step, 'with_mask', False) for step in steps):
+            raise InputError(f'cannot load masks from {part.ann_file}: annotation {maskless[part.ann_file]} lacks '
+                             'segmentation; complete the file, or train a detector without masks')
+
+
+def parts(dataset: object) -> Iterator[BaseDataset]:
+    """Yield the data sets inside wrappers such as ConcatDataset."""
     if isinstance(dataset, BaseDataset):
         yield dataset
         return
     wrapped = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
     for part in wrapped:
         if part is not None:
-            yield from _parts(part)
+            yield from parts(part)
+
+
+def _lists(steps: object) -> Iterator[list]:
+    """Yield every list of transforms, also those inside wrapping transforms such as RandomChoice."""
+    if isinstance(steps, list):
+        yield steps
+        for step in steps:
+            inner = step if isinstance(step, list) else getattr(step, 'transforms', None)
+            yield from _lists(getattr(inner, 'transforms', inner))  # a Compose

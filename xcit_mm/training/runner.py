@@ -8,23 +8,39 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import is_distributed, is_main_process
+from mmengine.evaluator import Evaluator
 from mmengine.model import is_model_wrapper
-from mmengine.registry import RUNNERS
+from mmengine.optim import AmpOptimWrapper
+from mmengine.registry import OPTIM_WRAPPERS, RUNNERS
 from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
 from .. import checkpoints
+from ..classes import require_names
+from ..errors import InputError
 from ..files import complete_file
-from .damaged_files import guard
-from .hooks import CompleteCheckpointHook, InvalidLossHook, LabelRangeHook, TerminationHook
+from .coco_files import matched_by_name
+from .damaged_files import guard, require_masks
+from .hooks import (
+    ClassNamesHook,
+    CompleteCheckpointHook,
+    InvalidLossHook,
+    LabelCensusHook,
+    LabelRangeHook,
+    TerminationHook,
+)
+from .metrics import adapt
 from .resumption import report_overrides, require_training_state
 from .workers import shield_workers
 
 OWN_HOOKS = dict(invalid_loss=dict(type=InvalidLossHook), label_range=dict(type=LabelRangeHook),
+                 class_names=dict(type=ClassNamesHook), label_census=dict(type=LabelCensusHook),
                  termination=dict(type=TerminationHook))
+WORKER_SETTINGS = ('persistent_workers', 'prefetch_factor', 'multiprocessing_context')  # need num_workers > 0
 if TYPE_CHECKING:
     from typing import Any as AnyRunner  # FlexibleRunner does not derive from Runner
 else:
@@ -41,24 +57,55 @@ class RunnerMixin(AnyRunner):
                                         if hook is not None or name not in OWN_HOOKS})
 
     @classmethod
-    def build_dataloader(cls, dataloader: DataLoader | dict, *args: object, **kwargs: object) -> DataLoader:
-        """Build a data loader that names every image or mask that it cannot read.
-
-        Args:
-            dataloader: MMEngine's keys plus ``damaged_files``, the ``action`` of ``damaged_files.guard``.
+    def from_cfg(cls, cfg: Config) -> Runner:
+        """Build a runner.
 
         Raises:
-            InputError: the action is unknown, or an evaluation asks to skip files.
+            InputError: the config asks for mixed precision without a GPU.
+        """
+        wrapper = (cfg.get('optim_wrapper') or {}).get('type')
+        wrapper = OPTIM_WRAPPERS.get(wrapper) if isinstance(wrapper, str) else wrapper
+        if isinstance(wrapper, type) and issubclass(wrapper, AmpOptimWrapper) and get_device() == 'cpu':
+            raise InputError(f'cannot use optim_wrapper.type={wrapper.__name__}: mixed precision needs a GPU, and '
+                             'torch finds none; set it to OptimWrapper')
+        return super().from_cfg(cfg)
+
+    @classmethod
+    def build_dataloader(cls, dataloader: DataLoader | dict, *args: object, **kwargs: object) -> DataLoader:
+        """Build a data loader that labels objects by name, and names every image or mask that it cannot read.
+
+        Args:
+            dataloader: MMEngine's keys plus ``damaged_files``, the ``action`` of ``damaged_files.guard``. Settings of
+                workers have no effect with ``num_workers=0``.
+
+        Raises:
+            InputError: the action is unknown, an evaluation asks to skip files, or a COCO file is incomplete or does
+                not have the classes of the config.
         """
         action = 'refuse'
         if isinstance(dataloader, dict):
             dataloader = dict(dataloader)
             action = dataloader.pop('damaged_files', action)
-        built = super().build_dataloader(dataloader, *args, **kwargs)
+            if not dataloader.get('num_workers'):
+                dataloader = {key: value for key, value in dataloader.items() if key not in WORKER_SETTINGS}
+        with matched_by_name(dataloader) as maskless:
+            built = super().build_dataloader(dataloader, *args, **kwargs)
         if built is not dataloader:
+            require_names(getattr(built.dataset, 'metainfo', None) or {})
+            require_masks(built.dataset, maskless)
             shield_workers(built)
             is_training = getattr(built.sampler, 'shuffle', True) and not getattr(built.dataset, 'test_mode', False)
-            guard(built.dataset, action, may_skip=is_training)
+            guard(built.dataset, action, may_skip=is_training, workers=built.num_workers)
+        return built
+
+    def build_evaluator(self, evaluator: Evaluator | dict | list) -> Evaluator:
+        """Build an evaluator whose metrics tell classes apart by name; see ``metrics.adapt``."""
+        if isinstance(evaluator, Evaluator):
+            return evaluator
+        with matched_by_name(evaluator):
+            built = super().build_evaluator(evaluator)
+        for metric in built.metrics:
+            adapt(metric)
         return built
 
     def train(self) -> nn.Module:
@@ -104,8 +151,9 @@ class StrictRunner(RunnerMixin, Runner):
         """Wrap the model as MMEngine does; without an accelerator, batch norms are not synchronised."""
         if self.distributed and get_device() == 'cpu':
             self.cfg.sync_bn = None  # torch implements it for GPUs only
-            model_wrapper_cfg = dict(type='MMDistributedDataParallel', broadcast_buffers=False, device_ids=None
-                                     ) | (model_wrapper_cfg or {})
+            model_wrapper_cfg = dict(
+                type='MMDistributedDataParallel', broadcast_buffers=False, device_ids=None,
+                find_unused_parameters=self.cfg.get('find_unused_parameters', False)) | (model_wrapper_cfg or {})
         return super().wrap_model(model_wrapper_cfg, model)
 
     def resume(self, filename: str, *args: object, **kwargs: object) -> None:

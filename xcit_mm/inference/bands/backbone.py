@@ -11,47 +11,19 @@ from collections.abc import Callable
 from typing import cast
 
 import torch
-from mmcv.cnn.bricks import DropPath
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
 
 from ...backbone import XCiT
-from ...errors import InputError
-from ...layers import (
-    CrossCovarianceAttention,
-    LocalPatchInteraction,
-    PatchEmbedding,
-    PositionalEncoding,
-    XCiTBlock,
-)
-from ...layers.block import MLP
+from ...layers import XCiTBlock
 from ...layers.cross_covariance_attention import blend
-from ...layers.feature_pyramid import MaxPool, Upsample2x
 from ...layers.patch_embedding import ConvNorm
-from ...ops.folding import fold_batch_norm, is_foldable
-from ...ops.modification import find_modification
+from ...ops.folding import fold_batch_norm
 from ...ops.row_operations import Convolution, Pointwise
 from ...ops.rows import Rows, Stored, bands
 from ...statistics import Moments, Statistics
 
-# The types that an XCiT is made of; anything else in it can compute anything.
-PARTS = (XCiT, PatchEmbedding, ConvNorm, PositionalEncoding, XCiTBlock, CrossCovarianceAttention, LocalPatchInteraction,
-         MLP, MaxPool, Upsample2x, DropPath, nn.ModuleList, nn.Sequential, nn.Identity, nn.Linear, nn.Conv2d,
-         nn.LayerNorm, nn.GELU, nn.Dropout, nn.BatchNorm2d, nn.SyncBatchNorm)
 BAND_TOKENS = 4096  # tokens of a band; one row if a row is longer
 Progress = Callable[[float], None]
-
-
-def check(backbone: nn.Module) -> None:
-    """Raise ``InputError`` unless a backbone can run in bands of rows."""
-    if type(backbone) is not XCiT:
-        raise InputError(f'the backbone {type(backbone).__name__} cannot run in bands of rows; use mode whole')
-    if modification := find_modification(backbone, PARTS):
-        raise InputError(f'cannot run the backbone in bands of rows: {modification}; use mode whole')
-    for name, module in backbone.named_modules():
-        if isinstance(module, _NormBase) and not is_foldable(module):
-            raise InputError(f'cannot run the backbone in bands of rows: {name} has no running statistics; use mode '
-                             'whole')
 
 
 def compute_levels(backbone: XCiT, image: Rows, statistics: Statistics, progress: Progress) -> list[Rows]:

@@ -22,10 +22,10 @@ class Banded(Mode):
 
     def check(self, model: BaseSegmentor) -> None:
         """Raise ``InputError`` unless every part of a model can run in bands."""
-        from ..bands import backbone, banded  # these import mmseg, which only a segmentor needs
+        from ..bands import banded, check_backbone  # these import mmseg, which only a segmentor needs
 
         super().check(model)
-        backbone.check(model.backbone)
+        check_backbone(model.backbone)
         levels = len(model.backbone.out_indices)
         for part in filter(None, (model.neck if model.with_neck else None, model.decode_head)):
             banded(part).check(part, levels)

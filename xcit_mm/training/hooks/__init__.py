@@ -1,7 +1,10 @@
 """Hooks that stop training with a clear error, and keep checkpoints safe."""
+from .class_names import ClassNamesHook
 from .complete_checkpoint import CompleteCheckpointHook
 from .invalid_loss import InvalidLossHook
+from .label_census import LabelCensusHook
 from .label_range import LabelRangeHook
 from .termination import TerminationHook
 
-__all__ = ['CompleteCheckpointHook', 'InvalidLossHook', 'LabelRangeHook', 'TerminationHook']
+__all__ = ['ClassNamesHook', 'CompleteCheckpointHook', 'InvalidLossHook', 'LabelCensusHook', 'LabelRangeHook',
+           'TerminationHook']

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import torch
 from mmengine.device import get_device
-from mmengine.dist import all_gather, barrier, get_rank
+from mmengine.dist import all_gather, barrier, get_rank, is_distributed
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
+from torch import Tensor
 
 from ...errors import InputError
 from ...files import complete_file
-from .ranks import on_any_rank
+from .ranks import is_check, shared_flags
 
 
 @HOOKS.register_module()
@@ -26,24 +27,48 @@ class InvalidLossHook(Hook):
 
     priority = 'HIGH'  # runs before the hooks that write checkpoints
 
+    def __init__(self) -> None:
+        self._losses: list[Tensor] = []  # since the last check; reading each at once would stall a GPU
+        self._files: list[list[str]] = []  # of their batches
+
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict, outputs: dict) -> None:
-        """Raise ``InputError`` if the loss is invalid on any rank, because its gradients reach the weights on all."""
-        loss = outputs['loss'].item()
-        if not on_any_rank(not math.isfinite(loss)):
+        """Raise ``InputError`` if the loss became invalid on any rank, because its gradients reach the weights of all.
+
+        A single process on a CPU checks every iteration; otherwise see ``ranks.is_check``.
+        """
+        self._losses.append(outputs['loss'].detach())
+        self._files.append([str(sample.get(key)) for sample in data_batch['data_samples']
+                            for key in ('img_path', 'seg_map_path') if sample.get(key)])
+        if (is_distributed() or outputs['loss'].is_cuda) and not is_check(runner, batch_idx):
             return
-        losses = [float(other) for other in all_gather(torch.tensor(loss, device=get_device()))]
-        ranks = [rank for rank, other in enumerate(losses) if not math.isfinite(other)]
-        if get_rank() in ranks:
-            files = [sample.get(key) for sample in data_batch['data_samples'] for key in ('img_path', 'seg_map_path')]
-            with complete_file(_file_list(runner, get_rank())) as file:
-                file.write_text(''.join(f'{name}\n' for name in files if name))
+        losses = torch.stack(self._losses).tolist()
+        first = next((index for index, loss in enumerate(losses) if not math.isfinite(loss)), len(losses))
+        flags = shared_flags(runner)
+        if first < len(losses):
+            flags.set('invalid_loss')
+        if flags.on_any_rank('invalid_loss', runner.iter):
+            self._stop(runner, losses, first)
+        self._losses.clear()
+        self._files.clear()
+
+    def _stop(self, runner: Runner, losses: list[float], first: int) -> None:
+        """Write the files of the first invalid batch, on each rank that has one, and raise ``InputError``."""
+        start = runner.iter + 2 - len(losses)  # number of the first iteration since the last check
+        own = torch.tensor([float(first), losses[first] if first < len(losses) else 0.0], device=get_device())
+        ranks = [other.tolist() for other in all_gather(own)]
+        earliest = min(index for index, _ in ranks)
+        rank = next(rank for rank, (index, _) in enumerate(ranks) if index == earliest)
+        iteration = start + int(earliest)
+        if first == earliest:
+            with complete_file(_file_list(runner, iteration, get_rank())) as file:
+                file.write_text(''.join(f'{name}\n' for name in self._files[first]))
         barrier()  # a launcher kills all ranks as soon as the first one exits
         raise InputError(
-            f'cannot continue: the loss of iteration {runner.iter + 1} is {losses[ranks[0]]}; check the images and '
-            f'masks listed in {_file_list(runner, ranks[0])}, lower the learning rate, or clip gradients with '
+            f'cannot continue: the loss of iteration {iteration} is {ranks[rank][1]}; check the images and '
+            f'masks listed in {_file_list(runner, iteration, rank)}, lower the learning rate, or clip gradients with '
             'optim_wrapper.clip_grad')
 
 
-def _file_list(runner: Runner, rank: int) -> Path:
+def _file_list(runner: Runner, iteration: int, rank: int) -> Path:
     suffix = f'_rank_{rank}' if runner.distributed else ''
-    return Path(runner.work_dir, f'invalid_loss_iter_{runner.iter + 1}{suffix}.txt')
+    return Path(runner.work_dir, f'invalid_loss_iter_{iteration}{suffix}.txt')

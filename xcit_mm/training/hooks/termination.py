@@ -5,18 +5,22 @@ import signal
 import threading
 from pathlib import Path
 
-from mmengine.dist import barrier, is_main_process
+import torch
+from mmengine.device import get_device
+from mmengine.dist import all_reduce, barrier, is_distributed, is_main_process
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from ...files import complete_file
-from .ranks import on_any_rank
+from .ranks import INTERVAL, SharedFlags, is_check, shared_flags
 
 
 @HOOKS.register_module()
 class TerminationHook(Hook):
     """Hook that reacts to SIGTERM: it finishes the iteration, saves ``iter_<N>.pth`` and exits with code 143.
+
+    With several processes, it finishes up to ten iterations, so that the processes need not exchange a word in each.
 
     Schedulers and torchrun send SIGTERM before they kill a process. ``--resume`` continues from the saved checkpoint:
     an interrupted epoch restarts, and an interrupted validation is dropped. Python delivers signals to the main thread
@@ -24,33 +28,49 @@ class TerminationHook(Hook):
     """
 
     priority = 'LOWEST'  # runs after everything else in the iteration
-    terminated = training = False
+    training = False
+    flags: SharedFlags
     iterations = 0  # completed when the final checkpoint is saved; 0 until then
+    common = 0  # validation iterations that every rank has
 
     def before_train(self, runner: Runner) -> None:
         """Catch the signal from now on; the runner restores the old handler when training ends."""
         self.training = True
+        self.flags = shared_flags(runner)
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self._note)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
-        """If any rank has received the signal, save and exit on all ranks, after the same iteration."""
-        self._end_if_terminated(runner, runner.iter + 1)
+        """Save and exit if any rank has received the signal, on all ranks after the same iteration."""
+        if not is_distributed() or is_check(runner, batch_idx):
+            self._end_if_terminated(runner, runner.iter + 1, runner.iter)
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        """Agree on the iterations in which ranks can exchange flags, because their shards may differ in size."""
+        if self.training and is_distributed():
+            iterations = torch.tensor(len(runner.val_dataloader), device=get_device())
+            all_reduce(iterations, 'min')
+            self.common = int(iterations)
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                        outputs: object = None) -> None:
         """Save and exit during a validation, which may take longer than a scheduler waits."""
+        if self.training and (not is_distributed() or (batch_idx < self.common and (batch_idx + 1) % INTERVAL == 0)):
+            self._end_if_terminated(runner, runner.iter, (runner.iter, batch_idx))
+
+    def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
+        """Save and exit at the end of a validation that was too short, or too uneven, to be interrupted."""
         if self.training:
-            self._end_if_terminated(runner, runner.iter)
+            self._end_if_terminated(runner, runner.iter, (runner.iter, 'end'))
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Correct the number of iterations, because MMEngine always stores one more than the runner has counted."""
         if self.iterations:
             checkpoint['meta']['iter'] = self.iterations
 
-    def _end_if_terminated(self, runner: Runner, iterations: int) -> None:
-        if not on_any_rank(self.terminated):
+    def _end_if_terminated(self, runner: Runner, iterations: int, moment: object) -> None:
+        if not self.flags.on_any_rank('terminated', moment):
             return
         path = Path(runner.work_dir, f'iter_{iterations}.pth')
         self.iterations = iterations
@@ -63,4 +83,4 @@ class TerminationHook(Hook):
         raise SystemExit(128 + signal.SIGTERM)
 
     def _note(self, number: int, frame: object) -> None:
-        self.terminated = True
+        self.flags.set('terminated')

@@ -1,0 +1,170 @@
+"""Check COCO annotation files before training, and match their categories with classes by name."""
+from __future__ import annotations
+
+import json
+import logging
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from mmengine.logging import print_log
+
+from ..classes import list_names, require_names
+from ..errors import InputError
+
+REQUIRED = dict(images=('id', 'file_name', 'height', 'width'), categories=('id', 'name'),
+                annotations=('id', 'image_id', 'category_id', 'bbox', 'area'))
+
+
+@contextmanager
+def matched_by_name(config: object) -> Iterator[dict[str, object]]:
+    """Make mmdet's reader of COCO files check each file and order category ids as the given class names.
+
+    mmdet orders them as the file does, so a file with another order would train each class under another name.
+
+    Args:
+        config: of what is built in this context; mmdet is imported only if it may be needed.
+
+    Yields:
+        For each file with an object without a mask, the id of the first such annotation.
+
+    Raises:
+        InputError: a file lacks something, or its categories do not include every class.
+    """
+    maskless: dict[str, object] = {}
+    if 'mmdet' not in sys.modules and 'mmdet' not in str(config):
+        yield maskless
+        return
+    from mmdet.datasets.api_wrappers import COCO
+
+    changed = dict(__init__=_reading(COCO.__init__), createIndex=_checking(COCO.createIndex, maskless),
+                   getCatIds=_by_name(COCO.getCatIds))
+    before = {name: vars(COCO).get(name) for name in changed}
+    for name, method in changed.items():
+        setattr(COCO, name, method)
+    try:
+        yield maskless
+    finally:
+        for name, method in before.items():
+            if method is None:
+                delattr(COCO, name)
+            else:
+                setattr(COCO, name, method)
+
+
+def category_ids(dataset: dict, names: Sequence[str], file: str) -> list:
+    """Return the ids of the categories with these names, in this order.
+
+    Args:
+        dataset: content of the file.
+        names: the classes of the config.
+        file: its name in errors.
+
+    Raises:
+        InputError: a name is missing, or two categories or classes share a name.
+    """
+    require_names(dict(classes=names))
+    given = [category['name'] for category in dataset['categories']]
+    missing = [name for name in names if name not in given]
+    repeated = [name for name in names if given.count(name) > 1 or list(names).count(name) > 1]
+    if missing or repeated:
+        why = (f'it has no category {missing[0]!r}' if missing else f'{repeated[0]!r} occurs twice')
+        raise InputError(f'cannot match the classes with {file}: {why}; make the names equal (classes: '
+                         f'{list_names(names)}; categories: {list_names(given)})')
+    others = [name for name in given if name not in names]
+    if others:
+        print_log(f'{file}: the objects of {list_names(others)} are ignored, because the config does not list these '
+                  'classes', 'current', logging.WARNING)
+    return [dataset['categories'][given.index(name)]['id'] for name in names]
+
+
+def check(dataset: Any, file: str) -> object:
+    """Check that the content of a COCO file is complete.
+
+    Returns:
+        The id of the first object without a ``segmentation``; None if each has one.
+
+    Raises:
+        InputError: an entry lacks something, or refers to something that does not exist.
+    """
+    for kind, keys in REQUIRED.items():
+        if kind not in dataset and kind == 'annotations':  # a test set
+            return None
+        entries = dataset.get(kind)
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise InputError(f'cannot use {file}: it has no list of {kind}; export it in COCO format')
+        _check_entries(entries, kind, keys, file)
+    categories, images = ({entry['id'] for entry in dataset[kind]} for kind in ('categories', 'images'))
+    annotations = dataset['annotations']
+    for entry in annotations:
+        if entry['category_id'] not in categories:
+            raise InputError(f'cannot use {file}: annotation {entry["id"]} has category_id '
+                             f'{entry["category_id"]!r}, but no category has this id; add the category')
+    if annotations and images and not any(entry['image_id'] in images for entry in annotations):
+        raise InputError(f'cannot use {file}: no image has the image_id of an annotation (for example, '
+                         f'{annotations[0]["image_id"]!r}); use the same ids for both')
+    return next((entry['id'] for entry in annotations if not entry.get('segmentation') and _is_used(entry)), None)
+
+
+def _check_entries(entries: list[dict], kind: str, keys: Sequence[str], file: str) -> None:
+    name, ids = 'category' if kind == 'categories' else kind[:-1], set()
+    for index, entry in enumerate(entries):
+        label = f'{name} {entry["id"]}' if 'id' in entry else f'{name} number {index + 1}'
+        lacking = [key for key in keys if entry.get(key) is None]
+        if lacking:
+            raise InputError(f'cannot use {file}: {label} lacks {", ".join(lacking)}; complete the file')
+        if entry['id'] in ids:
+            raise InputError(f'cannot use {file}: {label} occurs twice; number each {name} differently')
+        ids.add(entry['id'])
+        numbers = {'images': ('height', 'width'), 'annotations': ('area', )}.get(kind, ())
+        wrong = next((key for key in numbers if not _are_numbers([entry[key]])), None)
+        wrong = wrong or ('bbox' if 'bbox' in keys and not _is_box(entry['bbox']) else None)
+        wrong = wrong or next((key for key in numbers[:2] if kind == 'images' and entry[key] < 1), None)
+        if wrong:
+            raise InputError(f'cannot use {file}: {label} has {wrong}={entry[wrong]!r}; correct the file')
+
+
+def _are_numbers(values: Sequence) -> bool:
+    return all(isinstance(value, (int, float)) and math.isfinite(value) for value in values)
+
+
+def _is_box(box: object) -> bool:
+    return isinstance(box, (list, tuple)) and len(box) == 4 and _are_numbers(box)
+
+
+def _is_used(annotation: dict) -> bool:
+    """Return whether mmdet uses an annotation; it drops empty and ignored ones."""
+    return annotation['area'] > 0 and min(annotation['bbox'][2:]) >= 1 and not annotation.get('ignore')
+
+
+def _reading(read: Any) -> Any:
+    def __init__(self: Any, annotation_file: str | None = None) -> None:
+        self.file = str(annotation_file)
+        try:
+            read(self, annotation_file)
+        except (json.JSONDecodeError, UnicodeDecodeError, AssertionError) as error:
+            raise InputError(f'cannot read the annotations in {annotation_file}: it is not a COCO file '
+                             f'({str(error).splitlines()[0]}); export it again') from None
+
+    return __init__
+
+
+def _checking(index: Any, maskless: dict[str, object]) -> Any:
+    def createIndex(self: Any) -> None:
+        first = check(self.dataset, self.file)
+        if first is not None:
+            maskless[self.file] = first
+        index(self)
+
+    return createIndex
+
+
+def _by_name(find: Any) -> Any:
+    def getCatIds(self: Any, catNms: Sequence[str] = (), supNms: Sequence = (), catIds: Sequence = ()) -> list:
+        if supNms or catIds or not catNms:
+            return find(self, catNms, supNms, catIds)
+        return category_ids(self.dataset, catNms, self.file)
+
+    return getCatIds

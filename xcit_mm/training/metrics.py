@@ -1,0 +1,94 @@
+"""Make the metrics of mmseg and mmdet tell classes apart by name, and name the classes that they leave out."""
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+
+from ..classes import list_names
+from ..errors import InputError
+from .coco_files import category_ids, check
+
+
+def adapt(metric: BaseMetric) -> None:
+    """Adapt a metric derived from mmdet's ``CocoMetric`` or mmseg's ``IoUMetric``; leave others alone."""
+    kinds = {kind.__name__ for kind in type(metric).__mro__}
+    if 'CocoMetric' in kinds:
+        _match_categories(metric)
+    elif 'IoUMetric' in kinds:
+        _name_absent_classes(metric)
+        _save_class_indices(metric)
+
+
+def check_categories(metric: BaseMetric, classes: Sequence[str]) -> None:
+    """Check that the annotation file of a metric contains what it evaluates.
+
+    Args:
+        metric: any metric; only those with a COCO file are checked.
+        classes: of the data set.
+
+    Raises:
+        InputError: the categories do not include every class, or an object has no mask to compare with.
+    """
+    api = getattr(metric, '_coco_api', None)
+    if api is None:
+        return
+    category_ids(api.dataset, classes, api.file)
+    first = check(api.dataset, api.file)
+    if first is not None and 'segm' in metric.metrics:
+        raise InputError(f'cannot evaluate masks with {api.file}: annotation {first} lacks segmentation; complete the '
+                         "file, or set metric='bbox' in the evaluator")
+
+
+def _match_categories(metric: Any) -> None:
+    """Translate labels into category ids by name: mmdet expects the file to list the categories in our order."""
+    compute = metric.compute_metrics
+
+    def compute_by_name(results: list) -> dict:
+        api = getattr(metric, '_coco_api', None)
+        if api is None:  # the annotations of the data set, which the labels match
+            return compute(results)
+        names = metric.dataset_meta['classes']
+        ids = category_ids(api.dataset, names, api.file)
+        for annotation in api.dataset.get('annotations', []):
+            annotation.setdefault('iscrowd', 0)  # optional in a data set, but not in pycocotools
+        # pycocotools sorts the ids, but mmdet's table of classes does not.
+        metric.cat_ids = sorted(ids)
+        position = np.array([metric.cat_ids.index(number) for number in ids])
+        results = [(truth, found | dict(labels=position[found['labels']])) for truth, found in results]
+        _warn([name for name, number in zip(names, ids) if not api.catToImgs.get(number)], 'object')
+        return compute(results)
+
+    metric.compute_metrics = compute_by_name
+
+
+def _name_absent_classes(metric: Any) -> None:
+    compute = metric.compute_metrics
+
+    def compute_and_name(results: list) -> dict:
+        if results and not metric.format_only:
+            pixels = sum(result[3] for result in results)  # of each class, in the masks
+            _warn([name for name, number in zip(metric.dataset_meta['classes'], pixels) if not number], 'pixel')
+        return compute(results)
+
+    metric.compute_metrics = compute_and_name
+
+
+def _save_class_indices(metric: Any) -> None:
+    """Save the class indices that all our outputs have; mmseg adds one if ``reduce_zero_label`` is set."""
+    process = metric.process
+
+    def process_indices(data_batch: dict, data_samples: Sequence[dict]) -> None:
+        process(data_batch, [sample | dict(reduce_zero_label=False) for sample in data_samples])
+
+    metric.process = process_indices
+
+
+def _warn(absent: list[str], part: str) -> None:
+    if absent:
+        print_log(f'no {part} of {list_names(absent)} occurs in the annotations of this evaluation: the scores of '
+                  'these classes are nan, 0 or -1 and mean nothing', 'current', logging.WARNING)
