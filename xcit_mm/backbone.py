@@ -194,5 +194,5 @@ def _init_linear(module: nn.Module) -> None:
 def _explain_unknown(name: str) -> str:
     names = [parameter for parameter in inspect.signature(XCiT).parameters if parameter != 'unknown']
     nearest = ['model.backbone.init_cfg'] if name == 'pretrained' else difflib.get_close_matches(name, names, 1)
-    meant = f'did you mean {nearest[0]!r}?' if nearest else f'there are {", ".join(names)}.'
-    return f'XCiT has no setting {name!r}; {meant} A config over one with another backbone says _delete_=True'
+    hint = f'did you mean {nearest[0]!r}?' if nearest else f'its arguments are {", ".join(names)}.'
+    return f'XCiT has no argument {name!r}; {hint} To replace the backbone of a base config, add _delete_=True'

@@ -24,7 +24,7 @@ def is_standard(model: nn.Module) -> bool:
             and all(_method(model, name) in STANDARD_METHODS[name] for name in _SEGMENTOR)
             and all(_method(model.decode_head, name) in STANDARD_METHODS[f'head.{name}'] for name in _HEAD)
             and _method(model.data_preprocessor, 'forward') is SegDataPreProcessor.forward
-            and not has_hooks(model) and not has_hooks(model.data_preprocessor))
+            and not has_hooks(model))
 
 
 def _method(module: nn.Module, name: str) -> Callable:

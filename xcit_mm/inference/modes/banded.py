@@ -4,6 +4,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ...errors import InputError
+from ...ops.modification import has_hooks
 from ...ops.rows import Rows
 from ...statistics import Statistics
 from . import footprint
@@ -25,6 +27,8 @@ class Banded(Mode):
         from ..bands import banded, check_backbone  # these import mmseg, which only a segmentor needs
 
         super().check(model)
+        if has_hooks(model.data_preprocessor):
+            raise InputError('cannot run the model in bands of rows: its data_preprocessor has hooks; use mode whole')
         check_backbone(model.backbone)
         levels = len(model.backbone.out_indices)
         for part in filter(None, (model.neck if model.with_neck else None, model.decode_head)):

@@ -37,7 +37,8 @@ class InvalidLossHook(Hook):
         A single process on a CPU checks every iteration; otherwise see ``ranks.is_check``.
         """
         self._losses.append(outputs['loss'].detach())
-        self._files.append([str(sample.get(key)) for sample in data_batch['data_samples']
+        samples = data_batch.get('data_samples') or () if isinstance(data_batch, dict) else ()
+        self._files.append([str(sample.get(key)) for sample in samples
                             for key in ('img_path', 'seg_map_path') if sample.get(key)])
         if (is_distributed() or outputs['loss'].is_cuda) and not is_check(runner, batch_idx):
             return
