@@ -9,6 +9,8 @@ from mmengine.registry import Registry
 
 from ...errors import InputError
 from ...ops.rows import Rows
+from .formats import find_format
+from .local_file import read_bytes
 
 SOURCES = Registry('source of pixels')
 
@@ -34,10 +36,13 @@ class Source(Rows, AbstractContextManager):
 
     Attributes:
         suffixes: endings of file names, in lower case.
+        formats: names by ``find_format`` of the formats that the source reads. A file in one of these formats is read
+            by the source for it, whatever its suffix; empty for a source that knows its files by the suffix.
         georeference: None where the file has none.
     """
 
     suffixes: ClassVar[tuple[str, ...]]
+    formats: ClassVar[tuple[str, ...]] = ()
     georeference: GeoReference | None = None
 
     def __init__(self, path: Path, height: int, width: int) -> None:
@@ -63,6 +68,9 @@ def open_source(path: Path) -> Source:
     kind = find_source(path)
     if kind is None:
         raise InputError(f'cannot read {path}: the known suffixes are {", ".join(known_suffixes())}')
+    if kind.formats:
+        name = find_format(read_bytes(path, 32), str(path))
+        kind = next(each for each in SOURCES.module_dict.values() if name in each.formats)
     return kind(path)  # type: ignore[call-arg]  # a subclass finds out the size
 
 
