@@ -68,9 +68,10 @@ def inference_segmentor(
 
     Args:
         model: from ``init_model``.
-        image: path or array, or a list of them. Arrays are (H, W, 3) BGR or (H, W) grey, uint8. The pipeline's
-            ``LoadImageFromFile`` decodes files; by default, grey becomes BGR, alpha is dropped, and 16 bits are
-            divided by 256.
+        image: path, array or PIL image, or a list of them. Arrays are (H, W, 3) BGR, (H, W, 4) BGRA, or (H, W) or
+            (H, W, 1) grey, uint8 or uint16. Grey becomes BGR, alpha is dropped, and 16 bits are divided by 256, unless
+            the pipeline's ``LoadImageFromFile`` has ``color_type='unchanged'`` or ``imdecode_backend='tifffile'``:
+            bands and dtype then stay as they are. See ``inference.sources.decode``.
         mode: ``'whole'`` runs the whole image through the network at once. ``'banded'`` computes the same result band
             by band of rows, in bounded memory, for XCiT with UPerHead or Semantic FPN. ``'slide'`` averages over the
             windows of the config's ``test_cfg``. ``'delegated'`` runs the model's own ``test_step``. ``'auto'``
@@ -99,7 +100,7 @@ def inference_segmentor(
 
     names = [return_probability_of] if isinstance(return_probability_of, (int, np.integer, str)) else (
         return_probability_of)
-    classes = [_class_index(model, name) for name in names]
+    classes = [class_index(model, name) for name in names]
     options = Options(mode, max_memory, statistics, return_logits, classes, progress)
 
     def run(data: dict) -> BaseDataElement:
@@ -111,7 +112,8 @@ def inference_segmentor(
 @torch.no_grad()
 def segment_file(model: BaseModel, path: str | Path, out_dir: str | Path, mode: str = 'auto', *,
                  max_memory: int | str | None = None, statistics: str | Mapping = 'image',
-                 sinks: Sequence[str] = ('tiff', ), progress: Callable[[float], None] = lambda share: None) -> str:
+                 sinks: Sequence[str] = ('tiff', ), name: str | None = None,
+                 progress: Callable[[float], None] = lambda share: None) -> str:
     """Segment an image file at full resolution and write its labels; a TIFF file is never in memory as a whole.
 
     Args:
@@ -120,16 +122,17 @@ def segment_file(model: BaseModel, path: str | Path, out_dir: str | Path, mode: 
         out_dir: folder, created if needed.
         mode, max_memory, statistics, progress: see ``inference_segmentor``.
         sinks: registered sinks that write the labels (see ``inference.results``).
+        name: of the results; default: the file's name without its suffix.
 
     Returns:
         The mode used.
 
     Raises:
-        InputError: see ``inference_segmentor``; a sink is unknown, or the test pipeline does more than read BGR and
-            resize.
+        InputError: see ``inference_segmentor``; a sink is unknown, the test pipeline does more than read BGR and
+            resize, or a file that is not a result of an earlier run has the name of a result.
     """
     from .inference.labels import label_dtype
-    from .inference.results import ResultMeta, build_sinks, write_labels
+    from .inference.results import ResultMeta, build_sinks, require_replaceable_results, write_labels
     from .inference.scene import Scene
     from .inference.segmentation import Normalised, Options, compute_bands
 
@@ -137,13 +140,14 @@ def segment_file(model: BaseModel, path: str | Path, out_dir: str | Path, mode: 
     if not only_packs(model.cfg):
         raise InputError("segmenting a file by rows skips the config's test pipeline, but this pipeline does more than "
                          'read BGR and resize; use inference_segmentor, or infer.py without --blocks')
+    require_replaceable_results(to, Path(out_dir), name or path.stem)
     with open_source(path) as source:
         size = source.height, source.width
         scene = Scene(Normalised(source, model.data_preprocessor), size)
         options = Options(mode, max_memory, statistics, progress=progress)
         used, bands = compute_bands(model, scene, options)
         dtype = label_dtype(model)
-        meta = ResultMeta(path.stem, *size, classes=model.dataset_meta['classes'], dtype=dtype,
+        meta = ResultMeta(name or path.stem, *size, classes=model.dataset_meta['classes'], dtype=dtype,
                           palette=model.dataset_meta['palette'], georeference=source.georeference,
                           read_image=lambda: read_as_shown(model.cfg, path)[..., ::-1])
         write_labels(to, Path(out_dir), (band.labels.to('cpu', dtype) for band in bands), meta)
@@ -190,10 +194,25 @@ def _infer(model: BaseModel, image: Image | Sequence[Image], run: Callable[[dict
     return run(prepare_image(model.cfg, image, full_resolution))
 
 
-def _class_index(model: BaseModel, name: int | str) -> int:
+def class_index(model: BaseModel, name: int | str) -> int:
+    """Return the index of a class.
+
+    Args:
+        model: from ``init_model``.
+        name: name or index. Text that is not a name may be an index.
+
+    Raises:
+        InputError: there is no such class, or an index looks like the name of another class.
+    """
     names = model.dataset_meta['classes']
     if name in names:
         return names.index(name)
+    if isinstance(name, str) and name.isdecimal():
+        name = int(name)
+    elif not isinstance(name, str) and str(name) in names and names.index(str(name)) != name:
+        raise InputError(f"class {name} is ambiguous: index {name} is {names[name]!r}, but index "
+                         f"{names.index(str(name))} is {str(name)!r}; give the name as a text"
+                         ) if 0 <= name < len(names) else InputError(f'no class with the index {name}')
     if not isinstance(name, str) and 0 <= name < len(names):
         return int(name)
     raise InputError(f'no class {name!r}; the classes 0 … {len(names) - 1} are {", ".join(names)}')

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import mmengine.fileio as fileio
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform, LoadAnnotations, LoadImageFromFile
@@ -15,7 +16,11 @@ from mmengine.logging import print_log
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, UnreadableImageError
+from ..inference.resizing import keep_a_pixel
+from ..inference.sources import decode
+from ..inference.sources.formats import DAMAGED, LIMIT
+from ..inference.sources.picture import orientation_of
 
 ACTIONS = ('refuse', 'skip')
 LOADERS = (LoadImageFromFile, LoadAnnotations)
@@ -38,29 +43,81 @@ class GuardedLoading(BaseTransform):
     def __repr__(self) -> str:
         return repr(self.loading)
 
+    def _load(self, results: dict) -> dict | None:
+        if type(self.loading) is not LoadImageFromFile:  # another way of reading, or annotations
+            return self.loading(results)
+        return load_image(self.loading, results)
+
     def transform(self, results: dict) -> dict | None:
         try:
-            loaded = self.loading(results)
+            loaded = self._load(results)
         except (ImportError, MemoryError):  # ImportError: a decoder is not installed
             raise
         except Exception as error:  # every decoder raises exceptions of different types
+            if isinstance(error, InputError) and not isinstance(error, UnreadableImageError):
+                raise  # a package is missing
             if getattr(error, 'errno', None) in (errno.EMFILE, errno.ENFILE):  # too many open files
                 raise
             path = results.get('img_path')
             if isinstance(self.loading, LoadAnnotations):
                 path = results.get('seg_map_path') or f'the annotations of {path}'
-            first_line = next(iter(str(error).splitlines()), '')
-            reason = getattr(error, 'strerror', None) or (
-                f'it is damaged or not an image ({type(error).__name__}: {first_line})')
+            reason = _reason(error, str(path))
             if not self.skip:
-                raise InputError(f'cannot read {path}: {reason}; repair or remove it{self.advice}') from error
+                says_how = isinstance(error, UnreadableImageError) and DAMAGED not in reason
+                repair = '' if says_how else '; repair or remove it'
+                raise InputError(f'cannot read {path}: {reason}{repair}{self.advice}') from error
             self.skipped += 1
             print_log(f'skipped {path}: {reason}; skips so far: {int(self.skipped)}', 'current', logging.WARNING)
             return None
         if loaded and 'gt_seg_map' in loaded:
+            _require_plain(loaded)
             _require_shape(loaded)
             _require_bytes(loaded)
         return loaded
+
+
+def load_image(loading: LoadImageFromFile, results: dict) -> dict | None:
+    """Load an image as a ``LoadImageFromFile`` is configured to, but with the decoder that inference uses."""
+    path = results['img_path']
+    try:
+        if loading.file_client_args is not None:
+            content = fileio.FileClient.infer_client(loading.file_client_args, path).get(path)
+        else:
+            content = fileio.get(path, backend_args=loading.backend_args)
+        image = decode(content, str(path), loading.color_type, loading.imdecode_backend)
+    except Exception:
+        if loading.ignore_empty:
+            return None
+        raise
+    results['img'] = image.astype(np.float32) if loading.to_float32 else image
+    results['img_shape'] = results['ori_shape'] = image.shape[:2]
+    return results
+
+
+def _reason(error: Exception, path: str) -> str:
+    """Return why a file cannot be read, in one line without the path."""
+    text = next(iter(str(error).splitlines()), '')
+    if isinstance(error, UnreadableImageError):
+        return text.removeprefix(f'cannot read {path}: ')
+    if isinstance(error, Image.DecompressionBombError):
+        return f"it is larger than Pillow allows ({text}); set LoadAnnotations(imdecode_backend='cv2')"
+    if 'IO_MAX_IMAGE' in str(error):
+        return f'it is larger than OpenCV allows; raise the environment variable {LIMIT}'
+    return getattr(error, 'strerror', None) or f'{DAMAGED} ({type(error).__name__}: {text})'
+
+
+def _require_plain(loaded: dict) -> None:
+    """Refuse a mask that a reader would turn, or of which it would read the first page only."""
+    path = loaded.get('seg_map_path')
+    if path is None or not Path(path).is_file():  # the file is in remote storage
+        return
+    with suppress(UnidentifiedImageError, Image.DecompressionBombError), Image.open(path) as mask:
+        turned, frames = orientation_of(mask), getattr(mask, 'n_frames', 1)
+        if turned != 1:
+            raise InputError(f'cannot use {path} as a mask: it is stored rotated or mirrored (orientation {turned}); '
+                             'store it upright')
+        if frames > 1:
+            raise InputError(f'cannot use {path} as a mask: it holds {frames} images; save the one for the image alone')
 
 
 def _require_shape(loaded: dict) -> None:
@@ -80,7 +137,7 @@ def _require_bytes(loaded: dict) -> None:
     path = loaded.get('seg_map_path')
     if path is None or not Path(path).is_file():  # the file is in remote storage
         return
-    with suppress(UnidentifiedImageError), Image.open(path) as mask:
+    with suppress(UnidentifiedImageError, Image.DecompressionBombError), Image.open(path) as mask:
         largest = np.asarray(mask).max() if mask.mode[0] in 'IF' else 0  # more than 8 bits
         if largest > 255:
             raise InputError(f'cannot use {path} as a mask: label {largest} is out of range; '
@@ -107,6 +164,8 @@ def guard(dataset: object, action: str = 'refuse', may_skip: bool = False) -> No
     advice = ', or skip such files with train_dataloader.damaged_files=skip' if may_skip else ''
     for part in _parts(dataset):
         steps = part.pipeline.transforms
+        for step in steps:
+            keep_a_pixel(step)
         part.pipeline.transforms = [
             GuardedLoading(step, action == 'skip', skipped, advice) if isinstance(step, LOADERS) else step
             for step in steps]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ...errors import InputError
-from ...files import complete_file
+from .record import result_file
 from .sink import SINKS, ResultMeta, Sink
 
 TILE = 256  # side, px
@@ -26,6 +26,7 @@ class TiffLabels(Sink):
     """
 
     summary = 'a tiled TIFF of class indices with a colour table and the georeference of the image'
+    endings = ('_classes.tif', )
 
     def write_labels(self, folder: Path, bands: Iterable[Tensor], meta: ResultMeta) -> None:
         if find_spec('tifffile') is None:
@@ -39,7 +40,7 @@ class TiffLabels(Sink):
             table[:, :len(meta.palette)] = np.array(meta.palette, np.uint16).T * 257
             stored, colors = np.uint8, dict(photometric='palette', colormap=table)
         tags = [(*tag, True) for tag in meta.georeference.tags] if meta.georeference else []
-        with complete_file(folder / f'{meta.name}_classes.tif') as file:
+        with result_file(folder / f'{meta.name}_classes.tif') as file:
             tifffile.imwrite(
                 file, _tiles(bands, stored), shape=(meta.height, meta.width), dtype=stored, tile=(TILE, TILE),
                 compression='zlib', bigtiff=meta.height * meta.width > 2**31, extratags=tags, metadata=None,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ...errors import InputError
-from .local_file import require_file
+from .local_file import is_url, require_file
 from .source import known_suffixes
 
 
@@ -28,6 +28,8 @@ def find_images(inputs: Sequence[str | Path], recursive: bool = False,
     images: list[Path] = []
     for path in map(Path, inputs):
         if not path.is_dir():
+            if not path.exists() and not is_url(path):
+                raise InputError(f'no image or folder {path}')
             require_file(path)
             images.append(path)
             continue

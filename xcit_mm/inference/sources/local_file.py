@@ -15,6 +15,8 @@ def read_bytes(path: str | Path, size: int = -1) -> bytes:
     """
     require_file(path)
     try:
+        if size < 0:
+            return Path(path).read_bytes()
         with Path(path).open('rb') as file:
             return file.read(size)
     except OSError as error:
@@ -27,7 +29,7 @@ def require_file(path: str | Path) -> None:
     Raises:
         UnreadableImageError: the path is a URL, a folder, or nothing at all.
     """
-    if re.match(r'\w{2,}:/', str(path)):
+    if is_url(path):
         raise UnreadableImageError(f'cannot read {path}: an image must be a local file; download it first')
     try:
         if Path(path).is_dir():
@@ -37,3 +39,8 @@ def require_file(path: str | Path) -> None:
         raise UnreadableImageError(f'cannot read {str(path)[:100]}: {error.strerror}') from None
     if not exists:
         raise UnreadableImageError(f'no image file {path}')
+
+
+def is_url(path: str | Path) -> bool:
+    """Return whether a path is a URL; ``Path`` merges the slashes of one."""
+    return re.match(r'\w{2,}:/', str(path)) is not None
