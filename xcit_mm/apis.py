@@ -15,7 +15,7 @@ from mmengine.registry import MODELS, init_default_scope
 from mmengine.structures import BaseDataElement
 
 from . import checkpoints
-from .classes import dataset_meta
+from .classes import class_index, dataset_meta
 from .config import load_config
 from .errors import InputError
 from .inference.pipeline import only_packs, predict, prepare_image, read_as_shown
@@ -83,7 +83,7 @@ def inference_segmentor(
             (see ``xcit_mm.statistics``), by name or as ``dict(type=name, ...)``.
         full_resolution: skip the resizing of the pipeline, so that the network sees every pixel.
         return_logits: whether to return logits, 4 bytes for each class and pixel.
-        return_probability_of: class or classes whose probabilities to return, by index or name.
+        return_probability_of: class or classes whose probabilities to return, by index (7) or name ('7').
         progress: called with the share of an image that is done, 0 … 1.
 
     Returns:
@@ -100,7 +100,7 @@ def inference_segmentor(
 
     names = [return_probability_of] if isinstance(return_probability_of, (int, np.integer, str)) else (
         return_probability_of)
-    classes = [class_index(model, name) for name in names]
+    classes = [class_index(model.dataset_meta['classes'], name) for name in names]
     options = Options(mode, max_memory, statistics, return_logits, classes, progress)
 
     def run(data: dict) -> BaseDataElement:
@@ -192,27 +192,3 @@ def _infer(model: BaseModel, image: Image | Sequence[Image], run: Callable[[dict
         return [_infer(model, one, run, full_resolution) for one in image]
     init_default_scope(model.cfg.get('default_scope', 'mmseg'))
     return run(prepare_image(model.cfg, image, full_resolution))
-
-
-def class_index(model: BaseModel, name: int | str) -> int:
-    """Return the index of a class.
-
-    Args:
-        model: from ``init_model``.
-        name: name or index. Text that is not a name may be an index.
-
-    Raises:
-        InputError: there is no such class, or an index looks like the name of another class.
-    """
-    names = model.dataset_meta['classes']
-    if name in names:
-        return names.index(name)
-    if isinstance(name, str) and name.isdecimal():
-        name = int(name)
-    elif not isinstance(name, str) and str(name) in names and names.index(str(name)) != name:
-        raise InputError(f"class {name} is ambiguous: index {name} is {names[name]!r}, but index "
-                         f"{names.index(str(name))} is {str(name)!r}; give the name as a text"
-                         ) if 0 <= name < len(names) else InputError(f'no class with the index {name}')
-    if not isinstance(name, str) and 0 <= name < len(names):
-        return int(name)
-    raise InputError(f'no class {name!r}; the classes 0 … {len(names) - 1} are {", ".join(names)}')

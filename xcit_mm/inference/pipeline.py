@@ -77,11 +77,12 @@ def _decoding(loader: Mapping) -> dict[str, str]:
 
 def _decode(image: Image, **decoding: str) -> np.ndarray:
     """Return an array of an image: through the one decoder, unless another source is registered for the suffix."""
-    kind = find_source(Path(image)) if isinstance(image, (str, Path)) else None
-    if kind is None or kind.formats:
-        return read_image(image, **decoding)
-    with open_source(Path(image)) as source:
-        return source.reader().read_all().numpy()
+    if isinstance(image, (str, Path)):
+        kind = find_source(Path(image))
+        if kind is not None and not kind.formats:
+            with open_source(Path(image)) as source:
+                return source.reader().read_all().numpy()
+    return read_image(image, **decoding)
 
 
 def _loader(config: Config) -> dict:

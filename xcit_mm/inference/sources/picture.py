@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from io import BytesIO
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,8 +12,8 @@ from ...errors import UnreadableImageError
 from .formats import DAMAGED, require_size
 
 # Image.open would refuse images above a limit of Pillow's.
-PLUGINS = dict(PNG=PngImagePlugin.PngImageFile, JPEG=JpegImagePlugin.JpegImageFile, BMP=BmpImagePlugin.BmpImageFile,
-               WEBP=WebPImagePlugin.WebPImageFile)
+PLUGINS: dict[str, Any] = dict(PNG=PngImagePlugin.PngImageFile, JPEG=JpegImagePlugin.JpegImageFile,
+                               BMP=BmpImagePlugin.BmpImageFile, WEBP=WebPImagePlugin.WebPImageFile)
 SIXTEEN_BITS = ('I;16', 'I;16B', 'I;16L', 'I;16N')
 MODES = ('1', 'L', 'LA', 'P', 'PA', 'RGB', 'RGBA', 'RGBX', 'CMYK', *SIXTEEN_BITS)
 TURNED = range(2, 9)  # EXIF's orientations other than upright

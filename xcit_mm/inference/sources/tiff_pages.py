@@ -2,8 +2,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,8 +28,9 @@ def require_one_image(file: tifffile.TiffFile, name: str) -> None:
         UnreadableImageError: see above; or a strip or tile is missing.
     """
     first = file.pages.first
+    more: Iterator[Any] = islice(file.pages, 1, None)
     slices = max(math.prod(file.series[0].shape) // max(math.prod(first.shape), 1), first.imagedepth)
-    if slices > 1 or any(not page.subfiletype & (REDUCED | MASK) for page in islice(file.pages, 1, None)):
+    if slices > 1 or any(not page.subfiletype & (REDUCED | MASK) for page in more):
         raise UnreadableImageError(f'cannot read {name}: it holds several images or slices; save each in a file')
     if min(len(first.dataoffsets), len(first.databytecounts)) < math.prod(first.chunked):
         raise UnreadableImageError(f'cannot read {name}: it is damaged, because it lacks strips or tiles')
