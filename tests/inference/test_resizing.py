@@ -31,9 +31,10 @@ def pipeline(*steps):
 def test_the_shorter_side_stays(step, size):
     built = pipeline(step)
     for each in (built, copy.deepcopy(built), pickle.loads(pickle.dumps(built))):
-        data = each(dict(img=np.zeros((*size, 3), np.uint8), gt_seg_map=np.zeros(size, np.uint8)))
+        data = each(dict(img=np.zeros((*size, 3), np.uint8), gt_seg_map=np.zeros(size, np.uint8),
+                         seg_fields=['gt_seg_map']))
         assert min(data['img'].shape[:2]) >= 1 and data['gt_seg_map'].shape == data['img'].shape[:2]
-        ordinary = each(dict(img=np.zeros((300, 200, 3), np.uint8)))['img']  # the settings are as before
+        ordinary = each(dict(img=np.zeros((300, 200, 3), np.uint8), seg_fields=[]))['img']  # the settings are as before
         assert ordinary.shape[0] > ordinary.shape[1] * 1.4
 
 
