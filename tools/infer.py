@@ -15,8 +15,16 @@ from xcit_mm.errors import InputError
 from xcit_mm.inference.memory import parse_bytes
 from xcit_mm.inference.modes import MODES
 from xcit_mm.inference.pipeline import read_as_shown
-from xcit_mm.inference.results import (ResultMeta, build_sinks, is_result, probability_ending, require_replaceable,
-                                       require_replaceable_results, write_labels, write_probabilities)
+from xcit_mm.inference.results import (
+    ResultMeta,
+    build_sinks,
+    is_result,
+    probability_ending,
+    require_replaceable,
+    require_replaceable_results,
+    write_labels,
+    write_probabilities,
+)
 from xcit_mm.inference.sources import find_images, result_name
 
 MIN_SCORE = 0.3

@@ -58,7 +58,7 @@ def class_index(names: Sequence[str], name: int | str) -> int:
         InputError: there is no such class.
     """
     if name in names:
-        return names.index(name)  # type: ignore[arg-type]  # a text
+        return names.index(name)
     if isinstance(name, str) and name.isdecimal():
         name = int(name)
     if not isinstance(name, str) and 0 <= name < len(names):

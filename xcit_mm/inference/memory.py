@@ -50,7 +50,9 @@ def _container_bytes() -> float:
 
 
 def parse_bytes(text: str | int | None) -> int | None:
-    """``'2GB'``, ``'1.5G'`` or ``'800MB'`` as a number of bytes, in powers of 1000, or ``'2 GiB'`` in powers of 1024; what is no text stays as it is.
+    """Return a size such as ``'2GB'`` or ``'1.5G'`` (powers of 1000) or ``'2 GiB'`` (powers of 1024) in bytes.
+
+    A number stays as it is.
 
     Raises:
         InputError: it says no size.

@@ -8,8 +8,14 @@ from mmengine.structures import InstanceData
 from PIL import Image
 
 from xcit_mm.errors import InputError
-from xcit_mm.inference.results import (ResultMeta, build_sinks, is_result, require_replaceable_results, result_file,
-                                       write_labels)
+from xcit_mm.inference.results import (
+    ResultMeta,
+    build_sinks,
+    is_result,
+    require_replaceable_results,
+    result_file,
+    write_labels,
+)
 
 CLASSES, PALETTE = ('background', 'nucleus'), [[0, 0, 0], [255, 0, 0]]
 

@@ -57,5 +57,5 @@ def require_size(height: int, width: int, name: str) -> None:
     limit = int(text) if text.isdecimal() else 1 << 30
     if height * width > limit:
         raise UnreadableImageError(
-            f'cannot read {name}: it has {width} x {height} pixels, more than the limit of {limit}; set the environment '
-            f'variable {LIMIT}={height * width}, or cut the image into parts')
+            f'cannot read {name}: it has {width} x {height} pixels, more than the limit of {limit}; set the '
+            f'environment variable {LIMIT}={height * width}, or cut the image into parts')
