@@ -1,8 +1,10 @@
 import sys
+from pathlib import Path
 
 import pytest
+import torch
 
-from xcit_mm.command_line import run, runner_config, runner_parser
+from xcit_mm.command_line import for_each_image, run, runner_config, runner_parser
 from xcit_mm.errors import InputError
 
 
@@ -42,3 +44,23 @@ def test_runner_config_applies_the_arguments(tmp_path, monkeypatch):
     assert (config.work_dir, config.launcher, config.data_root) == ('here', 'pytorch', '/d')
     assert config.model == dict(type='XCiT', depth=2)
     assert runner_config(parser.parse_args(arguments[:1])).work_dir == 'work_dirs/a'
+
+
+@pytest.mark.parametrize('error, words', [
+    (InputError('not enough memory'), 'cannot process b.png: not enough memory'),
+    (InputError('cannot read b.png: it is damaged'), 'cannot read b.png: it is damaged'),
+    (torch.OutOfMemoryError('CUDA\nmore'), 'cannot process b.png: OutOfMemoryError: CUDA'),
+    (MemoryError(), 'cannot process b.png: MemoryError'), (OSError(28, 'No space left'), 'b.png: OSError: .*No space')])
+def test_a_failure_names_its_image_and_the_others_are_processed(capsys, error, words):
+    done = []
+
+    def work(path, advance):
+        if path.name == 'b.png':
+            raise error
+        done.append(path.name)
+
+    with pytest.raises(InputError, match='^cannot process 1 of 3 images .named above.; the others were processed$'):
+        for_each_image([Path('a.png'), Path('b.png'), Path('c.png')], work)
+    assert done == ['a.png', 'c.png'] and len(capsys.readouterr().out.split(words.split(':')[0])) == 2
+    with pytest.raises(InputError, match=f'^{words}' if words.startswith('cannot') else words):
+        for_each_image([Path('b.png')], work)

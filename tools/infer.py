@@ -8,14 +8,24 @@ import torch
 from mmengine.model import BaseModel
 
 from xcit_mm.apis import inference_detector, inference_segmentor, init_model, segment_file
+from xcit_mm.classes import class_index
 from xcit_mm.command_line import for_each_image, image_parser, run
 from xcit_mm.config import load_config
 from xcit_mm.errors import InputError, file_error
 from xcit_mm.inference.memory import parse_bytes
 from xcit_mm.inference.modes import MODES
 from xcit_mm.inference.pipeline import read_as_shown
-from xcit_mm.inference.results import ResultMeta, build_sinks, write_labels
-from xcit_mm.inference.sources import find_images
+from xcit_mm.inference.results import (
+    ResultMeta,
+    build_sinks,
+    is_result,
+    probability_ending,
+    require_replaceable,
+    require_replaceable_results,
+    write_labels,
+    write_probabilities,
+)
+from xcit_mm.inference.sources import find_images, result_name
 
 MIN_SCORE = 0.3
 
@@ -30,6 +40,8 @@ def parse_args() -> argparse.Namespace:
                             help='limit for the process (on a GPU, its tensors), e.g. 2GB (default: all free memory)')
     segmentors.add_argument('--blocks', action='store_true',
                             help='read and write by rows, at full resolution, for TIFF files larger than memory')
+    segmentors.add_argument('--probabilities', nargs='+', default=[], metavar='CLASS',
+                            help='names or indices of classes to write probabilities for, as 16-bit PNG files')
     detectors = parser.add_argument_group('detectors')
     detectors.add_argument('--min-score', type=float, metavar='SCORE',
                            help=f'leave out objects below this score, 0 … 1 (default: {MIN_SCORE})')
@@ -37,38 +49,65 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def meta_of(model: BaseModel, path: Path, size: tuple[int, int]) -> ResultMeta:
-    """Describe the result for an image of height and width ``size``."""
-    return ResultMeta(path.stem, *size, classes=model.dataset_meta['classes'], palette=model.dataset_meta['palette'],
-                      read_image=lambda: read_as_shown(model.cfg, path)[..., ::-1])
+class Results:
+    """The files of an image's results, which are checked before anything is computed.
+
+    Args:
+        args: arguments of the command line.
+        model: the model.
+        path: the image.
+        sinks: names of the sinks that will write.
+    """
+
+    def __init__(self, args: argparse.Namespace, model: BaseModel, path: Path, *sinks: str) -> None:
+        self.model, self.path, self.folder = model, path, args.out
+        self.name, self.sinks = result_name(path, args.inputs), build_sinks(sinks)
+        require_replaceable_results(self.sinks, self.folder, self.name)
+
+    def meta(self, size: tuple[int, int]) -> ResultMeta:
+        """Describe the result of an image whose height and width are ``size``."""
+        known = self.model.dataset_meta
+        return ResultMeta(self.name, *size, classes=known['classes'], palette=known['palette'],
+                          read_image=lambda: read_as_shown(self.model.cfg, self.path)[..., ::-1])
 
 
 def detect(args: argparse.Namespace, model: BaseModel, path: Path) -> None:
+    results = Results(args, model, path, 'coco_json', 'overlay')
     sample = inference_detector(model, path, boxes_only=args.boxes_only, rle=True)
     objects = sample.pred_instances.cpu()
     objects = objects[objects.scores >= (MIN_SCORE if args.min_score is None else args.min_score)]
-    for sink in build_sinks(('coco_json', 'overlay')):
-        sink.write_objects(args.out, objects, meta_of(model, path, sample.ori_shape))
+    for sink in results.sinks:
+        sink.write_objects(args.out, objects, results.meta(sample.ori_shape))
 
 
 def segment(args: argparse.Namespace, model: BaseModel, path: Path, advance: Callable[[float], None]) -> str:
     """Write the results for an image and return the mode used."""
     if args.blocks:
-        return segment_file(model, path, args.out, args.mode, max_memory=args.max_memory, progress=advance)
-    sample = inference_segmentor(model, path, args.mode, max_memory=args.max_memory,
+        return segment_file(model, path, args.out, args.mode, max_memory=args.max_memory,
+                            name=result_name(path, args.inputs), progress=advance)
+    results = Results(args, model, path, 'png', 'overlay')
+    classes = [class_index(model.dataset_meta['classes'], name) for name in args.probabilities]
+    for index in classes:
+        require_replaceable(args.out / f'{results.name}{probability_ending(index, model.dataset_meta["classes"])}')
+    sample = inference_segmentor(model, path, args.mode, max_memory=args.max_memory, return_probability_of=classes,
                                  full_resolution=args.full_resolution, progress=advance)
     labels: torch.Tensor = sample.pred_sem_seg.data[0]
-    write_labels(build_sinks(('png', 'overlay')), args.out, [labels], meta_of(model, path, sample.ori_shape))
+    meta = results.meta(sample.ori_shape)
+    write_labels(results.sinks, args.out, [labels], meta)
+    if classes:
+        write_probabilities(args.out, sample.seg_probabilities.data, classes, meta)
     return str(sample.mode)
 
 
 def check(args: argparse.Namespace, detects: bool) -> None:
     """Reject options that cannot work before anything is computed."""
-    wrong = ([args.mode != 'auto', args.max_memory, args.full_resolution, args.blocks] if detects
+    wrong = ([args.mode != 'auto', args.max_memory, args.full_resolution, args.blocks, args.probabilities] if detects
              else [args.boxes_only, args.min_score is not None])
     if any(wrong):
         kinds = ('segmentors', 'a detector') if detects else ('detectors', 'a segmentor')
         raise InputError(f'an option for {kinds[0]} was given, but {args.config} is {kinds[1]}; see --help')
+    if args.blocks and args.probabilities:
+        raise InputError('--blocks writes labels only; leave out --blocks or --probabilities')
     parse_bytes(args.max_memory)
     try:
         args.out.mkdir(parents=True, exist_ok=True)
@@ -79,11 +118,13 @@ def check(args: argparse.Namespace, detects: bool) -> None:
 
 def main() -> None:
     args = parse_args()
-    images = find_images(args.inputs)
+    images = find_images(args.inputs, args.recursive, is_result)
     config = load_config(args.config, args.cfg_options)
     detects = config.get('default_scope') == 'mmdet'
     check(args, detects)
     model = init_model(config, args.checkpoint, args.device)
+    for name in args.probabilities:
+        class_index(model.dataset_meta['classes'], name)  # refuses an unknown one
     modes = set()
 
     def work(path: Path, advance: Callable[[float], None]) -> None:

@@ -15,7 +15,7 @@ from mmengine.registry import MODELS, init_default_scope
 from mmengine.structures import BaseDataElement
 
 from . import checkpoints
-from .classes import dataset_meta
+from .classes import class_index, dataset_meta
 from .config import load_config
 from .errors import InputError
 from .inference.pipeline import only_packs, predict, prepare_image, read_as_shown
@@ -68,9 +68,10 @@ def inference_segmentor(
 
     Args:
         model: from ``init_model``.
-        image: path or array, or a list of them. Arrays are (H, W, 3) BGR or (H, W) grey, uint8. The pipeline's
-            ``LoadImageFromFile`` decodes files; by default, grey becomes BGR, alpha is dropped, and 16 bits are
-            divided by 256.
+        image: path, array or PIL image, or a list of them. Arrays are (H, W, 3) BGR, (H, W, 4) BGRA, or (H, W) or
+            (H, W, 1) grey, uint8 or uint16. Grey becomes BGR, alpha is dropped, and 16 bits are divided by 256, unless
+            the pipeline's ``LoadImageFromFile`` has ``color_type='unchanged'`` or ``imdecode_backend='tifffile'``:
+            bands and dtype then stay as they are. See ``inference.sources.decode``.
         mode: ``'whole'`` runs the whole image through the network at once. ``'banded'`` computes the same result in
             bands of rows, in bounded memory, for XCiT with UPerHead or Semantic FPN. ``'slide'`` averages over the
             windows of the config's ``test_cfg``. ``'delegated'`` runs the model's own ``test_step``. ``'auto'``
@@ -82,7 +83,7 @@ def inference_segmentor(
             ``xcit_mm.statistics``), by name or as ``dict(type=name, ...)``.
         full_resolution: skip the pipeline's resizing, so that the network sees every pixel.
         return_logits: whether to return logits, which take 4 bytes per class and pixel.
-        return_probability_of: class or classes to return probabilities for, by index or name.
+        return_probability_of: class or classes to return probabilities for, by index (7) or name ('7').
         progress: called with the fraction of the image done, from 0 to 1.
 
     Returns:
@@ -99,7 +100,7 @@ def inference_segmentor(
 
     names = [return_probability_of] if isinstance(return_probability_of, (int, np.integer, str)) else (
         return_probability_of)
-    classes = [_class_index(model, name) for name in names]
+    classes = [class_index(model.dataset_meta['classes'], name) for name in names]
     options = Options(mode, max_memory, statistics, return_logits, classes, progress)
 
     def run(data: dict) -> BaseDataElement:
@@ -111,7 +112,8 @@ def inference_segmentor(
 @torch.no_grad()
 def segment_file(model: BaseModel, path: str | Path, out_dir: str | Path, mode: str = 'auto', *,
                  max_memory: int | str | None = None, statistics: str | Mapping = 'image',
-                 sinks: Sequence[str] = ('tiff', ), progress: Callable[[float], None] = lambda share: None) -> str:
+                 sinks: Sequence[str] = ('tiff', ), name: str | None = None,
+                 progress: Callable[[float], None] = lambda share: None) -> str:
     """Segment an image file at full resolution and write its labels, without loading a whole TIFF file into memory.
 
     Args:
@@ -120,16 +122,17 @@ def segment_file(model: BaseModel, path: str | Path, out_dir: str | Path, mode: 
         out_dir: folder, created if needed.
         mode, max_memory, statistics, progress: see ``inference_segmentor``.
         sinks: names of the registered sinks to write the labels with (see ``inference.results``).
+        name: stem of the files to write; default: the file's name without its suffix.
 
     Returns:
         The mode used.
 
     Raises:
-        InputError: see ``inference_segmentor``; a sink is unknown, or the test pipeline does more than read BGR and
-            resize.
+        InputError: see ``inference_segmentor``; a sink is unknown, the test pipeline does more than read BGR and
+            resize, or a file that is not a result of an earlier run has the name of a result.
     """
     from .inference.labels import label_dtype
-    from .inference.results import ResultMeta, build_sinks, write_labels
+    from .inference.results import ResultMeta, build_sinks, require_replaceable_results, write_labels
     from .inference.scene import Scene
     from .inference.segmentation import Normalised, Options, compute_bands
 
@@ -137,13 +140,14 @@ def segment_file(model: BaseModel, path: str | Path, out_dir: str | Path, mode: 
     if not only_packs(model.cfg):
         raise InputError("segmenting a file by rows skips the config's test pipeline, but this pipeline does more than "
                          'read BGR and resize; use inference_segmentor, or infer.py without --blocks')
+    require_replaceable_results(to, Path(out_dir), name or path.stem)
     with open_source(path) as source:
         size = source.height, source.width
         scene = Scene(Normalised(source, model.data_preprocessor), size)
         options = Options(mode, max_memory, statistics, progress=progress)
         used, bands = compute_bands(model, scene, options)
         dtype = label_dtype(model)
-        meta = ResultMeta(path.stem, *size, classes=model.dataset_meta['classes'], dtype=dtype,
+        meta = ResultMeta(name or path.stem, *size, classes=model.dataset_meta['classes'], dtype=dtype,
                           palette=model.dataset_meta['palette'], georeference=source.georeference,
                           read_image=lambda: read_as_shown(model.cfg, path)[..., ::-1])
         write_labels(to, Path(out_dir), (band.labels.to('cpu', dtype) for band in bands), meta)
@@ -188,12 +192,3 @@ def _infer(model: BaseModel, image: Image | Sequence[Image], run: Callable[[dict
         return [_infer(model, one, run, full_resolution) for one in image]
     init_default_scope(model.cfg.get('default_scope', 'mmseg'))
     return run(prepare_image(model.cfg, image, full_resolution))
-
-
-def _class_index(model: BaseModel, name: int | str) -> int:
-    names = model.dataset_meta['classes']
-    if name in names:
-        return names.index(name)
-    if not isinstance(name, str) and 0 <= name < len(names):
-        return int(name)
-    raise InputError(f'no class {name!r}; the classes 0 … {len(names) - 1} are {", ".join(names)}')

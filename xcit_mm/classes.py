@@ -109,3 +109,22 @@ def _complete(meta: dict, num_classes: int) -> dict:
                       'random; set metainfo.palette', 'current', logging.WARNING)
         palette = np.random.default_rng(42).integers(0, 256, (len(classes), 3)).tolist()
     return meta | dict(classes=classes, palette=palette)
+
+
+def class_index(names: Sequence[str], name: int | str) -> int:
+    """Return the index of a class.
+
+    Args:
+        names: of all classes.
+        name: a text is a name, or an index where no class has that name; a number is an index.
+
+    Raises:
+        InputError: there is no such class.
+    """
+    if name in names:
+        return names.index(name)
+    if isinstance(name, str) and name.isdecimal():
+        name = int(name)
+    if not isinstance(name, str) and 0 <= name < len(names):
+        return int(name)
+    raise InputError(f'no class {name!r}; the classes 0 … {len(names) - 1} are {", ".join(names)}')

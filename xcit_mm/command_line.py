@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.progress import Progress
 
 from .config import load_config
-from .errors import InputError, UnreadableImageError
+from .errors import InputError
 from .failures import explain
 
 
@@ -69,6 +69,8 @@ def image_parser(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument('checkpoint', help='file or URL of a training checkpoint or a state dict')
     parser.add_argument('inputs', nargs='+', metavar='IMAGE_OR_FOLDER')
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder for the results')
+    parser.add_argument('--recursive', action='store_true',
+                        help='include the images in subfolders; results lie in subfolders of the same names')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu',
                         help='e.g. cuda:1 (default: %(default)s)')
     parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
@@ -87,9 +89,9 @@ def for_each_image(images: Sequence[Path], work: Callable[[Path, Callable[[float
         work: called with a path and a callback that takes the fraction of the work done, from 0 to 1.
 
     Raises:
-        UnreadableImageError: some images could not be read; each was named, and the others were processed.
+        InputError: some images could not be processed; each was named, and the others were processed.
     """
-    unreadable = 0
+    failed: list[InputError] = []
     with Progress() as bars:
         task = bars.add_task('', total=len(images))
         for index, path in enumerate(images):
@@ -100,12 +102,24 @@ def for_each_image(images: Sequence[Path], work: Callable[[Path, Callable[[float
 
             try:
                 work(path, advance)
-            except UnreadableImageError as error:
-                if len(images) == 1:
-                    raise
-                unreadable += 1
-                bars.console.print(escape(str(error)), soft_wrap=True)
+            except Exception as error:  # whatever it is, the other images can still be processed
+                failed.append(_named(error, path))
+                if len(images) > 1:
+                    bars.console.print(escape(str(failed[-1])), soft_wrap=True)
             advance(1.0)
-    if unreadable:
-        raise UnreadableImageError(f'cannot read {unreadable} of {len(images)} images (named above); '
-                                   'the others were processed')
+    if failed and len(images) == 1:
+        raise failed[0]
+    if failed:
+        raise InputError(f'cannot process {len(failed)} of {len(images)} images (named above); '
+                         'the others were processed') from failed[0]
+
+
+def _named(error: Exception, path: Path) -> InputError:
+    """Return an error whose one line names the image."""
+    line = next(iter(str(error).splitlines()), '')
+    if isinstance(error, InputError) and str(path) in line:
+        return error
+    reason = line if isinstance(error, InputError) else f'{type(error).__name__}: {line}'
+    named = InputError(f'cannot process {path}: {reason}')
+    named.__cause__ = error
+    return named

@@ -84,23 +84,53 @@ def test_guard_reaches_every_part_of_a_nested_data_set(scenes):
         assert again[0]['img'].shape[2] == 3
 
 
-@pytest.mark.parametrize('mask, message', [
-    (np.zeros((5, 4), np.uint8), '00003.png as a mask: it is 4 x 5, but its image .*00003.png is 128 x 96'),
-    (np.full((96, 128), 300, np.uint16), '00003.png as a mask: label 300 is out of range; number .* 0 to 255'),
-    (np.zeros((96, 128, 3), np.uint8), '00003.png as a mask: it has 3 channels; convert its colours')])
-def test_error_names_a_mask_that_does_not_match_its_image(scenes, tmp_path, mask, message):
+def masked_dataset(root):
     from mmseg.datasets import BaseSegDataset
 
-    root = copytree(scenes, tmp_path / 'digits')
-    Image.fromarray(np.zeros((96, 128, 3), np.uint8)).save(root / 'images/train/00003.png')
-    Image.fromarray(mask).save(root / 'masks/train/00003.png')
     dataset = BaseSegDataset(
         data_root=str(root), img_suffix='.png', seg_map_suffix='.png',
         data_prefix=dict(img_path='images/train', seg_map_path='masks/train'),
         pipeline=[dict(type='LoadImageFromFile'), dict(type='mmseg.LoadAnnotations')])
     guard(dataset)
+    return dataset
+
+
+@pytest.mark.parametrize('mask, message', [
+    (np.zeros((5, 4), np.uint8), '00003.png as a mask: it is 4 x 5, but its image .*00003.png is 128 x 96'),
+    (np.full((96, 128), 300, np.uint16), '00003.png as a mask: label 300 is out of range; number .* 0 to 255'),
+    (np.zeros((96, 128, 3), np.uint8), '00003.png as a mask: it has 3 channels; convert its colours')])
+def test_error_names_a_mask_that_does_not_match_its_image(scenes, tmp_path, mask, message):
+    root = copytree(scenes, tmp_path / 'digits')
+    Image.fromarray(np.zeros((96, 128, 3), np.uint8)).save(root / 'images/train/00003.png')
+    Image.fromarray(mask).save(root / 'masks/train/00003.png')
+    dataset = masked_dataset(root)
     dataset[0]
     with pytest.raises(InputError, match=message):
+        dataset[3]
+
+
+def save_turned(mask, path):
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    mask.save(path, exif=exif)
+
+
+@pytest.mark.parametrize('save, message', [
+    (save_turned, 'as a mask: it is stored rotated or mirrored .orientation 3.; store it upright'),
+    (lambda mask, path: mask.save(path, save_all=True, append_images=[mask.point(lambda value: value + 1)]),
+     'as a mask: it holds 2 images')])
+def test_error_names_a_mask_that_is_rotated_or_has_pages(scenes, tmp_path, save, message):
+    root = copytree(scenes, tmp_path / 'digits')
+    dataset = masked_dataset(root)
+    save(Image.open(root / 'masks/train/00003.png'), root / 'masks/train/00003.png')
+    with pytest.raises(InputError, match=message):
+        dataset[3]
+
+
+def test_error_names_the_limit_that_a_mask_exceeds(scenes, monkeypatch):
+    dataset = masked_dataset(scenes)
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 10)
+    with pytest.raises(InputError, match="larger than Pillow allows .*LoadAnnotations.imdecode_backend='cv2'"):
         dataset[3]
 
 

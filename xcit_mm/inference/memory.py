@@ -9,7 +9,7 @@ import torch
 
 from ..errors import InputError
 
-UNITS = dict(B=1, K=10**3, M=10**6, G=10**9, T=10**12)
+UNITS = dict(B=1, K=10**3, M=10**6, G=10**9, T=10**12, KI=2**10, MI=2**20, GI=2**30, TI=2**40)
 CGROUP, PROCESS_GROUP = Path('/sys/fs/cgroup'), Path('/proc/self/cgroup')
 
 
@@ -50,14 +50,16 @@ def _container_bytes() -> float:
 
 
 def parse_bytes(text: str | int | None) -> int | None:
-    """Convert ``'2GB'``, ``'1.5G'`` or ``'800MB'`` to bytes, in powers of 1000; return a number or None unchanged.
+    """Convert ``'2GB'``, ``'1.5G'`` (powers of 1000) or ``'2 GiB'`` (powers of 1024) to bytes.
+
+    A number or None is returned unchanged.
 
     Raises:
         InputError: the text is not a size with a unit.
     """
     if not isinstance(text, str):
         return text
-    match = re.fullmatch(r'(\d+\.?\d*|\.\d+)\s*([BKMGT])B?', text.strip().upper())
+    match = re.fullmatch(r'(\d+\.?\d*|\.\d+)\s*(B|[KMGT]I?)B?', text.strip().upper())
     if match is None:
         raise InputError(f'invalid memory size {text!r}: write it like 2GB or 800MB')
     return int(float(match[1]) * UNITS[match[2]])

@@ -1,4 +1,4 @@
-"""Run images through a config's test pipeline, and through a model's own test step."""
+"""Images through the test pipeline of a config, and through the model's own test step."""
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -11,7 +11,8 @@ from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 
 from ..config import find_test_dataset
-from .sources import Image, ImageFile, find_source, open_source, read_image
+from .resizing import keep_a_pixel
+from .sources import Image, find_source, open_source, read_image
 
 RESIZING = ('Resize', 'RandomResize', 'ResizeShortestEdge', 'ResizeToMultiple')
 
@@ -20,12 +21,12 @@ def prepare_image(config: Config, image: Image, full_resolution: bool = False) -
     """Run an image through the test pipeline.
 
     Args:
-        config: the model's config; its default scope must be the current one.
+        config: the model's; its default scope is the current one.
         image: see ``inference_segmentor``.
         full_resolution: skip the transforms that resize.
 
     Returns:
-        ``inputs`` and ``data_samples`` of one image, for a batch that a model's ``test_step`` accepts.
+        ``inputs`` and ``data_samples``, one image of a batch for a model's ``test_step``.
 
     Raises:
         InputError: see ``inference_segmentor``.
@@ -35,8 +36,10 @@ def prepare_image(config: Config, image: Image, full_resolution: bool = False) -
     steps = [step for step in steps if _name(step) not in ('LoadImageFromFile', 'LoadAnnotations')]
     from_array = dict(type=f'{config.get("default_scope", "mmseg")}.LoadImageFromNDArray',
                       to_float32=loader.get('to_float32', False))
-    decoding = {key: loader[key] for key in ('color_type', 'imdecode_backend') if key in loader}
-    data = Compose([from_array, *steps])(dict(img=_decode(image, **decoding)))
+    pipeline = Compose([from_array, *steps])
+    for step in pipeline.transforms:
+        keep_a_pixel(step)
+    data = pipeline(dict(img=_decode(image, **_decoding(loader))))
     if isinstance(image, (str, Path)):
         data['data_samples'].set_metainfo(dict(img_path=str(image)))
     return data
@@ -48,18 +51,38 @@ def predict(model: BaseModel, data: dict) -> BaseDataElement:
 
 
 def read_as_shown(config: Config, path: Path) -> np.ndarray:
-    """Read an image file in colour, oriented as in the test pipeline: (H, W, 3) uint8, BGR."""
-    as_stored = 'ignore_orientation' in _loader(config).get('color_type', '')
-    return _decode(path, color_type='color_ignore_orientation' if as_stored else 'color')
+    """Read an image file in colour, with the orientation of the pipeline: (H, W, 3) uint8, BGR.
+
+    Of a file that the pipeline reads with all its bands, show the first three, or the first in grey; values that are
+    not uint8 are scaled to 0 … 255.
+    """
+    decoding = _decoding(_loader(config))
+    as_stored = 'ignore_orientation' in decoding.get('color_type', '')
+    if decoding.get('imdecode_backend') != 'tifffile' and decoding.get('color_type') != 'unchanged':
+        return _decode(path, color_type='color_ignore_orientation' if as_stored else 'color')
+    bands = np.atleast_3d(_decode(path, **decoding))
+    bands = bands[..., [2, 1, 0] if bands.shape[2] >= 3 else [0, 0, 0]]
+    if decoding.get('imdecode_backend') != 'tifffile':  # BGR already
+        bands = bands[..., ::-1]
+    if bands.dtype == np.uint8:
+        return np.ascontiguousarray(bands)
+    values = np.nan_to_num(bands.astype(np.float32))
+    low, high = values.min(), values.max()
+    return ((values - low) * (255 / max(high - low, 1e-12))).astype(np.uint8)
+
+
+def _decoding(loader: Mapping) -> dict[str, str]:
+    return {key: loader[key] for key in ('color_type', 'imdecode_backend') if loader.get(key)}
 
 
 def _decode(image: Image, **decoding: str) -> np.ndarray:
-    """Return an image as an array (H, W, 3), decoded by mmcv unless only another source supports the suffix."""
-    path = Path(image) if isinstance(image, (str, Path)) else None
-    if path is None or path.suffix.lower() in ImageFile.suffixes or find_source(path) is None:
-        return read_image(image, **decoding)
-    with open_source(path) as source:
-        return source.reader().read_all().numpy()
+    """Return an array of an image: through the one decoder, unless another source is registered for the suffix."""
+    if isinstance(image, (str, Path)):
+        kind = find_source(Path(image))
+        if kind is not None and not kind.formats:
+            with open_source(Path(image)) as source:
+                return source.reader().read_all().numpy()
+    return read_image(image, **decoding)
 
 
 def _loader(config: Config) -> dict:
@@ -67,18 +90,19 @@ def _loader(config: Config) -> dict:
 
 
 def without_resizing(steps: list) -> list:
-    """Return a pipeline's transforms except those that resize."""
+    """Return the transforms of a pipeline that do not resize."""
     return [step for step in steps if _name(step) not in RESIZING]
 
 
 def only_packs(config: Config) -> bool:
-    """Return whether the pipeline, apart from resizing, only reads a BGR image and packs it."""
+    """Return whether the pipeline, at full resolution, does nothing but read BGR and pack it."""
     loader = _loader(config)
-    decoding = loader.get('color_type', 'color'), loader.get('imdecode_backend', 'cv2')
+    decoding = _decoding(loader)
     known = {'LoadImageFromFile', 'LoadAnnotations', 'PackSegInputs', *RESIZING}
-    return {_name(step) for step in find_test_dataset(config).pipeline} <= known and decoding == ('color', 'cv2')
+    return {_name(step) for step in find_test_dataset(config).pipeline} <= known and (
+        decoding.get('color_type', 'color') == 'color' and decoding.get('imdecode_backend') != 'tifffile')
 
 
 def _name(step: Mapping) -> str:
-    """Return the class name of a transform, whose type is a bare name, a name with a scope or module, or a class."""
+    """Return the class name of a transform, which configs give bare, with a scope or module, or as the class."""
     return getattr(step['type'], '__name__', str(step['type'])).rsplit('.', 1)[-1]

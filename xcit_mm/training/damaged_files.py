@@ -4,19 +4,22 @@ from __future__ import annotations
 import errno
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from pathlib import Path
 
+import mmengine.fileio as fileio
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform, LoadAnnotations, LoadImageFromFile
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import get_worker_info
 
-from ..errors import InputError
+from ..errors import InputError, UnreadableImageError
+from ..inference.resizing import keep_a_pixel
+from ..inference.sources import decode
+from ..inference.sources.formats import DAMAGED, LIMIT
+from .masks import require_bytes, require_plain, require_shape
 
 ACTIONS = ('refuse', 'skip')
 LOADERS = (LoadImageFromFile, LoadAnnotations)
@@ -40,58 +43,73 @@ class GuardedLoading(BaseTransform):
     def __repr__(self) -> str:
         return repr(self.loading)
 
+    def _load(self, results: dict) -> dict | None:
+        if type(self.loading) is not LoadImageFromFile:  # another way of reading, or annotations
+            return self.loading(results)
+        return load_image(self.loading, results)
+
     def transform(self, results: dict) -> dict | None:
         try:
-            loaded = self.loading(results)
+            loaded = self._load(results)
         except (ImportError, MemoryError):  # ImportError: a decoder is not installed
             raise
         except Exception as error:  # each decoder raises its own exception types
+            if isinstance(error, InputError) and not isinstance(error, UnreadableImageError):
+                raise  # a package is missing
             if getattr(error, 'errno', None) in (errno.EMFILE, errno.ENFILE):  # too many open files
                 raise
             path = results.get('img_path')
             if isinstance(self.loading, LoadAnnotations):
                 path = results.get('seg_map_path') or f'the annotations of {path}'
             first_line = next(iter(str(error).splitlines()), '')
-            reason = getattr(error, 'strerror', None) or (
-                f'it is damaged or not an image ({type(error).__name__}: {first_line})')
             if isinstance(error, KeyError) or (isinstance(error, AssertionError) and isinstance(
                     self.loading, LoadAnnotations)):  # the settings or the annotations are wrong, not the file
                 raise InputError(f'cannot load {path}: {type(self.loading).__name__} fails ({type(error).__name__}: '
                                  f'{first_line}); compare its settings with the data set') from error
+            reason = _reason(error, str(path))
             if not self.skip:
-                raise InputError(f'cannot read {path}: {reason}; repair or remove it{self.advice}') from error
+                says_how = isinstance(error, UnreadableImageError) and DAMAGED not in reason
+                repair = '' if says_how else '; repair or remove it'
+                raise InputError(f'cannot read {path}: {reason}{repair}{self.advice}') from error
             worker = get_worker_info()
             self.skipped[worker.id + 1 if worker else 0] += 1
             print_log(f'skipped {path}: {reason}; skips so far: {int(self.skipped.sum())}', 'current', logging.WARNING)
             return None
         if loaded and 'gt_seg_map' in loaded:
-            _require_shape(loaded)
-            _require_bytes(loaded)
+            require_plain(loaded)
+            require_shape(loaded)
+            require_bytes(loaded)
         return loaded
 
 
-def _require_shape(loaded: dict) -> None:
-    """Refuse a mask that is in colour or differs in size from its image, because resizing would hide the mistake."""
-    mask, path = loaded['gt_seg_map'], loaded.get('seg_map_path')
-    if mask.ndim != 2:
-        raise InputError(f'cannot use {path} as a mask: it has {mask.shape[2]} channels; '
-                         'convert its colours to one channel of class indices')
-    if mask.shape != tuple(loaded['ori_shape']):
-        sizes = [f'{width} x {height}' for height, width in (mask.shape, loaded['ori_shape'])]
-        raise InputError(f'cannot use {path} as a mask: it is {sizes[0]}, but its image {loaded.get("img_path")} is '
-                         f'{sizes[1]}; make their sizes equal')
+def load_image(loading: LoadImageFromFile, results: dict) -> dict | None:
+    """Load an image as a ``LoadImageFromFile`` is configured to, but with the decoder that inference uses."""
+    path = results['img_path']
+    try:
+        if loading.file_client_args is not None:
+            content = fileio.FileClient.infer_client(loading.file_client_args, path).get(path)
+        else:
+            content = fileio.get(path, backend_args=loading.backend_args)
+        image = decode(content, str(path), loading.color_type, loading.imdecode_backend)
+    except Exception:
+        if loading.ignore_empty:
+            return None
+        raise
+    results['img'] = image.astype(np.float32) if loading.to_float32 else image
+    results['img_shape'] = results['ori_shape'] = image.shape[:2]
+    return results
 
 
-def _require_bytes(loaded: dict) -> None:
-    """Refuse a mask with labels above 255: mmseg keeps only the lowest byte, which means another class."""
-    path = loaded.get('seg_map_path')
-    if path is None or not Path(path).is_file():  # the file is in remote storage
-        return
-    with suppress(UnidentifiedImageError), Image.open(path) as mask:
-        largest = np.asarray(mask).max() if mask.mode[0] in 'IF' else 0  # more than 8 bits
-        if largest > 255:
-            raise InputError(f'cannot use {path} as a mask: label {largest} is out of range; '
-                             'number the classes from 0 to 255')
+def _reason(error: Exception, path: str) -> str:
+    """Return why a file cannot be read, in one line without the path."""
+    text = next(iter(str(error).splitlines()), '')
+    if isinstance(error, UnreadableImageError):
+        return text.removeprefix(f'cannot read {path}: ')
+    if isinstance(error, Image.DecompressionBombError):
+        return f"it is larger than Pillow allows ({text}); set LoadAnnotations(imdecode_backend='cv2')"
+    if 'IO_MAX_IMAGE' in str(error):
+        return f'it is larger than OpenCV allows; raise the environment variable {LIMIT}'
+    return getattr(error, 'strerror', None) or f'{DAMAGED} ({type(error).__name__}: {text})'
 
 
 def guard(dataset: object, action: str = 'refuse', may_skip: bool = False, workers: int = 0) -> None:
@@ -119,6 +137,8 @@ def guard(dataset: object, action: str = 'refuse', may_skip: bool = False, worke
 
     for part in parts(dataset):
         for steps in _lists(part.pipeline.transforms):
+            for step in steps:
+                keep_a_pixel(step)
             steps[:] = map(guarded, steps)
 
 

@@ -2,8 +2,11 @@
 from .coco_json import CocoJson
 from .overlay import Overlay
 from .png import PngLabels
-from .sink import SINKS, ResultMeta, Sink, build_sinks, write_labels
+from .probabilities import probability_ending, write_probabilities
+from .record import is_result, require_replaceable, result_file
+from .sink import SINKS, ResultMeta, Sink, build_sinks, require_replaceable_results, write_labels
 from .tiff import TiffLabels
 
-__all__ = ['SINKS', 'CocoJson', 'Overlay', 'PngLabels', 'ResultMeta', 'Sink', 'TiffLabels', 'build_sinks',
-           'write_labels']
+__all__ = ['SINKS', 'CocoJson', 'Overlay', 'PngLabels', 'ResultMeta', 'Sink', 'TiffLabels', 'build_sinks', 'is_result',
+           'probability_ending', 'require_replaceable', 'require_replaceable_results', 'result_file', 'write_labels',
+           'write_probabilities']

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mmengine.structures import InstanceData
 
-from ...files import complete_file
+from .record import result_file
 from .sink import SINKS, ResultMeta, Sink
 
 
@@ -19,6 +19,7 @@ class CocoJson(Sink):
     """
 
     summary = 'a JSON file of objects: category, score, box and mask'
+    endings = ('_instances.json', )
 
     def write_objects(self, folder: Path, objects: InstanceData, meta: ResultMeta) -> None:
         rows = [dict(category=meta.classes[label], score=score, bbox=[left, top, right - left, bottom - top])
@@ -27,5 +28,5 @@ class CocoJson(Sink):
         if 'masks' in objects:
             for row, mask in zip(rows, objects.masks):
                 row['segmentation'] = dict(size=mask['size'], counts=mask['counts'].decode())
-        with complete_file(folder / f'{meta.name}_instances.json') as file:
+        with result_file(folder / f'{meta.name}_instances.json') as file:
             file.write_text(json.dumps(rows))

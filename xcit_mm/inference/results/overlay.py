@@ -22,6 +22,7 @@ class Overlay(Sink):
     """A sink for ``<name>_overlay.png``: the image with coloured classes and a legend, or with boxes and masks."""
 
     summary = 'a picture of the result over the image'
+    endings = ('_overlay.png', )
 
     def write_labels(self, folder: Path, bands: Iterable[Tensor], meta: ResultMeta) -> None:
         labels = whole_map(bands).numpy()

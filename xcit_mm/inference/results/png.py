@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from ...files import complete_file
+from .record import result_file
 from .sink import SINKS, ResultMeta, Sink, whole_map
 
 
@@ -21,6 +21,7 @@ class PngLabels(Sink):
     """
 
     summary = 'PNG files of class indices, plain and with a palette'
+    endings = '_classes.png', '_palette.png'
 
     def write_labels(self, folder: Path, bands: Iterable[Tensor], meta: ResultMeta) -> None:
         labels = whole_map(bands).numpy()
@@ -38,5 +39,5 @@ def save_png(picture: Image.Image, path: Path) -> None:
     Raises:
         InputError: the file cannot be written.
     """
-    with complete_file(path) as file:
+    with result_file(path) as file:
         picture.save(file, format='PNG')

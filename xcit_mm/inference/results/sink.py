@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ...errors import InputError
 from ..sources import GeoReference
+from .record import require_replaceable
 
 SINKS = Registry('sink of results')
 
@@ -23,7 +24,7 @@ class ResultMeta:
     """What a sink knows about a result.
 
     Attributes:
-        name: stem of the files to write.
+        name: of the files to write, without an ending; it may begin with subfolders.
         height, width: px.
         classes: name of each class.
         palette: RGB of each class, 0 … 255.
@@ -48,9 +49,12 @@ class Sink:
 
     Attributes:
         summary: one line for help texts.
+        endings: what the names of the files have after the name of the result. None of these files is written unless
+            each is new or a result of an earlier run.
     """
 
     summary: ClassVar[str]
+    endings: ClassVar[tuple[str, ...]] = ()
 
     def write_labels(self, folder: Path, bands: Iterable[Tensor], meta: ResultMeta) -> None:
         """Write a label map.
@@ -89,6 +93,17 @@ def build_sinks(names: Sequence[str]) -> list[Sink]:
     if unknown:
         raise InputError(f'sinks must be among {", ".join(sorted(SINKS.module_dict))}, but got {unknown[0]!r}')
     return [SINKS.module_dict[name]() for name in names]
+
+
+def require_replaceable_results(sinks: Sequence[Sink], folder: Path, name: str) -> None:
+    """Check, before anything is computed, that the files of a result are new or results of an earlier run.
+
+    Raises:
+        InputError: another file has the name of a result.
+    """
+    for sink in sinks:
+        for ending in sink.endings:
+            require_replaceable(folder / f'{name}{ending}')
 
 
 def write_labels(sinks: Sequence[Sink], folder: Path, bands: Iterable[Tensor], meta: ResultMeta) -> None:

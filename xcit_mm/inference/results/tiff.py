@@ -1,4 +1,4 @@
-"""Write labels as TIFF files, a few rows at a time."""
+"""Labels as TIFF files that are written a few rows at a time."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ...errors import InputError
-from ...files import complete_file
+from .record import result_file
 from .sink import SINKS, ResultMeta, Sink
 
 TILE = 256  # side, px
@@ -19,13 +19,14 @@ TILE = 256  # side, px
 
 @SINKS.register_module(name='tiff')
 class TiffLabels(Sink):
-    """A sink for ``<name>_classes.tif``: a compressed, tiled TIFF with the image's georeference.
+    """Write ``<name>_classes.tif``: a compressed TIFF in tiles, with the georeference of the image.
 
-    Up to 256 classes take 8 bits and come with a colour map; more take 16 bits. Labels are written as they are
-    computed, so the whole map is never in memory.
+    Up to 256 classes take 8 bits and come with a colour table; more take 16 bits. Labels are written as they are
+    computed, so the map is never in memory.
     """
 
-    summary = "a tiled TIFF of class indices with a colour map and the image's georeference"
+    summary = 'a tiled TIFF of class indices with a colour table and the georeference of the image'
+    endings = ('_classes.tif', )
 
     def write_labels(self, folder: Path, bands: Iterable[Tensor], meta: ResultMeta) -> None:
         if find_spec('tifffile') is None:
@@ -39,7 +40,7 @@ class TiffLabels(Sink):
             table[:, :len(meta.palette)] = np.array(meta.palette, np.uint16).T * 257
             stored, colors = np.uint8, dict(photometric='palette', colormap=table)
         tags = [(*tag, True) for tag in meta.georeference.tags] if meta.georeference else []
-        with complete_file(folder / f'{meta.name}_classes.tif') as file:
+        with result_file(folder / f'{meta.name}_classes.tif') as file:
             tifffile.imwrite(
                 file, _tiles(bands, stored), shape=(meta.height, meta.width), dtype=stored, tile=(TILE, TILE),
                 compression='zlib', bigtiff=meta.height * meta.width > 2**31, extratags=tags, metadata=None,

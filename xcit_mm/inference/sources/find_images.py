@@ -1,38 +1,68 @@
-"""Find the images named on a command line."""
+"""The images that a command line names."""
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ...errors import InputError, MissingInputError
+from .local_file import is_url, require_file
 from .source import known_suffixes
 
 
-def find_images(inputs: Sequence[str | Path]) -> list[Path]:
-    """Return the given files, and the sorted images of the given folders, each once.
+def find_images(inputs: Sequence[str | Path], recursive: bool = False,
+                is_result: Callable[[Path], bool] = lambda path: False) -> list[Path]:
+    """Return files as they are and folders as the images in them, sorted; each image once.
+
+    Folders leave out subfolders, hidden files such as ``._a.png`` of macOS, and results.
+
+    Args:
+        inputs: files and folders.
+        recursive: include the images in subfolders, except hidden ones.
+        is_result: tells whether a file is a result rather than an image.
 
     Raises:
-        InputError: an input does not exist, a folder holds no images, or the results of two images would have the
-            same name.
+        InputError: an input does not exist or is a URL, a folder holds no images, or the results of two images would
+            have the same name.
     """
     images: list[Path] = []
-    suffixes = known_suffixes()
     for path in map(Path, inputs):
-        if path.is_dir():
-            found = sorted(file for file in path.iterdir() if file.suffix.lower() in suffixes)
-            if not found:
-                raise InputError(f'no images in the folder {path} ({", ".join(suffixes)})')
-            images += found
-        elif path.is_file():
+        if not path.is_dir():
+            if not path.exists() and not is_url(path):
+                raise MissingInputError(f'no image or folder {path}')
+            require_file(path)
             images.append(path)
-        else:
-            raise MissingInputError(f'no image or folder {path}')
+            continue
+        found = list(_images_in(path, recursive))
+        chosen = [file for file in found if not is_result(file)]
+        if not chosen:
+            reason = f'all {len(found)} are results' if found else ', '.join(known_suffixes())
+            hint = '' if recursive else '; for those in its subfolders, add --recursive'
+            raise InputError(f'no images in the folder {path} ({reason}){hint}')
+        images += chosen
     # Links are not followed: two names of one file give two results.
     images = list({os.path.abspath(path): path for path in images}.values())
     first: dict[str, Path] = {}
     for path in images:
-        if first.setdefault(path.stem, path) != path:
-            raise InputError(f'{first[path.stem]} and {path} would both be written as {path.stem}; '
+        name = result_name(path, inputs)
+        if first.setdefault(name, path) != path:
+            raise InputError(f'{first[name]} and {path} would both be written as {name}; '
                              'rename one, or write them into two folders')
     return images
+
+
+def result_name(path: Path, inputs: Sequence[str | Path]) -> str:
+    """Return the name of an image's results: its path in the input folder that holds it, without the suffix."""
+    for folder in map(Path, inputs):
+        if path.is_relative_to(folder) and folder != path:
+            return path.relative_to(folder).with_suffix('').as_posix()
+    return path.stem
+
+
+def _images_in(folder: Path, recursive: bool) -> Iterator[Path]:
+    suffixes = known_suffixes()
+    for root, subfolders, names in os.walk(folder):
+        subfolders[:] = sorted(name for name in subfolders if recursive and not name.startswith('.'))
+        for name in sorted(names):
+            if Path(name).suffix.lower() in suffixes and not name.startswith('.'):
+                yield Path(root, name)

@@ -9,12 +9,14 @@ from mmengine.registry import Registry
 
 from ...errors import InputError
 from ...ops.rows import Rows
+from .formats import find_format
+from .local_file import read_bytes
 
 SOURCES = Registry('source of pixels')
 
 
 class GeoReference(NamedTuple):
-    """The location of an image on Earth.
+    """The place of an image on Earth.
 
     Attributes:
         tags: GeoTIFF tags: code, dtype, count and value of each.
@@ -25,19 +27,22 @@ class GeoReference(NamedTuple):
 class Source(Rows, AbstractContextManager):
     """An image in a file: (rows, W, 3) uint8, BGR, read from top to bottom.
 
-    A subclass becomes available for its suffixes with ``@SOURCES.register_module()``. If several sources have the same
-    suffix, the one registered last is used.
+    A subclass becomes available for its suffixes with ``@SOURCES.register_module()``; for a suffix of several sources,
+    the one that was registered last is used.
 
     Args:
         path: the file.
         height, width: px.
 
     Attributes:
-        suffixes: file name extensions with their dot, in lower case.
-        georeference: None if the file has none.
+        suffixes: endings of file names, in lower case.
+        formats: names by ``find_format`` of the formats that the source reads. A file in one of these formats is read
+            by the source for it, whatever its suffix; empty for a source that knows its files by the suffix.
+        georeference: None where the file has none.
     """
 
     suffixes: ClassVar[tuple[str, ...]]
+    formats: ClassVar[tuple[str, ...]] = ()
     georeference: GeoReference | None = None
 
     def __init__(self, path: Path, height: int, width: int) -> None:
@@ -58,12 +63,15 @@ def open_source(path: Path) -> Source:
 
     Raises:
         InputError: no source reads files with this suffix.
-        UnreadableImageError: the file does not exist, is damaged, or has a pixel format that its source cannot read.
+        UnreadableImageError: the file does not exist, is damaged, or holds pixels that its source cannot read.
     """
     kind = find_source(path)
     if kind is None:
         raise InputError(f'cannot read {path}: the known suffixes are {", ".join(known_suffixes())}')
-    return kind(path)  # type: ignore[call-arg]  # subclasses read the size from the file
+    if kind.formats:
+        name = find_format(read_bytes(path, 32), str(path))
+        kind = next(each for each in SOURCES.module_dict.values() if name in each.formats)
+    return kind(path)  # type: ignore[call-arg]  # a subclass finds out the size
 
 
 def known_suffixes() -> list[str]:

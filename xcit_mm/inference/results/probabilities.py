@@ -1,0 +1,35 @@
+"""Probabilities of classes as PNG files."""
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from .png import save_png
+from .sink import ResultMeta
+
+
+def write_probabilities(folder: Path, probabilities: Tensor, classes: Sequence[int], meta: ResultMeta) -> None:
+    """Write the probability map of each class, 16 bits: 0 … 65535 stand for 0 … 1.
+
+    Args:
+        folder: created if needed.
+        probabilities: (len(classes), H, W), 0 … 1, on the CPU.
+        classes: indices.
+        meta: see there.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    for index, values in zip(classes, probabilities.numpy()):
+        picture = Image.fromarray(np.rint(values * 65535).astype(np.uint16))
+        save_png(picture, folder / f'{meta.name}{probability_ending(index, meta.classes)}')
+
+
+def probability_ending(index: int, classes: Sequence[str]) -> str:
+    """Return what the name of a probability map has after the name of the image: index and name of the class."""
+    return f'_probability_{index}_{re.sub("[^A-Za-z0-9-]+", "-", classes[index])}.png'

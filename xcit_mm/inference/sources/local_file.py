@@ -1,0 +1,46 @@
+"""Read files of this machine."""
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ...errors import MissingImageError, UnreadableImageError
+
+
+def read_bytes(path: str | Path, size: int = -1) -> bytes:
+    """Return the content of an image file, or its first ``size`` bytes.
+
+    Raises:
+        UnreadableImageError: the path is a URL, a folder or not a file, or the file cannot be read.
+    """
+    require_file(path)
+    try:
+        if size < 0:
+            return Path(path).read_bytes()
+        with Path(path).open('rb') as file:
+            return file.read(size)
+    except OSError as error:
+        raise UnreadableImageError(f'cannot read {path}: {error.strerror or error}') from None
+
+
+def require_file(path: str | Path) -> None:
+    """Check that a path is a file.
+
+    Raises:
+        UnreadableImageError: the path is a URL, a folder, or nothing at all.
+    """
+    if is_url(path):
+        raise UnreadableImageError(f'cannot read {path}: an image must be a local file; download it first')
+    try:
+        if Path(path).is_dir():
+            raise UnreadableImageError(f'cannot read {path}: it is a folder; name the images in it')
+        exists = Path(path).is_file()
+    except OSError as error:  # e.g. too long a name
+        raise UnreadableImageError(f'cannot read {str(path)[:100]}: {error.strerror}') from None
+    if not exists:
+        raise MissingImageError(f'no image file {path}')
+
+
+def is_url(path: str | Path) -> bool:
+    """Return whether a path is a URL; ``Path`` merges the slashes of one."""
+    return re.match(r'\w{2,}:/', str(path)) is not None

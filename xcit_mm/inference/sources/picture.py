@@ -1,0 +1,110 @@
+"""Decode PNG, JPEG, BMP and WebP files, and images of Pillow."""
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import BmpImagePlugin, ExifTags, Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+
+from ...errors import UnreadableImageError
+from .formats import DAMAGED, require_size
+
+# Image.open would refuse images above a limit of Pillow's.
+PLUGINS: dict[str, Any] = dict(PNG=PngImagePlugin.PngImageFile, JPEG=JpegImagePlugin.JpegImageFile,
+                               BMP=BmpImagePlugin.BmpImageFile, WEBP=WebPImagePlugin.WebPImageFile)
+SIXTEEN_BITS = ('I;16', 'I;16B', 'I;16L', 'I;16N')
+MODES = ('1', 'L', 'LA', 'P', 'PA', 'RGB', 'RGBA', 'RGBX', 'CMYK', *SIXTEEN_BITS)
+TURNED = range(2, 9)  # EXIF's orientations other than upright
+
+
+def decode_picture(content: bytes, kind: str, name: str, color_type: str) -> np.ndarray:
+    """Decode a file.
+
+    Args:
+        content: of the file.
+        kind: a key of ``PLUGINS``.
+        name: of the file, for errors.
+        color_type: see ``decode``.
+
+    Raises:
+        UnreadableImageError: the file is damaged, incomplete, animated, too large, or has pixels of another kind.
+    """
+    try:
+        image = PLUGINS[kind](BytesIO(content))
+        require_size(image.height, image.width, name)
+        _require_one_frame(image, name)
+        if kind == 'JPEG' and color_type.startswith('grayscale'):
+            image.draft('L', image.size)  # the luma that the file stores
+        image.load()
+    except (MemoryError, UnreadableImageError):
+        raise
+    except Exception as error:  # Pillow raises exceptions of many types
+        if 'MAX_TEXT' in str(error):
+            raise UnreadableImageError(f'cannot read {name}: its metadata exceed a limit of Pillow; remove them, or '
+                                       'raise PIL.PngImagePlugin.MAX_TEXT_CHUNK') from None
+        raise UnreadableImageError(f'cannot read {name}: {DAMAGED} ({_first_line(error)})') from None
+    if color_type == 'unchanged':
+        array = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+        if array is None:
+            raise UnreadableImageError(f'cannot read {name}: {DAMAGED}')
+        return array
+    array = to_bgr(image, name)
+    return array if 'ignore_orientation' in color_type else turn(array, orientation_of(image))
+
+
+def to_bgr(image: Image.Image, name: str) -> np.ndarray:
+    """Return the pixels of a loaded image as they are stored: (H, W, 3) uint8, BGR, without alpha.
+
+    Raises:
+        UnreadableImageError: the mode of the image is not in ``MODES``.
+    """
+    if image.mode == 'I' and image.format == 'PNG':  # 16 bits in Pillow before version 11
+        gray = (np.asarray(image) >> 8).astype(np.uint8)
+    elif image.mode in SIXTEEN_BITS:
+        gray = to_8_bits(np.asarray(image))
+    elif image.mode in ('LA', 'PA', 'L', '1'):
+        gray = np.asarray(image.convert('L') if image.mode == '1' else image.getchannel(0))
+    elif image.mode in MODES:
+        return cv2.cvtColor(np.asarray(image if image.mode == 'RGB' else image.convert('RGB')), cv2.COLOR_RGB2BGR)
+    else:
+        raise UnreadableImageError(f"cannot read {name}: its pixels have Pillow's mode {image.mode}; "
+                                   "convert it to mode RGB")
+    return np.repeat(gray[..., None], 3, axis=2)
+
+
+def to_8_bits(array: np.ndarray) -> np.ndarray:
+    """Divide 16 bits by 256, rounding down; return 8 bits unchanged."""
+    return array if array.dtype == np.uint8 else (array >> 8).astype(np.uint8)
+
+
+def orientation_of(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 … 8, or 1 if an image has no valid one."""
+    try:
+        found = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # damaged metadata, which viewers ignore, too
+        return 1
+    return found if found in TURNED else 1
+
+
+def turn(array: np.ndarray, orientation: int) -> np.ndarray:
+    """Turn stored pixels (H, W, ...) upright, as EXIF defines its orientations 1 … 8."""
+    if orientation in (5, 6, 7, 8):
+        array = array.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        array = array[::-1]
+    if orientation in (2, 3, 6, 7):
+        array = array[:, ::-1]
+    return np.ascontiguousarray(array)
+
+
+def _require_one_frame(image: Image.Image, name: str) -> None:
+    frames = getattr(image, 'n_frames', 1)
+    if frames > 1:
+        raise UnreadableImageError(f'cannot read {name}: it is animated ({frames} frames); '
+                                   'save each frame as an image')
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

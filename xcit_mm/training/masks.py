@@ -1,0 +1,49 @@
+"""Masks that mmseg would load without an error, but not as they are stored."""
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from ..errors import InputError
+from ..inference.sources.picture import orientation_of
+
+
+def require_plain(loaded: dict) -> None:
+    """Refuse a mask that a reader would turn, or of which it would read the first page only."""
+    path = loaded.get('seg_map_path')
+    if path is None or not Path(path).is_file():  # the file is in remote storage
+        return
+    with suppress(UnidentifiedImageError, Image.DecompressionBombError), Image.open(path) as mask:
+        turned, frames = orientation_of(mask), getattr(mask, 'n_frames', 1)
+        if turned != 1:
+            raise InputError(f'cannot use {path} as a mask: it is stored rotated or mirrored (orientation {turned}); '
+                             'store it upright')
+        if frames > 1:
+            raise InputError(f'cannot use {path} as a mask: it holds {frames} images; save the one for the image alone')
+
+
+def require_shape(loaded: dict) -> None:
+    """Refuse a mask that is in colour or differs in size from its image, because resizing would hide the mistake."""
+    mask, path = loaded['gt_seg_map'], loaded.get('seg_map_path')
+    if mask.ndim != 2:
+        raise InputError(f'cannot use {path} as a mask: it has {mask.shape[2]} channels; '
+                         'convert its colours to one channel of class indices')
+    if mask.shape != tuple(loaded['ori_shape']):
+        sizes = [f'{width} x {height}' for height, width in (mask.shape, loaded['ori_shape'])]
+        raise InputError(f'cannot use {path} as a mask: it is {sizes[0]}, but its image {loaded.get("img_path")} is '
+                         f'{sizes[1]}; make their sizes equal')
+
+
+def require_bytes(loaded: dict) -> None:
+    """Refuse a mask with labels above 255: mmseg keeps only the lowest byte, which means another class."""
+    path = loaded.get('seg_map_path')
+    if path is None or not Path(path).is_file():  # the file is in remote storage
+        return
+    with suppress(UnidentifiedImageError, Image.DecompressionBombError), Image.open(path) as mask:
+        largest = np.asarray(mask).max() if mask.mode[0] in 'IF' else 0  # more than 8 bits
+        if largest > 255:
+            raise InputError(f'cannot use {path} as a mask: label {largest} is out of range; '
+                             'number the classes from 0 to 255')
