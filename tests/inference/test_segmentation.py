@@ -58,6 +58,7 @@ def test_one_channel_separates_background_and_foreground(image, mode):
         type='CrossEntropyLoss', use_sigmoid=True))
     config.model.pop('auxiliary_head')
     config.model.test_cfg.return_logits = True
+    config.test_dataloader.dataset.metainfo = dict(classes=('background', 'digit'))
     torch.manual_seed(0)
     ours = init_model(config)
     config.model.update(type='EncoderDecoder', test_cfg=dict(mode='whole'))

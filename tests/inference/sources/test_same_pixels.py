@@ -84,7 +84,7 @@ def test_bands_stay_as_stored_where_the_pipeline_asks_for_them(tmp_path, config)
     (GREY[..., None], grey3(GREY)), (RGBN[..., [2, 1, 0, 3]], RGB[..., ::-1]), (DEEP, (DEEP >> 8)),
     (DEEP[..., 0], grey3(DEEP[..., 0] >> 8)), (Image.fromarray(RGB), RGB[..., ::-1]),
     (Image.fromarray(RGBN), RGB[..., ::-1]), (Image.fromarray(GREY), grey3(GREY)),
-    (Image.fromarray(DEEP[..., 0]), grey3(DEEP[..., 0] >> 8))], ids=str)
+    (Image.fromarray(DEEP[..., 0]), grey3(DEEP[..., 0] >> 8))], ids=lambda value: type(value).__name__)
 def test_arrays_and_pillow_images_are_converted_as_files_are(image, expected):
     assert np.array_equal(read_image(image), expected)
 
