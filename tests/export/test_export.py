@@ -29,6 +29,7 @@ def config(kind, patch):
     arch = dict(embed_dim=128, depth=1, num_heads=4, patch_size=patch)
     result.model.backbone.update(arch=arch, out_indices=(0, 0, 0, 0), init_cfg=None)
     result.model.decode_head.update(channels=16, num_classes=CLASSES)
+    result.test_dataloader.dataset.metainfo = dict(classes=list(map(str, range(CLASSES))))
     if kind == 'upernet':
         result.model.decode_head.update(in_index=[0, 3], in_channels=[128, 128], pool_scales=(1, 3))
         result.model.auxiliary_head.num_classes = CLASSES

@@ -124,11 +124,12 @@ def test_ade20k_recipe_from_end_to_end(run_tool, miniature_ade20k, tmp_path):
 
 
 @pytest.mark.slow
-def test_digits_from_training_to_pictures(run_here, scenes, tmp_path):
+def test_digits_from_training_to_pictures(run_tool, run_here, scenes, tmp_path):
     run = tmp_path / 'run'
-    assert run_here('train', DIGITS, '--work-dir', run, '--cfg-options', f'data_root={scenes}',
-                    'train_cfg.max_iters=4', 'train_cfg.val_interval=2', 'train_dataloader.batch_size=2',
-                    'default_hooks.checkpoint.interval=4', 'default_hooks.logger.interval=1') is None
+    result = run_tool('train', DIGITS, '--work-dir', run, '--cfg-options', f'data_root={scenes}',
+                      'train_cfg.max_iters=4', 'train_cfg.val_interval=2', 'train_dataloader.batch_size=2',
+                      'default_hooks.checkpoint.interval=4', 'default_hooks.logger.interval=1')
+    assert result.returncode == 0, result.stderr
     assert run_here('infer', DIGITS, run / 'iter_4.pth', scenes / 'images/val', '--out', tmp_path / 'pictures') is None
     assert len(list((tmp_path / 'pictures').glob('*_overlay.png'))) == 2
     assert len(list((tmp_path / 'pictures').glob('*_classes.png'))) == 2

@@ -23,7 +23,7 @@ def read(path: Path) -> tuple[dict, list[dict]]:
         content = json.loads(path.read_text())
         return content['environment'], content['results']
     except FileNotFoundError:
-        raise MissingInputError(f'no benchmark file {path}; tools/benchmark.py writes one') from None
+        raise MissingInputError(f'cannot read {path}: no such file; create it with tools/benchmark.py') from None
     except (ValueError, KeyError, TypeError):
         raise InputError(f'cannot read {path}: not a benchmark file; create it with tools/benchmark.py') from None
 

@@ -12,7 +12,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from ..errors import InputError
-from ..ops.modification import is_unmodified
+from ..ops.modification import can_bypass
 from ..statistics import ImageStatistics, Statistics
 from .fusion import fuse
 from .plain import is_plain, is_unmodified_part
@@ -71,7 +71,7 @@ class TensorOperations:
 
     def pool(self, x: Tensor, cells: Any) -> Tensor:
         pooling, conv = cells
-        if self.statistics.is_published and not is_unmodified(pooling, nn.AdaptiveAvgPool2d):
+        if self.statistics.is_published and not can_bypass(pooling, nn.AdaptiveAvgPool2d):
             return conv(pooling(x))
         pools = self.statistics.pools(pooling.output_size, *x.shape[2:])
         pools.collect(x.permute(0, 2, 3, 1))

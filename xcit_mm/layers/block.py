@@ -4,7 +4,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..ops.modification import find_modification, is_unmodified
+from ..ops.modification import can_bypass, find_modification
 from ..ops.recording import is_recorded
 from ..statistics import Moments
 from .bricks import build_drop_path
@@ -67,13 +67,13 @@ class XCiTBlock(nn.Module):
 
     def forward(self, x: Tensor, height: int, width: int, moments: Moments | None = None) -> Tensor:
         scale = self.drop_path(self.gamma1.expand(x.shape[0], 1, -1))  # (B, 1, C); zeros skip an image's branch
-        if is_unmodified(self.attn, CrossCovarianceAttention):
+        if can_bypass(self.attn, CrossCovarianceAttention):
             x = self.attn.add_to(x, self.norm1(x), scale, moments)
         else:  # hooks and subclasses act on the call
             x = torch.addcmul(x, scale, self.attn(self.norm1(x)))
         x = torch.addcmul(x, self.gamma3, self.drop_path(self.local_mp(self.norm3(x), height, width)))
         in_chunks = x.device.type == 'cpu' and not (self.training or is_recorded())
-        if not in_chunks or find_modification(self.mlp, MLP_PARTS) or not is_unmodified(self.norm2, nn.LayerNorm):
+        if not in_chunks or find_modification(self.mlp, MLP_PARTS) or not can_bypass(self.norm2, nn.LayerNorm):
             return torch.addcmul(x, self.gamma2, self.drop_path(self.mlp(self.norm2(x))))
         x = x.contiguous()  # a norm of the stem may have changed the layout
         self.add_mlp_(x)

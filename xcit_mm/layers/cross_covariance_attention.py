@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import InputError
-from ..ops.modification import is_unmodified
+from ..ops.modification import can_bypass, is_unmodified
 from ..statistics import BlendedMap, Moments
 from ..statistics.image import ImageMoments
 
@@ -96,18 +96,14 @@ class CrossCovarianceAttention(nn.Module):
         """
         if self.form != 'auto':
             return self.form == 'gram'
-        if not self.has_plain_linears():
+        if not (can_bypass(self.qkv, nn.Linear) and can_bypass(self.proj, nn.Linear)):
             return False
         dim, head_dim = self.embed_dim, self.embed_dim // self.num_heads
         return num_tokens * (2.25 * dim + 2 * head_dim) > SMALL_PRODUCT_COST * dim * (3 * dim + 2 * head_dim)
 
-    def has_plain_linears(self) -> bool:
-        """Return whether ``qkv`` and ``proj`` are just a weight and a bias, as the Gram form assumes."""
-        return is_unmodified(self.qkv, nn.Linear) and is_unmodified(self.proj, nn.Linear)
-
     def require_plain_linears(self) -> None:
         """Raise ``InputError`` unless the Gram form computes the function of this layer."""
-        if not self.has_plain_linears():
+        if not (is_unmodified(self.qkv, nn.Linear) and is_unmodified(self.proj, nn.Linear)):
             raise InputError("the Gram form of attention needs qkv and proj to be plain linear layers without hooks or "
                              "adapters; use attention='auto' or 'direct', and mode whole")
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..ops.folding import fold_batch_norm
-from ..ops.modification import is_unmodified
+from ..ops.modification import can_bypass
 from ..ops.recording import is_recorded
 from .bricks import build_norm
 
@@ -21,7 +21,7 @@ class ConvNorm(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         conv, norm = self
-        plain = is_unmodified(conv, nn.Conv2d) and is_unmodified(norm, type(norm))
+        plain = can_bypass(conv, nn.Conv2d) and can_bypass(norm, type(norm))
         if not is_recorded() and plain and (folded := fold_batch_norm(cast(nn.Conv2d, conv), norm)):
             return F.conv2d(x, *folded, stride=2, padding=1)
         return super().forward(x)

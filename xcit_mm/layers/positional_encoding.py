@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..ops.modification import is_unmodified
+from ..ops.modification import can_bypass
 
 NUM_FREQUENCIES = 32  # features per axis: sines and cosines, interleaved
 TEMPERATURE = 10000.0  # ratio of the longest to the shortest wavelength
@@ -40,7 +40,7 @@ class PositionalEncoding(nn.Module):
         return torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(1)
 
     def forward(self, height: int, width: int) -> Tensor:
-        if not is_unmodified(self.token_projection, nn.Conv2d):
+        if not can_bypass(self.token_projection, nn.Conv2d):
             return self._project_everywhere(height, width)
         # The published 1x1 convolution over (row features, column features) is the sum of a linear map of each axis,
         # which multiplies height + width rows instead of height * width.

@@ -6,7 +6,13 @@ from collections.abc import Collection, Iterable
 import torch.nn.modules.module as torch_module
 from torch import nn
 
-HOOKS = ('_forward_pre_hooks', '_forward_hooks', '_backward_pre_hooks', '_backward_hooks')
+
+def can_bypass(module: nn.Module, *kinds: type) -> bool:
+    """Return whether nobody notices if a module's function is computed without calling it; see ``is_unmodified``.
+
+    Global hooks, such as those of a FLOP counter, notice.
+    """
+    return is_unmodified(module, *kinds) and not torch_module._has_any_global_hook()
 
 
 def is_unmodified(module: nn.Module, *kinds: type) -> bool:
@@ -15,13 +21,13 @@ def is_unmodified(module: nn.Module, *kinds: type) -> bool:
     Adapters, parametrisations and quantisation replace the type of a module; pruning and old-style norms of weights
     add hooks; wrappers such as Accelerate's replace ``forward`` on the instance.
     """
-    return (type(module) in kinds and not has_hooks(module) and 'forward' not in module.__dict__)
+    return type(module) in kinds and not has_hooks(module) and 'forward' not in module.__dict__
 
 
 def has_hooks(module: nn.Module) -> bool:
     """Return whether hooks run when a module is called."""
     return bool(module._forward_pre_hooks or module._forward_hooks or module._backward_pre_hooks
-                or module._backward_hooks or torch_module._has_any_global_hook())
+                or module._backward_hooks)
 
 
 def find_modification(module: nn.Module, kinds: Collection[type], skip: Iterable[str] = ()) -> str | None:
@@ -32,6 +38,8 @@ def find_modification(module: nn.Module, kinds: Collection[type], skip: Iterable
         kinds: the types that are expected in it, exactly.
         skip: names of children to leave out with their parts.
     """
+    if torch_module._has_any_global_hook():
+        return 'hooks are registered for all modules, so the model has hooks'
     skipped = tuple(f'{name}.' for name in skip)
     for name, part in module.named_modules():
         if f'{name}.'.startswith(skipped):
