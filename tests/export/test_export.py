@@ -150,7 +150,7 @@ def test_the_metadata_describes_the_preprocessor():
     mean, std = (torch.tensor(json.loads(facts[name]))[:, None, None] for name in ('mean', 'std'))
     rgb = pixels.flip(0) if facts['color'] == 'RGB' else pixels
     torch.testing.assert_close((rgb - mean) / std, expected)
-    assert len(json.loads(facts['classes'])) == 150 and facts['strides'] == '[1]'
+    assert len(json.loads(facts['classes'])) == CLASSES and facts['strides'] == '[1]'
 
 
 def test_unsuitable_arguments_give_one_line(run_here, tmp_path, monkeypatch):

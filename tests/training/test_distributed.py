@@ -55,6 +55,7 @@ def command(tmp_path_factory, scenes):
         return [*(['tools/dist_train.sh'] if processes > 1 else [sys.executable, 'tools/train.py']), *arguments]
 
     start = tmp_path_factory.mktemp('start') / 'weights.pth'
+    torch.manual_seed(0)  # with some weights, a value is so near a kink of ReLU that rounding decides its gradient
     model = init_model(runner_config(runner_parser('').parse_args(make(1, start.parent, 1)[2:])))
     model.init_weights()
     torch.save(model.state_dict(), start)

@@ -37,7 +37,7 @@ class BandedUPerHead(BandedModule):
 class BandedEfficientUPerHead(BandedUPerHead):
     """Our UPerHead, whose plain forward pass never builds the concatenation."""
 
-    whole_maps = 8.0
+    whole_maps = 8.5
 
 
 class RowOperations:
