@@ -14,7 +14,6 @@ from detection import needs_mmdet
 from PIL import Image
 
 from xcit_mm import XCiT
-from xcit_mm.apis import init_model
 
 ROOT = Path(__file__).resolve().parents[2]
 COCO = ROOT.parent / 'shared/data/coco128_panoptic'
@@ -37,75 +36,6 @@ def miniature_ade20k(tmp_path):
             Image.fromarray(rng.integers(0, 151, (96, 128), dtype=np.uint8)).save(
                 tmp_path / f'annotations/{split}/{index}.png')
     return tmp_path
-
-
-def test_large_images_by_the_tool(run_here, capsys, tmp_path):
-    image = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
-    Image.fromarray(image).save(tmp_path / 'a.tif')
-    torch.manual_seed(0)
-    torch.save(init_model(DIGITS).state_dict(), tmp_path / 'weights.pth')
-    labels = {}
-    for mode in ('auto', 'whole', 'banded'):
-        options = ['--mode', mode, '--max-memory', '9GB', '--full-resolution']
-        assert run_here('infer', DIGITS, tmp_path / 'weights.pth', tmp_path / 'a.tif', '--out', tmp_path / mode,
-                        *options) is None
-        assert ('mode whole' if mode == 'whole' else 'mode banded') in capsys.readouterr().out
-        labels[mode] = np.asarray(Image.open(tmp_path / mode / 'a_classes.png'))
-    assert (labels['whole'] != labels['banded']).mean() < 0.01
-    assert run_here('infer', DIGITS, tmp_path / 'weights.pth', tmp_path / 'a.tif', '--out', tmp_path / 'blocks',
-                    '--blocks') is None
-    assert np.array_equal(np.asarray(Image.open(tmp_path / 'blocks/a_classes.tif')), labels['banded'])
-    assert 'not enough memory' in run_here('infer', DIGITS, tmp_path / 'weights.pth', tmp_path / 'a.tif', '--out',
-                                           tmp_path / 'none', '--max-memory', '1MB')
-    assert not list((tmp_path / 'none').iterdir())
-
-
-def test_an_image_that_cannot_be_read_leaves_the_others(run_here, capsys, tmp_path, scenes):
-    torch.save(init_model(DIGITS).state_dict(), tmp_path / 'weights.pth')
-    (tmp_path / 'images').mkdir()
-    for name in ('00000.png', '00001.png'):
-        (tmp_path / 'images' / name).symlink_to(scenes / 'images/val' / name)
-    damaged = tmp_path / 'images/00000a.png'
-    damaged.write_bytes((scenes / 'images/val/00000.png').read_bytes()[:40])
-    arguments = ['infer', DIGITS, tmp_path / 'weights.pth', '--out', tmp_path / 'out']
-    assert run_here(*arguments, tmp_path / 'images').startswith('error: cannot process 1 of 3 images')
-    assert f'cannot read {damaged}: it is damaged' in capsys.readouterr().out
-    assert [path.name for path in sorted((tmp_path / 'out').glob('*_classes.png'))] == [
-        '00000_classes.png', '00001_classes.png']
-    assert run_here(*arguments, damaged).startswith(f'error: cannot read {damaged}: it is damaged')
-
-
-def test_results_replace_no_other_file_and_are_no_inputs(run_here, capsys, tmp_path, scenes):
-    torch.save(init_model(DIGITS).state_dict(), tmp_path / 'weights.pth')
-    folder = tmp_path / 'a'
-    (folder / 'sub').mkdir(parents=True)
-    image = (scenes / 'images/val/00000.png').read_bytes()
-    for name in ('tile.png', 'other.png', 'sub/tile.png', '._tile.png'):
-        (folder / name).write_bytes(image)
-    (folder / 'folder.png').mkdir()
-    (folder / 'tile_classes.png').write_bytes(image)  # the user's own
-    arguments = ['infer', DIGITS, tmp_path / 'weights.pth', folder, '--out', folder]
-    for _ in range(2):
-        assert run_here(*arguments).startswith('error: cannot process 1 of 3 images')
-        assert 'tile_classes.png: this file exists' in ' '.join(capsys.readouterr().out.split())
-        assert (folder / 'tile_classes.png').read_bytes() == image and not (folder / 'tile_overlay.png').exists()
-        assert (folder / 'other_classes.png').exists() and (folder / 'tile_classes_classes.png').exists()
-    (folder / 'tile_classes.png').unlink()
-    for _ in range(2):
-        assert run_here(*arguments, '--recursive', '--probabilities', '7', '0') is None
-        assert '3 image(s)' in capsys.readouterr().out
-    assert (folder / 'sub/tile_overlay.png').exists()
-    assert np.asarray(Image.open(folder / 'sub/tile_probability_8_7.png')).dtype == np.uint16
-
-
-def test_a_probability_of_an_unknown_class_is_named_before_the_work(run_here, tmp_path, scenes):
-    torch.save(init_model(DIGITS).state_dict(), tmp_path / 'weights.pth')
-    arguments = ['infer', DIGITS, tmp_path / 'weights.pth', scenes / 'images/val', '--out', tmp_path / 'out']
-    assert "no class 'cat'; the classes" in run_here(*arguments, '--probabilities', 'cat')
-    assert '--blocks writes labels only' in run_here(*arguments, '--probabilities', '7', '--blocks')
-    assert 'must be a local file' in run_here(*arguments[:3], 'https://example.org/a.png', '--out', tmp_path / 'out')
-    assert 'not enough memory' in run_here(*arguments[:3], scenes / 'images/val/00000.png', '--out', tmp_path / 'out',
-                                           '--mode', 'whole', '--max-memory', '1 MiB')
 
 
 @pytest.mark.slow
