@@ -35,7 +35,7 @@ sampler = dict(type='DefaultSampler', shuffle=False)
 runner = StrictRunner(
     Toy(), sys.argv[1], launcher='pytorch', cfg=dict(find_unused_parameters=True),
     train_dataloader=dict(dataset=data, batch_size=1, sampler=sampler),
-    val_dataloader=dict(dataset=data, batch_size=1, sampler=dict(sampler, round_up=False)),
+    val_dataloader=dict(dataset=data * 6 + data[:1], batch_size=1, sampler=dict(sampler, round_up=False)),
     optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)), train_cfg=dict(by_epoch=True, max_epochs=2),
     val_cfg=dict(), val_evaluator=[Count()], default_hooks=dict(checkpoint=None, logger=None))
 runner.train()
