@@ -116,6 +116,7 @@ def test_norm_eval_preserves_running_statistics():
 
 
 def test_drop_path_is_active_only_in_training():
+    torch.manual_seed(0)  # by chance, two passes can drop the same branches
     model = XCiT(TINY, drop_path_rate=0.5, norm_eval=True)
     image = torch.randn(2, 3, 64, 64)
     assert not torch.equal(model(image)[0], model(image)[0])

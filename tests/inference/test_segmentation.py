@@ -114,18 +114,26 @@ def test_labels_without_logits(image):
 
 @pytest.mark.parametrize('mode', ['whole', 'banded', 'slide'])
 @pytest.mark.parametrize('padding', [None, dict(size_divisor=32), dict(size=(200, 160))])
-@pytest.mark.parametrize('flip', [False, True])
+@pytest.mark.parametrize('flip', [None, 'horizontal', 'vertical'])
 def test_padding_and_flips_in_every_mode(image, mode, padding, flip):
     ours, theirs = build(**SLIDING), build_mmseg(**SLIDING if mode == 'slide' else dict(mode='whole'))
     for model in (ours, theirs):
         model.data_preprocessor.test_cfg = padding
         if flip:
-            model.cfg.test_dataloader.dataset.pipeline.insert(-1, dict(type='RandomFlip', prob=1.0))
+            model.cfg.test_dataloader.dataset.pipeline.insert(-1, dict(type='RandomFlip', prob=1.0, direction=flip))
     expected = inference_segmentor(theirs, image, 'delegated', return_logits=True)
     logits = expected.seg_logits.data
     actual = inference_segmentor(ours, image, mode, return_logits=True)
     assert (actual.seg_logits.data - logits).abs().max() < 1e-5 * logits.abs().max()
     assert_same_labels(actual.pred_sem_seg.data[0], expected.pred_sem_seg.data[0], logits)
+
+
+def test_an_image_flipped_in_both_directions(image):
+    model = build()
+    expected = inference_segmentor(model, image[::-1, ::-1].copy(), return_logits=True).seg_logits.data.flip(1, 2)
+    model.cfg.test_dataloader.dataset.pipeline.insert(-1, dict(type='RandomFlip', prob=1.0, direction='diagonal'))
+    actual = inference_segmentor(model, image, return_logits=True).seg_logits.data
+    assert (actual - expected).abs().max() < 1e-5 * expected.abs().max()
 
 
 @pytest.mark.parametrize('mode', ['auto', 'whole', 'banded', 'slide', 'delegated'])

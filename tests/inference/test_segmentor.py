@@ -83,13 +83,13 @@ def test_a_subclass_that_predicts_in_its_own_way(image):
         inference_model(model, image)
 
 
-def augmented(image, directions=('horizontal', )):
+def augmented(image):
     """Return an image at two scales, each plain and flipped, as TestTimeAug packs them."""
     data = dict(inputs=[], data_samples=[])
     pixels = torch.from_numpy(image).permute(2, 0, 1)
     for size in ((150, 141), (100, 94)):
         resized = torch.nn.functional.interpolate(pixels[None].float(), size)[0].byte()
-        for flip in (None, *directions):
+        for flip in (None, 'horizontal', 'vertical'):
             turned = resized if flip is None else resized.flip(2 if flip == 'horizontal' else 1)
             data['inputs'].append([turned])
             data['data_samples'].append([SegDataSample(metainfo=dict(
@@ -106,11 +106,9 @@ def test_augmentations_are_averaged_as_by_mmseg(image, mode):
     sample = BoundedTTAModel(ours).eval().test_step(augmented(image))[0]
     probabilities = sum(part[0].seg_logits.data.softmax(0) for part in map(
         theirs.test_step, [dict(inputs=inputs, data_samples=samples)
-                           for inputs, samples in zip(*augmented(image).values())])) / 4
+                           for inputs, samples in zip(*augmented(image).values())])) / 6
     assert_same_labels(sample.pred_sem_seg.data[0], expected.pred_sem_seg.data[0], probabilities)
     assert 'seg_logits' not in sample and 'gt_sem_seg' in sample and sample.img_path == 'a.png'
-    with pytest.raises(InputError, match='horizontal flips only'):
-        BoundedTTAModel(ours).eval().test_step(augmented(image, ('vertical', )))
 
 
 def test_the_types_are_registered():

@@ -90,7 +90,7 @@ def test_perfect_predictions_score_perfectly_in_any_order(annotated):
         info = dataset.get_data_info(index)
         labels = np.array([entry['bbox_label'] for entry in info['instances']])
         boxes = np.array([entry['bbox'] for entry in info['instances']], np.float32).reshape(-1, 4)
-        if index == 0:  # an object that is not found lowers the score of its own class only
+        if index == 0:  # missing an object lowers the score of its class only
             missed, boxes, labels = labels[0], boxes[1:], labels[1:]
         results.append((dict(img_id=info['img_id']), dict(
             img_id=info['img_id'], bboxes=boxes, labels=labels, scores=np.full(len(labels), 0.9))))

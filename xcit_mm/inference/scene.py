@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from ..ops.row_operations import Cropped, Pointwise, Resized
-from ..ops.rows import Rows, bands
+from ..ops.rows import Rows, Stored, bands
 
+ROWS_AT_ONCE = 16  # rows of logits to read at once when all of them are kept
 BAND_BYTES = 64 << 20  # size of one band's logits at the size of the result, but at least one row
 
 
@@ -35,21 +37,25 @@ class Scene:
         pixels: (rows, W, 3), normalised, float32, on the network's device.
         size: height and width of the result, px.
         padding: left, right, top and bottom margins of ``pixels`` outside the image, px.
-        is_flipped: whether ``pixels`` are mirrored left to right; the result is not.
+        flip: direction in which ``pixels`` are flipped (``'horizontal'``, ``'vertical'`` or ``'diagonal'``), while the
+            result is not; None if they are not flipped.
         data: the same image as input for ``test_step``, for models that have their own prediction code.
     """
     pixels: Rows
     size: tuple[int, int]
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
-    is_flipped: bool = False
+    flip: str | None = None
     data: dict | None = None
 
     def fit(self, logits: Rows, align_corners: bool) -> Rows:
         """Bring logits to the size of the result as mmseg does: resize, crop the padding, flip back and resize."""
+        left, right, top, bottom = self.padding
+        if self.flip in ('vertical', 'diagonal'):  # before resizing, because all rows have to be in memory
+            logits, top, bottom = _upside_down(logits), bottom, top
         logits = _resize(logits, (self.pixels.height, self.pixels.width), align_corners)
         if any(self.padding):
-            logits = Cropped(logits, *self.padding)
-        if self.is_flipped:
+            logits = Cropped(logits, left, right, top, bottom)
+        if self.flip in ('horizontal', 'diagonal'):
             logits = Pointwise(logits, lambda rows: rows.flip(1))
         return _resize(logits, self.size, align_corners)
 
@@ -60,6 +66,12 @@ class Scene:
         pixels = max(width, self.pixels.width * self.pixels.height // height)
         step = max(BAND_BYTES // (4 * pixels * channels), 1)
         yield from bands(height, step)
+
+
+def _upside_down(rows: Rows) -> Rows:
+    reader = rows.reader()
+    parts = [reader.read(start, stop).flip(0) for start, stop in bands(rows.height, ROWS_AT_ONCE)]
+    return Stored(torch.cat(parts[::-1]))
 
 
 def _resize(rows: Rows, size: tuple[int, int], align_corners: bool) -> Rows:

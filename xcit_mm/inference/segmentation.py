@@ -60,14 +60,19 @@ def scene_of(model: BaseSegmentor, data: dict) -> Scene:
         batch = model.data_preprocessor(dict(inputs=[inputs], data_samples=[sample.clone()]), False)
         return scene_of_tensor(batch['inputs'][0], batch['data_samples'][0].metainfo, data)
     pixels = Normalised(Stored(inputs.permute(1, 2, 0)), model.data_preprocessor)
-    return Scene(pixels, sample.ori_shape, is_flipped=bool(sample.get('flip')), data=data)
+    return Scene(pixels, sample.ori_shape, flip=_flip(sample.metainfo), data=data)
 
 
 def scene_of_tensor(image: Tensor, metainfo: Mapping, data: dict | None = None) -> Scene:
     """Make a scene from an image (3, H, W) that a model's preprocessor has normalised and possibly padded."""
     padding = tuple(metainfo.get('img_padding_size') or metainfo.get('padding_size') or (0, 0, 0, 0))
     pixels, size = Stored(image.permute(1, 2, 0)), tuple(metainfo['ori_shape'])
-    return Scene(pixels, size, padding, bool(metainfo.get('flip')), data)
+    return Scene(pixels, size, padding, _flip(metainfo), data)
+
+
+def _flip(metainfo: Mapping) -> str | None:
+    """Return the direction in which the test pipeline flipped an image, or None."""
+    return metainfo.get('flip_direction', 'horizontal') if metainfo.get('flip') else None
 
 
 class Normalised(Rows):

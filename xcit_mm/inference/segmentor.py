@@ -43,7 +43,7 @@ class BoundedEncoderDecoder(EncoderDecoder):
             InputError: see ``inference_segmentor``.
         """
         samples = data.get('data_samples')
-        if not samples or self._predicts_otherwise(samples):
+        if not samples or self._predicts_otherwise():
             return super().test_step(data)
         options = Options.of_config(self.test_cfg)
         for image, sample in zip(data['inputs'], samples):
@@ -67,16 +67,16 @@ class BoundedEncoderDecoder(EncoderDecoder):
         Raises:
             InputError: see ``inference_segmentor``.
         """
-        if data_samples is None or self._predicts_otherwise(data_samples):
+        if data_samples is None or self._predicts_otherwise():
             return super().predict(inputs, data_samples)
         options = Options.of_config(self.test_cfg)
         for image, sample in zip(inputs, data_samples):
             segment(self, scene_of_tensor(image, sample.metainfo), sample, options)
         return [sample.to(inputs.device) for sample in data_samples]
 
-    def _predicts_otherwise(self, samples: Sequence[SegDataSample]) -> bool:
-        """Return whether mmseg's own code must predict; raise ``InputError`` if it lacks the config's mode."""
-        if is_standard(self) and not any(map(is_turned_otherwise, samples)):
+    def _predicts_otherwise(self) -> bool:
+        """Return whether a subclass changes how to predict; raise ``InputError`` if the config's mode ignores that."""
+        if is_standard(self):
             return False
         mode = self.test_cfg.get('mode', 'auto')
         if mode not in ('auto', 'whole', 'slide'):
@@ -87,11 +87,6 @@ class BoundedEncoderDecoder(EncoderDecoder):
         """Return the logits of a whole batch, as in mmseg's modes ``whole`` and ``slide``."""
         run = self.slide_inference if self.test_cfg.get('mode') == 'slide' else self.whole_inference
         return run(inputs, batch_img_metas)
-
-
-def is_turned_otherwise(sample: SegDataSample) -> bool:
-    """Return whether an image was flipped in any direction other than left to right."""
-    return bool(sample.get('flip')) and sample.get('flip_direction', 'horizontal') != 'horizontal'
 
 
 STANDARD_METHODS['predict'].add(BoundedEncoderDecoder.predict)

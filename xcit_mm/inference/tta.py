@@ -9,14 +9,12 @@ from mmseg.models import SegTTAModel
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-from ..errors import InputError
 from ..statistics import build_statistics
 from .labels import label_dtype, num_logits, to_labels, to_probabilities, to_scores
 from .memory import parse_bytes
 from .modes import Budget, build_mode
 from .scene import Scene
 from .segmentation import Options, scene_of
-from .segmentor import is_turned_otherwise
 
 
 @MODELS.register_module()
@@ -24,7 +22,7 @@ class BoundedTTAModel(SegTTAModel):
     """mmseg's ``SegTTAModel`` for a ``BoundedEncoderDecoder``. It averages the probabilities of all augmentations.
 
     It reads the logits of all augmentations band by band, so it holds their tokens in memory, but no logits at the size
-    of the image. It supports scaling and horizontal flips.
+    of the image. A vertical flip also holds the logits at the resolution of the head.
     """
 
     def test_step(self, data: dict) -> list[SegDataSample]:
@@ -38,13 +36,10 @@ class BoundedTTAModel(SegTTAModel):
             For each image, the sample of its first augmentation with ``pred_sem_seg`` (1, H, W) int64.
 
         Raises:
-            InputError: see ``inference_segmentor``; also if an image is flipped other than left to right.
+            InputError: see ``inference_segmentor``.
         """
         results = []
         for inputs, samples in zip(zip(*data['inputs']), zip(*data['data_samples'])):
-            if any(map(is_turned_otherwise, samples)):
-                raise InputError('BoundedTTAModel supports horizontal flips only; use type=SegTTAModel with '
-                                 'test_cfg.return_logits=True for others')
             scenes = [scene_of(self.module, dict(inputs=image, data_samples=sample))
                       for image, sample in zip(inputs, samples)]
             labels = self._mean_labels(scenes)

@@ -5,18 +5,16 @@ from collections.abc import Collection, Iterable
 
 import torch.nn.modules.module as torch_module
 from torch import nn
+from torch.utils.module_tracker import ModuleTracker
 
 
 def can_bypass(module: nn.Module, *kinds: type) -> bool:
-    """Return whether nobody notices if a module's function is computed without calling it; see ``is_unmodified``.
-
-    Global hooks, such as those of a FLOP counter, notice.
-    """
-    return is_unmodified(module, *kinds) and not torch_module._has_any_global_hook()
+    """Return whether a module's function can be computed without calling it, so that no hook misses the call."""
+    return is_unmodified(module, *kinds) and not has_global_hooks()
 
 
 def is_unmodified(module: nn.Module, *kinds: type) -> bool:
-    """Return whether a module has exactly one of these types, no hooks and no ``forward`` of its own.
+    """Return whether a module has exactly one of these types, no hooks and no ``forward`` set on the instance.
 
     Adapters, parametrisations and quantisation replace the type of a module; pruning and old-style norms of weights
     add hooks; wrappers such as Accelerate's replace ``forward`` on the instance.
@@ -30,6 +28,17 @@ def has_hooks(module: nn.Module) -> bool:
                 or module._backward_hooks)
 
 
+def has_global_hooks() -> bool:
+    """Return whether hooks run when any module is called, except those by which torch keeps track of where it is.
+
+    ``FlopCounterMode`` registers the latter; it counts operations wherever they run.
+    """
+    hooks = (hook for registered in (
+        torch_module._global_forward_pre_hooks, torch_module._global_forward_hooks,
+        torch_module._global_backward_pre_hooks, torch_module._global_backward_hooks) for hook in registered.values())
+    return any(not isinstance(getattr(hook, '__self__', None), ModuleTracker) for hook in hooks)
+
+
 def find_modification(module: nn.Module, kinds: Collection[type], skip: Iterable[str] = ()) -> str | None:
     """Return the first part of a module that does not compute what its type says, with the reason, or None.
 
@@ -38,7 +47,7 @@ def find_modification(module: nn.Module, kinds: Collection[type], skip: Iterable
         kinds: the types that are expected in it, exactly.
         skip: names of children to leave out with their parts.
     """
-    if torch_module._has_any_global_hook():
+    if has_global_hooks():
         return 'hooks are registered for all modules, so the model has hooks'
     skipped = tuple(f'{name}.' for name in skip)
     for name, part in module.named_modules():
@@ -50,5 +59,5 @@ def find_modification(module: nn.Module, kinds: Collection[type], skip: Iterable
         if has_hooks(part):
             return f'{name} has hooks'
         if 'forward' in part.__dict__:
-            return f'{name} has a forward method of its own'
+            return f'{name} has a patched forward method'
     return None

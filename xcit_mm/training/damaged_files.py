@@ -33,7 +33,7 @@ class GuardedLoading(BaseTransform):
         skip: return None for such a file, so that the data set picks another one, and count it; otherwise raise
             ``InputError``.
         skipped: (1 + workers,) int64 in shared memory; counts the skips of the main process and of each worker, each
-            in a place of its own, because additions from several processes could get lost.
+            in a separate element, because concurrent additions to one element could be lost.
         advice: how else to deal with such a file; ends the error message.
     """
 

@@ -49,7 +49,7 @@ class Auto(Mode):
             Banded().check(model)
         except InputError as error:
             whole = Whole()
-            whole.reason = str(error)
+            whole.reason = str(error).partition('; ')[0]  # the rest is advice
             return [whole]
         # Bands fit in a CPU's caches. On a GPU, their many small kernels cost time.
         return [Whole(), Banded()] if next(model.parameters()).is_cuda else [Banded()]
