@@ -1,4 +1,4 @@
-"""The image's own statistics are exact for few tokens, and the same for any bands."""
+"""The image's statistics are exact for few tokens, and do not depend on the bands."""
 import copy
 
 import pytest

@@ -70,7 +70,7 @@ def turned(orientation):
 
 
 def decoded(kind):
-    """A lossy picture; what it holds is what OpenCV decodes."""
+    """A lossy image; the expected pixels are those that OpenCV decodes."""
     content = io.BytesIO()
     Image.fromarray(SMOOTH).save(content, kind, quality=90)
     return cv2.imdecode(np.frombuffer(content.getvalue(), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]

@@ -1,4 +1,4 @@
-"""Images through the test pipeline of a config, and through the model's own test step."""
+"""Run images through the test pipeline of a config and through the model's own test step."""
 from __future__ import annotations
 
 from collections.abc import Mapping

@@ -29,7 +29,7 @@ def has_hooks(module: nn.Module) -> bool:
 
 
 def has_global_hooks() -> bool:
-    """Return whether hooks run when any module is called, except those by which torch keeps track of where it is.
+    """Return whether hooks run when any module is called, except those that torch uses to track the running module.
 
     ``FlopCounterMode`` registers the latter; it counts operations wherever they run.
     """

@@ -1,4 +1,4 @@
-"""Make the metrics of mmseg and mmdet tell classes apart by name, and name the classes that they leave out."""
+"""Make the metrics of mmseg and mmdet match classes by name and report the classes that do not occur."""
 from __future__ import annotations
 
 import logging

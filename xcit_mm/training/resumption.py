@@ -30,12 +30,12 @@ def require_training_state(checkpoint: dict, filename: str) -> None:
 
 @contextmanager
 def report_overrides(runner: Any, filename: str) -> Iterator[None]:
-    """Warn about each setting of optimizer and schedules that changes in this context, in which a runner resumes.
+    """Warn about each optimizer or schedule setting that changes while a runner resumes in this context.
 
     MMEngine replaces the settings of the config by those in the checkpoint, e.g. a new learning rate by the old one.
 
     Raises:
-        InputError: the checkpoint's optimizer has other parameters.
+        InputError: the checkpoint's optimizer has different parameters.
     """
     before = _settings(runner)
     try:

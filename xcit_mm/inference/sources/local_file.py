@@ -1,4 +1,4 @@
-"""Read files of this machine."""
+"""Read local files."""
 from __future__ import annotations
 
 import re
@@ -11,7 +11,7 @@ def read_bytes(path: str | Path, size: int = -1) -> bytes:
     """Return the content of an image file, or its first ``size`` bytes.
 
     Raises:
-        UnreadableImageError: the path is a URL, a folder or not a file, or the file cannot be read.
+        UnreadableImageError: the path is a URL or a folder, or the file does not exist or cannot be read.
     """
     require_file(path)
     try:

@@ -31,7 +31,7 @@ class LabelCensusHook(Hook):
     """
 
     def before_train(self, runner: Runner) -> None:
-        """Raise ``InputError`` if the masks tell no classes apart."""
+        """Raise ``InputError`` if the masks contain a single class and ignored pixels."""
         dataset = runner.train_dataloader.dataset
         classes = getattr(dataset, 'metainfo', {}).get('classes') or ()
         if not classes or not is_main_process():
