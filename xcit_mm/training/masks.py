@@ -12,7 +12,7 @@ from ..inference.sources.picture import orientation_of
 
 
 def require_plain(loaded: dict) -> None:
-    """Refuse a mask that a loader would rotate, and a file with several pages, of which it would read only the first."""
+    """Refuse a mask that a loader would rotate, or a file with several pages, as loaders read only the first."""
     path = loaded.get('seg_map_path')
     if path is None or not Path(path).is_file():  # the file is in remote storage
         return
