@@ -2,8 +2,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import cast
 
@@ -13,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from . import checkpoints
+from .arguments import check_arguments, choose_levels
 from .errors import InputError
 from .layers import PYRAMID_STRIDES, PatchEmbedding, PositionalEncoding, XCiTBlock, build_resampler
 from .ops.recomputation import run_recomputed
@@ -31,16 +30,20 @@ class XCiT(nn.Module):
     Args:
         arch: a published name, e.g. ``'small_12_p16'`` (see ``xcit_mm.variants``), or a dict of
             ``embed_dim``, ``depth``, ``num_heads`` and ``patch_size``.
-        out_indices: blocks (0-based, one may repeat) whose outputs are returned. Default: at 1/3,
-            1/2, 2/3 and all of the depth, as published.
+        in_channels: channels of the image. The RGB stem of a checkpoint is adapted to other than 3; the first
+            three must be red, green and blue then.
+        out_indices: blocks (0-based, one may repeat) whose outputs are returned, one for each stride. Default: at
+            1/3, 1/2, 2/3 and all of the depth for strides 4, 8, 16 and above, as published; the last is always at
+            the end of the depth.
+        out_strides: strides of the pyramid's levels: an ascending selection of 4, 8, 16, 32 and 64. Only these
+            levels are built. Default: 4, 8, 16 and 32, as published.
         drop_path_rate: probability of skipping a residual branch, the same for all blocks.
         norm_cfg: MM config of the norms of stem, LPI and pyramid.
         frozen_stages: -1 freezes nothing, 0 the stem and the positional encoding, k also the first
             k blocks: no gradients, eval mode.
         with_cp: recompute each block in the backward pass instead of storing its activations.
         norm_eval: keep batch norms in eval mode while training.
-        pyramid: resample the four maps to strides 4, 8, 16 and 32; without it, all are at the
-            patch stride.
+        pyramid: resample the maps to ``out_strides``; without it, all are at the patch stride.
         attention: ``'gram'`` computes XCA from C x C matrices, ``'direct'`` as the paper writes it, with
             the same result; ``'auto'`` takes the cheaper one at the shape at hand.
         attn_drop_rate: dropout of the attention maps.
@@ -56,12 +59,12 @@ class XCiT(nn.Module):
         out_strides: pixels of the image per pixel of each returned map.
 
     Shape:
-        (B, 3, H, W), normalised RGB, any H and W of at least the patch size -> tuple of
+        (B, in_channels, H, W), normalised RGB, any H and W of at least the patch size -> tuple of
         (B, C, ~H / stride, ~W / stride). Sides that are no multiple of the patch are rounded up.
 
     Raises:
-        InputError: a setting of another name; an unknown ``arch`` or ``attention``; indices, stages or a rate out of
-            range.
+        InputError: a setting of another name or type; an unknown ``arch`` or ``attention``; indices, strides, stages
+            or a rate out of range; a norm that does not fit the widths.
     """
 
     def __init__(self,
@@ -77,28 +80,26 @@ class XCiT(nn.Module):
                  attn_drop_rate: float = 0.0,
                  channels_last: bool = False,
                  init_cfg: dict | list | None = None,
+                 in_channels: int = 3,
+                 out_strides: Sequence[int] | None = None,
                  **unknown: object) -> None:
         super().__init__()
+        check_arguments(dict(
+            arch=arch, out_indices=out_indices, drop_path_rate=drop_path_rate, norm_cfg=norm_cfg,
+            frozen_stages=frozen_stages, with_cp=with_cp, norm_eval=norm_eval, pyramid=pyramid, attention=attention,
+            attn_drop_rate=attn_drop_rate, channels_last=channels_last, init_cfg=init_cfg, in_channels=in_channels,
+            out_strides=out_strides), unknown)
         self.init_cfg = copy.deepcopy(init_cfg)
-        if unknown:
-            raise InputError(_explain_unknown(next(iter(unknown))))
         self.variant = variant = get_variant(arch)
-        self.out_indices = variant.out_indices if out_indices is None else tuple(out_indices)
+        self.out_indices, self.out_strides = choose_levels(variant, out_indices, out_strides, pyramid)
         self.pyramid, self.channels_last = pyramid, channels_last
         self.frozen_stages, self.with_cp, self.norm_eval = frozen_stages, with_cp, norm_eval
-        if not self.out_indices or not all(0 <= i < variant.depth for i in self.out_indices):
-            raise InputError(f'out_indices must name blocks 0 … {variant.depth - 1}, but is {self.out_indices}')
-        if pyramid and len(self.out_indices) != len(PYRAMID_STRIDES):
-            raise InputError(f'a pyramid needs {len(PYRAMID_STRIDES)} out_indices, but got '
-                             f'{len(self.out_indices)}; pyramid=False returns any number of maps')
-        if not 0 <= drop_path_rate < 1:
-            raise InputError(f'drop_path_rate must be in [0, 1), but is {drop_path_rate}')
         if not -1 <= frozen_stages <= variant.depth:
             raise InputError(f'frozen_stages must be in -1 … {variant.depth}, but is {frozen_stages}')
 
         dim = variant.embed_dim
         num_blocks = max(self.out_indices) + 1  # a block behind the last tap would never get a gradient
-        self.patch_embed = PatchEmbedding(dim, variant.patch_size, norm_cfg)
+        self.patch_embed = PatchEmbedding(dim, variant.patch_size, norm_cfg, in_channels)
         self.pos_embeder = PositionalEncoding(dim)  # sic: the published name
         self.blocks = nn.ModuleList(
             XCiTBlock(dim, variant.num_heads, variant.layer_scale_init, drop_path_rate, norm_cfg,
@@ -106,9 +107,11 @@ class XCiT(nn.Module):
             for _ in range(num_blocks))
 
         self.out_channels = (dim, ) * len(self.out_indices)
-        self.out_strides = PYRAMID_STRIDES if pyramid else (variant.patch_size, ) * len(self.out_indices)
-        for level, stride in enumerate(self.out_strides, start=1):
-            self.add_module(f'fpn{level}', build_resampler(dim, variant.patch_size, stride, norm_cfg))
+        # Published names: fpn1 is the level of stride 4, whichever levels there are.
+        self._levels = [f'fpn{PYRAMID_STRIDES.index(stride) + 1 if pyramid else level}'
+                        for level, stride in enumerate(self.out_strides, start=1)]
+        for name, stride in zip(self._levels, self.out_strides):
+            self.add_module(name, build_resampler(dim, variant.patch_size, stride, norm_cfg))
 
         self.apply(_init_linear)
         self._freeze()
@@ -129,9 +132,12 @@ class XCiT(nn.Module):
             if index in self.out_indices:
                 taps[index] = x.transpose(1, 2).unflatten(2, (height, width))  # (B, C, height, width)
 
-        levels = (self.get_submodule(f'fpn{level}')(taps[index])
-                  for level, index in enumerate(self.out_indices, start=1))
+        levels = (resampler(taps[index]) for resampler, index in zip(self.resamplers(), self.out_indices))
         return tuple(level if self.channels_last else level.contiguous() for level in levels)
+
+    def resamplers(self) -> list[nn.Module]:
+        """Return the module that resamples each returned map to its stride."""
+        return [self.get_submodule(name) for name in self._levels]
 
     def init_weights(self) -> None:
         """Initialise as ``init_cfg`` says; MMEngine's runner calls this before training.
@@ -158,6 +164,8 @@ class XCiT(nn.Module):
             patterns[rf'blocks\.({behind})\.'] = 'blocks after the last tap'
         if not self.pyramid:
             patterns[r'fpn\d+\.'] = 'no pyramid'
+        elif unbuilt := {f'fpn{number}' for number, _ in enumerate(PYRAMID_STRIDES, start=1)} - set(self._levels):
+            patterns[rf'({"|".join(sorted(unbuilt))})\.'] = 'levels that are not in out_strides'
         return patterns
 
     def train(self, mode: bool = True) -> XCiT:
@@ -191,10 +199,3 @@ def _init_linear(module: nn.Module) -> None:
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)
         nn.init.zeros_(module.bias)
-
-
-def _explain_unknown(name: str) -> str:
-    names = [parameter for parameter in inspect.signature(XCiT).parameters if parameter != 'unknown']
-    nearest = difflib.get_close_matches(name, names, 1)
-    meant = f'did you mean {nearest[0]!r}?' if nearest else f'there are {", ".join(names)}.'
-    return f'XCiT has no setting {name!r}; {meant} A config over one with another backbone says _delete_=True'

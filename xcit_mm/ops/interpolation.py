@@ -36,7 +36,7 @@ def resizing_matrix(in_size: int, out_size: int, start: int, stop: int, first: i
         (stop - start, last - first)
     """
     # Operations on small arrays take a fraction of the time, but a compiler follows sizes through tensors only.
-    library: Any = torch if torch.compiler.is_compiling() else np
+    library: Any = torch if torch.compiler.is_compiling() or torch.jit.is_tracing() else np
     position = library.arange(start, stop, dtype=library.float64)
     source = _source(position, in_size, out_size, align_corners).clip(0, in_size - 1)
     # A weight falls from 1 to 0 over the distance of one position.

@@ -66,7 +66,7 @@ def compute_levels(backbone: XCiT, image: Rows, statistics: Statistics, progress
 def _keep(backbone: XCiT, level: int, tokens: Tensor, is_last: bool) -> Rows:
     """Return a level of the pyramid over tokens that the next blocks will overwrite."""
     factor = backbone.out_strides[level] / backbone.variant.patch_size
-    resampler = backbone.get_submodule(f'fpn{level + 1}')
+    resampler = backbone.resamplers()[level]
     if factor > 1:  # the pooled map is smaller than its source: keep the former
         return Stored(Resampled(Stored(tokens), resampler, factor).reader().read_all().clone())
     return Resampled(Stored(tokens if is_last else tokens.clone()), resampler, factor)
