@@ -14,7 +14,8 @@ from .reading import get_state_dict, read, with_metadata
 from .report import Report
 
 
-def load(module: nn.Module, source: str | Path | Mapping, strict: bool = True, name: str | None = None) -> Report:
+def load(module: nn.Module, source: str | Path | Mapping, strict: bool = True, name: str | None = None, *,
+         adapt_stem: bool = True) -> Report:
     """Load weights in any published format into a module, and log what happens to each key.
 
     Args:
@@ -24,6 +25,7 @@ def load(module: nn.Module, source: str | Path | Mapping, strict: bool = True, n
         strict: refuse a checkpoint that does not fit. Otherwise load the keys that fit, and log the others in a
             warning.
         name: name of the source in errors and in the log. Default: its path.
+        adapt_stem: adapt the RGB stem of a checkpoint to the channels of the module's: see ``adapt_rgb``.
 
     Raises:
         InputError: the source cannot be read (see ``read``), it does not contain XCiT weights, or, if
@@ -34,7 +36,7 @@ def load(module: nn.Module, source: str | Path | Mapping, strict: bool = True, n
     own = module.state_dict()
     try:
         state_dict = get_state_dict(content)
-        placement = place(module, state_dict, own)
+        placement = place(module, state_dict, own, adapt_stem)
     except InputError as error:
         raise InputError(f'{name} does not fit {type(module).__name__}: {error}') from None
     report = placement.compare(name, own)

@@ -14,11 +14,12 @@ class Report:
         arch: architecture of the XCiT in the checkpoint, e.g. ``'small_12_p16'``; '' if the module has no XCiT.
         matched: number of keys that were loaded.
         wanted: number of keys in the module.
-        fresh: keys of the pyramid, where the checkpoint has no pyramid; they stay randomly initialised.
+        fresh: keys of the pyramid's levels that the checkpoint lacks; they stay randomly initialised.
         dropped: keys of the checkpoint that the module does not need, by reason.
         missing: other keys of the module that the checkpoint lacks.
         unexpected: keys of the checkpoint that the module lacks.
         conflicts: keys whose shapes differ, each with both shapes.
+        adapted: how the stem was adapted to the channels of the image; '' if it was not.
     """
     source: str
     format: str
@@ -30,6 +31,7 @@ class Report:
     missing: list[str]
     unexpected: list[str]
     conflicts: list[str]
+    adapted: str = ''
 
     @property
     def problems(self) -> list[str]:
@@ -41,6 +43,8 @@ class Report:
     def __str__(self) -> str:
         parts = [f'{self.source}: {self.format}{f" of {self.arch}" if self.arch else ""}',
                  f'loaded {self.matched} of {self.wanted} keys']
+        if self.adapted:
+            parts.append(self.adapted)
         if self.fresh:
             modules = sorted({key.split('.')[0] for key in self.fresh})
             parts.append(f'randomly initialised: {", ".join(modules)}')

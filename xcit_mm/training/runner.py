@@ -124,7 +124,7 @@ class StrictRunner(RunnerMixin, Runner):
         strict = self.cfg.get('load_from_strict', True) or self._resume
         checkpoint['state_dict'] = checkpoints.get_state_dict(checkpoint)  # where hooks expect the weights
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-        checkpoints.load(model, checkpoint, strict, filename)
+        checkpoints.load(model, checkpoint, strict, filename, adapt_stem=not self._resume)  # the optimizer's stay
         self._has_loaded = True
         return checkpoint
 
