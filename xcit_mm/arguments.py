@@ -67,12 +67,16 @@ def _listed(values: Iterable[int]) -> str:
     return ', '.join(map(str, values))
 
 
+def _is_number(value: object, kind: type) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
 def _is_integer(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
+    return _is_number(value, Integral)
 
 
-def _is_rate(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and 0 <= value < 1
+def _is_rate(value: Any) -> bool:
+    return _is_number(value, Real) and 0 <= value < 1
 
 
 def _are_integers(values: object) -> bool:

@@ -92,8 +92,8 @@ class XCiT(nn.Module):
         self.init_cfg = copy.deepcopy(init_cfg)
         self.variant = variant = get_variant(arch)
         self.out_indices, self.out_strides = choose_levels(variant, out_indices, out_strides, pyramid)
-        self.pyramid, self.channels_last = pyramid, channels_last
-        self.frozen_stages, self.with_cp, self.norm_eval = frozen_stages, with_cp, norm_eval
+        self.pyramid, self.channels_last, self.with_cp = pyramid, channels_last, with_cp
+        self.frozen_stages, self.norm_eval = frozen_stages, norm_eval
         if not -1 <= frozen_stages <= variant.depth:
             raise InputError(f'frozen_stages must be in -1 … {variant.depth}, but is {frozen_stages}')
 

@@ -17,17 +17,21 @@ def describe(model: BaseModel, function: Levels | Logits) -> dict[str, str]:
         function: ``exported_function`` of the model.
 
     Returns:
-        ``color`` (order of the channels), ``mean`` and ``std`` (for pixels 0 … 255: the input is (pixel - mean) / std),
-        ``strides`` (of the outputs), ``classes`` (of logits) and ``xcit_mm`` (version); lists as JSON.
+        ``color`` (order of the channels: RGB or BGR, or unchanged for other than three channels), ``mean`` and ``std``
+        (for pixels 0 … 255: the input is (pixel - mean) / std), ``strides`` (of the outputs), ``classes`` (of logits) and
+        ``xcit_mm`` (version); lists as JSON.
     """
     preprocessor = model.data_preprocessor
     # Pipelines read BGR. A preprocessor may reverse it; mmseg's and mmdet's name the setting differently.
     settings = model.cfg.model.get('data_preprocessor') or {}
     reverses = settings.get('bgr_to_rgb') or settings.get('rgb_to_bgr')
-    facts = dict(color='RGB' if reverses else 'BGR', xcit_mm=__version__)
+    color = 'RGB' if reverses else 'BGR'
+    # mmseg's preprocessor reverses images of three channels only.
+    facts = dict(color=color if function.in_channels == 3 else 'unchanged', xcit_mm=__version__)
     for name, neutral in dict(mean=0.0, std=1.0).items():
         values = getattr(preprocessor, name, None)
-        facts[name] = json.dumps([neutral] * 3 if values is None else [round(v, 4) for v in values.flatten().tolist()])
+        facts[name] = json.dumps([neutral] * function.in_channels if values is None else
+                                 [round(v, 4) for v in values.flatten().tolist()])
     facts['strides'] = json.dumps(function.strides)
     if function.has_classes:
         facts['classes'] = json.dumps(model.dataset_meta['classes'], ensure_ascii=False)

@@ -17,7 +17,7 @@ class FileFormat:
 
     Attributes:
         write: write a program to a path, with the names of its outputs and the metadata.
-        load: load the function in a file, to run it on a (B, 3, H, W) float32 image.
+        load: load the function in a file, to run it on a (B, in_channels, H, W) float32 image.
         packages: names under which the packages that the format needs beside torch are imported.
     """
     write: Callable[[ExportedProgram, Path, list[str], Mapping[str, str]], None]

@@ -18,14 +18,14 @@ from .symbolic import IntegerUpsample, MatrixPool2d
 
 
 class Levels(nn.Module):
-    """Maps of a backbone: (B, 3, H, W) normalised RGB, float32 -> a tuple of (B, C, ~H / stride, ~W / stride)."""
+    """Maps of a backbone: (B, in_channels, H, W) normalised, float32 -> a tuple of (B, C, ~H / stride, ~W / stride)."""
 
     has_classes = False
 
     def __init__(self, backbone: XCiT) -> None:
         super().__init__()
         self.backbone = backbone
-        self.strides = list(backbone.out_strides)
+        self.strides, self.in_channels = list(backbone.out_strides), backbone.patch_embed.in_channels
         self.output_names = [f'level{index}' for index in range(1, len(self.strides) + 1)]
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
@@ -33,7 +33,7 @@ class Levels(nn.Module):
 
 
 class Logits(nn.Module):
-    """Logits of a segmentor: (B, 3, H, W) normalised RGB, float32 -> a tuple of one (B, classes, H, W).
+    """Logits of a segmentor: (B, in_channels, H, W) normalised, float32 -> a tuple of one (B, classes, H, W).
 
     As in mmseg before the argmax, they are resized to the size of the image.
     """
@@ -45,6 +45,7 @@ class Logits(nn.Module):
         # Auxiliary heads are left out because they serve training alone.
         self.backbone, self.head = model.backbone, model.decode_head
         self.neck = model.neck if model.with_neck else nn.Identity()
+        self.in_channels = model.backbone.patch_embed.in_channels
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         logits = self.head(self.neck(self.backbone(image)))

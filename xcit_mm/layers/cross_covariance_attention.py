@@ -93,6 +93,8 @@ class CrossCovarianceAttention(nn.Module):
         """
         if self.form != 'auto':
             return self.form == 'gram'
+        if torch.jit.is_tracing():  # a trace serves every size, and FLOP counters know the paper's operations
+            return False
         dim = self.proj.in_features
         head_dim = dim // self.num_heads
         return num_tokens * (2.25 * dim + 2 * head_dim) > SMALL_PRODUCT_COST * dim * (3 * dim + 2 * head_dim)

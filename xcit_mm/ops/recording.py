@@ -11,3 +11,8 @@ def is_recorded() -> bool:
     and a compiler or a tracer would write out every piece of one particular image.
     """
     return torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing()
+
+
+def is_symbolic() -> bool:
+    """Return whether a compiler or a tracer follows sizes, which numpy and loops over pieces would make constants."""
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()

@@ -20,7 +20,8 @@ def second_moment(x: Tensor) -> Tensor:
         the differences that attention consists of are rounded away.
     """
     with torch.autocast(x.device.type, enabled=False):
-        products, total = _Moments.apply(x)
+        # A trace cannot be saved with a Python function in it.
+        products, total = _Moments.forward(x) if torch.jit.is_tracing() else _Moments.apply(x)
         count = total.new_full((x.shape[0], 1, 1), x.shape[1])
         upper = torch.cat((products, total.mT), dim=2)  # (B, C, C + 1)
         lower = torch.cat((total, count), dim=2)  # (B, 1, C + 1)

@@ -7,6 +7,7 @@ is known by then, runs LPI two rows behind, then the MLP, and adds the result to
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 from torch import Tensor, nn
@@ -40,7 +41,7 @@ def compute_levels(backbone: XCiT, image: Rows, statistics: Statistics, progress
 
     Args:
         backbone: in eval mode.
-        image: normalised, RGB.
+        image: normalised, RGB, or with the channels that the backbone takes.
         statistics: the sums over this image, still empty.
         progress: called with the share of the work that is done, 0 … 1.
     """
@@ -103,7 +104,7 @@ class Resampled(Rows):
 
 def _embed(backbone: XCiT, image: Rows) -> Tensor:
     """Run stem and positional encoding: (height, width, C)."""
-    rows = image
+    rows: Rows = Pointwise(image, partial(_check_channels, backbone))
     for module in backbone.patch_embed.proj:
         if isinstance(module, ConvNorm):
             rows = _stem_stage(rows, module)
@@ -114,6 +115,11 @@ def _embed(backbone: XCiT, image: Rows) -> Tensor:
     for start, stop in _bands(rows):
         encoding[start:stop] += reader.read(start, stop)
     return encoding
+
+
+def _check_channels(backbone: XCiT, image: Tensor) -> Tensor:
+    backbone.patch_embed.check_channels(image.shape[2])
+    return image
 
 
 def _run_block(block: XCiTBlock, moments: Moments, tokens: Tensor, next_block: XCiTBlock | None = None,
