@@ -18,8 +18,8 @@ def describe(model: BaseModel, function: Levels | Logits) -> dict[str, str]:
 
     Returns:
         ``color`` (order of the channels: RGB or BGR, or unchanged for other than three channels), ``mean`` and ``std``
-        (for pixels 0 … 255: the input is (pixel - mean) / std), ``strides`` (of the outputs), ``classes`` (of logits) and
-        ``xcit_mm`` (version); lists as JSON.
+        (for pixels 0 … 255: the input is (pixel - mean) / std), ``strides`` (of the outputs), ``classes`` (of logits)
+        and ``xcit_mm`` (version); lists as JSON.
     """
     preprocessor = model.data_preprocessor
     # Pipelines read BGR. A preprocessor may reverse it; mmseg's and mmdet's name the setting differently.

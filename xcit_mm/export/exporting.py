@@ -42,7 +42,8 @@ def export(model: BaseModel, path: Path, backbone_only: bool = False, size: tupl
     """Export the function that a model computes in inference to a file, and compare the file with the model.
 
     Input ``image``: (B, in_channels, H, W) float32, normalised as the file's metadata describes, H and W of 64 or more.
-    Output of a segmentor: ``logits`` (B, classes, H, W); of a backbone: ``level1`` …, each (B, C, ~H / stride, ~W / stride).
+    Output of a segmentor: ``logits`` (B, classes, H, W); of a backbone: ``level1`` …, each
+    (B, C, ~H / stride, ~W / stride).
 
     Args:
         model: from ``init_model``: a segmentor, or with ``backbone_only`` any model with an XCiT.

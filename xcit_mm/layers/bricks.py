@@ -20,7 +20,7 @@ def build_norm(norm_cfg: dict, channels: int) -> nn.Module:
         # Norms of other shapes fail only when they run; a layer norm takes any map whose width equals its channels.
         norm.eval()(torch.zeros(1, channels, 2, channels + 1))
     except Exception as error:  # a registered class can raise anything
-        reason = next(iter(str(error).splitlines()), '') or type(error).__name__
+        reason = next(iter(str(error).splitlines()), '') or 'a setting is missing or wrong'
         raise InputError(f'norm_cfg={describe_value(dict(norm_cfg))} cannot normalise a map of {channels} channels: '
                          f'{reason}; choose another norm or other settings') from error
     return norm.train()
