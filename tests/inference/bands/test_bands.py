@@ -5,6 +5,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
+from mmseg.models import SegDataPreProcessor
 from mmseg.models.decode_heads import FCNHead
 
 from xcit_mm import XCiT
@@ -108,12 +109,11 @@ def test_any_levels_of_the_backbone(strides, patch_size):
 
 @pytest.mark.parametrize('channels', [1, 4, 13])
 def test_images_of_any_number_of_channels(channels):
-    preprocessor = dict(mean=[100.] * channels, std=[50.] * channels, bgr_to_rgb=False)
-    changes = {f'data_preprocessor.{key}': value for key, value in preprocessor.items()}
-    model = build('upernet', **changes, **{'backbone.in_channels': channels})
+    model = build('upernet', **{'backbone.in_channels': channels})
+    model.data_preprocessor = SegDataPreProcessor(mean=[100.], std=[50.]).eval()  # one of each for all channels
     assert compare(model, 75, 90, channels=channels) < 1e-5
     image = torch.zeros(32, 32, channels + 1, dtype=torch.uint8)
-    model.data_preprocessor.mean, model.data_preprocessor.std = torch.zeros(1), torch.ones(1)
+    model.data_preprocessor = SegDataPreProcessor().eval()
     with pytest.raises(InputError, match=f'the image has {channels + 1} channels, but the backbone takes {channels}'):
         list(run_bands(model, image))
 
