@@ -33,8 +33,7 @@ class XCiT(nn.Module):
         in_channels: channels of the image. The RGB stem of a checkpoint is adapted to other than 3; the first
             three must be red, green and blue then.
         out_indices: blocks (0-based, one may repeat) whose outputs are returned, one for each stride. Default: at
-            1/3, 1/2, 2/3 and all of the depth for strides 4, 8, 16 and above, as published; the last is always at
-            the end of the depth.
+            1/3, 1/2, 2/3 and all of the depth for strides 4, 8, 16 and above, as published; the last always at all.
         out_strides: strides of the pyramid's levels: an ascending selection of 4, 8, 16, 32 and 64. Only these
             levels are built. Default: 4, 8, 16 and 32, as published.
         drop_path_rate: probability of skipping a residual branch, the same for all blocks.
@@ -102,8 +101,8 @@ class XCiT(nn.Module):
         self.patch_embed = PatchEmbedding(dim, variant.patch_size, norm_cfg, in_channels)
         self.pos_embeder = PositionalEncoding(dim)  # sic: the published name
         self.blocks = nn.ModuleList(
-            XCiTBlock(dim, variant.num_heads, variant.layer_scale_init, drop_path_rate, norm_cfg,
-                      attention, attn_drop_rate)
+            XCiTBlock(dim, variant.num_heads, variant.layer_scale_init, drop_path_rate, norm_cfg, attention,
+                      attn_drop_rate)
             for _ in range(num_blocks))
 
         self.out_channels = (dim, ) * len(self.out_indices)
