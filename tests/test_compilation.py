@@ -1,6 +1,8 @@
 """torch.compile, torch.export and tracing support the whole backbone."""
 import pytest
+import segmentors
 import torch
+from mmengine.analysis import get_model_complexity_info
 
 from xcit_mm import XCiT
 
@@ -52,3 +54,37 @@ def test_trace_under_no_grad_gives_the_same_maps():
         image = torch.randn(1, 3, 64, 64)
         for actual, expected in zip(traced(image), model(image)):
             torch.testing.assert_close(actual, expected)
+
+
+@pytest.mark.filterwarnings('ignore::torch.jit.TracerWarning')
+@pytest.mark.parametrize('grad', [True, False])
+def test_a_traced_segmentor_serves_every_size(grad):
+    model = segmentors.build()
+    with torch.set_grad_enabled(grad):
+        traced = torch.jit.trace(model, torch.zeros(1, 3, 64, 64), check_trace=False)
+        for size in ((64, 64), (128, 96), (264, 80)):
+            image = torch.randn(1, 3, *size)
+            actual, expected = traced(image), model(image)
+            assert (actual - expected).norm() < 1e-5 * expected.norm()
+
+
+@pytest.mark.filterwarnings('ignore::torch.jit.TracerWarning')
+@pytest.mark.parametrize('attention', ['gram', 'direct', 'auto'])
+def test_a_trace_with_gradients_can_be_saved(attention, tmp_path):
+    model, image = XCiT(TINY, attention=attention).eval(), torch.randn(1, 3, 64, 64)
+    torch.jit.trace(model, image, check_trace=False).save(str(tmp_path / 'model.pt'))
+    for actual, expected in zip(torch.jit.load(str(tmp_path / 'model.pt'))(image), model(image)):
+        torch.testing.assert_close(actual, expected)
+
+
+@pytest.mark.filterwarnings('ignore::torch.jit.TracerWarning')
+def test_operations_of_the_backbone_are_counted():
+    model = XCiT('nano_12_p16', pyramid=False).eval()  # the pyramid adds what the formula leaves out
+    counted = {side: get_model_complexity_info(model, (3, side, side), show_table=False, show_arch=False)['flops']
+               for side in (224, 448)}
+    channels, depth, tokens = 128, 12, 14 * 14
+    linear = depth * tokens * (12 * channels**2 + 2 * channels * channels // 4 + 18 * channels)
+    widths = (3, 16, 32, 64, 128)
+    stem = sum(9 * a * b * (224 >> stage)**2 for stage, (a, b) in enumerate(zip(widths, widths[1:]), start=1))
+    assert counted[224] == pytest.approx(linear + stem, rel=0.05)
+    assert counted[448] == pytest.approx(4 * counted[224], rel=0.02)

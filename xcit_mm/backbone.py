@@ -2,8 +2,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import cast
 
@@ -13,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from . import checkpoints
+from .arguments import check_arguments, choose_levels
 from .errors import InputError
 from .layers import PYRAMID_STRIDES, PatchEmbedding, PositionalEncoding, XCiTBlock, build_resampler
 from .ops.recomputation import run_recomputed
@@ -31,15 +30,20 @@ class XCiT(nn.Module):
     Args:
         arch: a published name, e.g. ``'small_12_p16'`` (see ``xcit_mm.variants``), or a dict of ``embed_dim``,
             ``depth``, ``num_heads`` and ``patch_size``.
-        out_indices: blocks (0-based, repeats allowed) whose outputs are returned. Default: those at 1/3, 1/2, 2/3 and
-            the full depth, as published.
+        in_channels: channels of the image. If there are more than 3, the first three must be red, green and blue for
+            an RGB checkpoint, whose stem is adapted (see ``checkpoints``).
+        out_indices: blocks (0-based, repeats allowed) whose outputs are returned, one for each stride. Default: those
+            at 1/3, 1/2, 2/3 and the full depth for strides 4, 8, 16 and above, as published; the last block for the
+            coarsest level in any case.
+        out_strides: strides of the pyramid's levels, any ascending selection of 4, 8, 16, 32 and 64. Only these levels
+            are built. Default: 4, 8, 16 and 32, as published.
         drop_path_rate: probability of skipping a residual branch, the same for all blocks.
         norm_cfg: MM config of the norms in the stem, LPI and the pyramid.
         frozen_stages: -1 freezes nothing, 0 freezes the stem and the positional encoding, and k also freezes the first
             k blocks. Frozen modules get no gradients and stay in eval mode.
         with_cp: recompute each block in the backward pass instead of storing its activations.
         norm_eval: keep batch norms in eval mode while training.
-        pyramid: resample the four maps to strides 4, 8, 16 and 32; if False, all maps have the patch stride.
+        pyramid: resample the maps to ``out_strides``; if False, all maps have the patch stride.
         attention: ``'gram'`` computes XCA from C x C matrices, ``'direct'`` follows the paper's formula with the same
             result, and ``'auto'`` selects the cheaper form for the input's shape.
         attn_drop_rate: dropout of the attention maps.
@@ -55,11 +59,12 @@ class XCiT(nn.Module):
         out_strides: image pixels per pixel of each returned map.
 
     Shape:
-        (B, 3, H, W), normalised RGB with H and W at least the patch size -> tuple of (B, C, ~H / stride, ~W / stride).
-        Sides are rounded up to a multiple of the patch size.
+        (B, in_channels, H, W), normalised, with H and W at least the patch size -> tuple of
+        (B, C, ~H / stride, ~W / stride). Sides are rounded up to a multiple of the patch size.
 
     Raises:
-        InputError: an argument, ``arch`` or ``attention`` is unknown, or an index, stage or rate is out of range.
+        InputError: an argument, ``arch`` or ``attention`` is unknown or of a wrong type; an index, stride, stage or
+            rate is out of range; a norm does not fit the widths.
     """
 
     def __init__(self,
@@ -75,19 +80,25 @@ class XCiT(nn.Module):
                  attn_drop_rate: float = 0.0,
                  channels_last: bool = False,
                  init_cfg: dict | list | None = None,
+                 in_channels: int = 3,
+                 out_strides: Sequence[int] | None = None,
                  **unknown: object) -> None:
         super().__init__()
+        check_arguments(dict(
+            arch=arch, out_indices=out_indices, drop_path_rate=drop_path_rate, norm_cfg=norm_cfg,
+            frozen_stages=frozen_stages, with_cp=with_cp, norm_eval=norm_eval, pyramid=pyramid, attention=attention,
+            attn_drop_rate=attn_drop_rate, channels_last=channels_last, init_cfg=init_cfg, in_channels=in_channels,
+            out_strides=out_strides), unknown)
         self.init_cfg = copy.deepcopy(init_cfg)
-        if unknown:
-            raise InputError(_explain_unknown(next(iter(unknown))))
         self.variant = variant = get_variant(arch)
-        self.out_indices = variant.out_indices if out_indices is None else tuple(out_indices)
+        self.out_indices, self.out_strides = choose_levels(variant, out_indices, out_strides, pyramid)
         self.pyramid, self.channels_last = pyramid, channels_last
         self.frozen_stages, self.with_cp, self.norm_eval = frozen_stages, with_cp, norm_eval
-        self._check_ranges(drop_path_rate)
+        if not -1 <= frozen_stages <= variant.depth:
+            raise InputError(f'frozen_stages must be in -1 … {variant.depth}, but is {frozen_stages}')
 
         dim = variant.embed_dim
-        self.patch_embed = PatchEmbedding(dim, variant.patch_size, norm_cfg)
+        self.patch_embed = PatchEmbedding(dim, variant.patch_size, norm_cfg, in_channels)
         self.pos_embeder = PositionalEncoding(dim)  # sic: the published name
         self.blocks = nn.ModuleList(
             XCiTBlock(dim, variant.num_heads, variant.layer_scale_init, drop_path_rate, norm_cfg, attention,
@@ -95,25 +106,15 @@ class XCiT(nn.Module):
             for _ in range(max(self.out_indices) + 1))  # blocks after the last tap would never get a gradient
 
         self.out_channels = (dim, ) * len(self.out_indices)
-        self.out_strides = PYRAMID_STRIDES if pyramid else (variant.patch_size, ) * len(self.out_indices)
-        for level, stride in enumerate(self.out_strides, start=1):
-            self.add_module(f'fpn{level}', build_resampler(dim, variant.patch_size, stride, norm_cfg))
+        # As published, fpn1 has stride 4, fpn2 stride 8, and so on, whichever of them are built.
+        self._levels = [f'fpn{PYRAMID_STRIDES.index(stride) + 1 if pyramid else level}'
+                        for level, stride in enumerate(self.out_strides, start=1)]
+        for name, stride in zip(self._levels, self.out_strides):
+            self.add_module(name, build_resampler(dim, variant.patch_size, stride, norm_cfg))
 
         self.apply(_init_linear)
         for module in self._frozen_modules():
             module.eval().requires_grad_(False)
-
-    def _check_ranges(self, drop_path_rate: float) -> None:
-        depth = self.variant.depth
-        if not self.out_indices or not all(0 <= i < depth for i in self.out_indices):
-            raise InputError(f'out_indices must name blocks 0 … {depth - 1}, but is {self.out_indices}')
-        if self.pyramid and len(self.out_indices) != len(PYRAMID_STRIDES):
-            raise InputError(f'a pyramid needs {len(PYRAMID_STRIDES)} out_indices, but got '
-                             f'{len(self.out_indices)}; set pyramid=False to return another number of maps')
-        if not 0 <= drop_path_rate < 1:
-            raise InputError(f'drop_path_rate must be in [0, 1), but is {drop_path_rate}')
-        if not -1 <= self.frozen_stages <= depth:
-            raise InputError(f'frozen_stages must be in -1 … {depth}, but is {self.frozen_stages}')
 
     def forward(self, image: Tensor, statistics: Statistics | None = None) -> tuple[Tensor, ...]:
         x = self.patch_embed(image)  # (B, C, H / patch, W / patch)
@@ -131,9 +132,12 @@ class XCiT(nn.Module):
             if index in self.out_indices:
                 taps[index] = x.transpose(1, 2).unflatten(2, (height, width))  # (B, C, height, width)
 
-        levels = (self.get_submodule(f'fpn{level}')(taps[index])
-                  for level, index in enumerate(self.out_indices, start=1))
+        levels = (resampler(taps[index]) for resampler, index in zip(self.resamplers(), self.out_indices))
         return tuple(level if self.channels_last else level.contiguous() for level in levels)
+
+    def resamplers(self) -> list[nn.Module]:
+        """Return the modules that resample the maps to their strides, finest first."""
+        return [self.get_submodule(name) for name in self._levels]
 
     def init_weights(self) -> None:
         """Initialise the weights according to ``init_cfg``; MMEngine's runner calls this before training.
@@ -156,10 +160,12 @@ class XCiT(nn.Module):
         """Return patterns for the published keys whose parameters this model does not build, each with the reason."""
         patterns = {}
         if len(self.blocks) < self.variant.depth:
-            unbuilt = '|'.join(map(str, range(len(self.blocks), self.variant.depth)))
-            patterns[rf'blocks\.({unbuilt})\.'] = 'blocks after the last tap'
+            blocks = '|'.join(map(str, range(len(self.blocks), self.variant.depth)))
+            patterns[rf'blocks\.({blocks})\.'] = 'blocks after the last tap'
         if not self.pyramid:
             patterns[r'fpn\d+\.'] = 'no pyramid'
+        elif levels := {f'fpn{number}' for number, _ in enumerate(PYRAMID_STRIDES, start=1)} - set(self._levels):
+            patterns[rf'({"|".join(sorted(levels))})\.'] = 'levels not in out_strides'
         return patterns
 
     def train(self, mode: bool = True) -> XCiT:
@@ -189,10 +195,3 @@ def _init_linear(module: nn.Module) -> None:
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)
         nn.init.zeros_(module.bias)
-
-
-def _explain_unknown(name: str) -> str:
-    names = [parameter for parameter in inspect.signature(XCiT).parameters if parameter != 'unknown']
-    nearest = ['model.backbone.init_cfg'] if name == 'pretrained' else difflib.get_close_matches(name, names, 1)
-    hint = f'did you mean {nearest[0]!r}?' if nearest else f'its arguments are {", ".join(names)}.'
-    return f'XCiT has no argument {name!r}; {hint} To replace the backbone of a base config, add _delete_=True'

@@ -1,4 +1,7 @@
 """Exceptions that the command-line tools print as one line."""
+from __future__ import annotations
+
+import reprlib
 
 
 class InputError(ValueError):
@@ -33,3 +36,8 @@ def file_error(message: str, cause: OSError) -> FileInputError:
     error = kind(message)
     error.errno = cause.errno
     return error
+
+
+def describe_value(value: object) -> str:
+    """Return the ``repr`` of a value, shortened to one line for an error message."""
+    return ' '.join(reprlib.repr(value).split())

@@ -1,10 +1,10 @@
 """The size table of XCiT (arXiv 2106.09681), and names such as ``small_12_p16``."""
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
-from .errors import InputError
+from .errors import InputError, describe_value
 
 # name -> (embed dim, depth, heads)
 SIZES = {
@@ -17,6 +17,8 @@ SIZES = {
     'large_24': (768, 24, 16),
 }
 PATCH_SIZES = (16, 8)
+PUBLISHED_STRIDES = (4, 8, 16, 32)  # pixels, of the published pyramid
+TAPS = {4: 1 / 3, 8: 1 / 2, 16: 2 / 3}  # depth of the block that feeds each stride, as a share; 1 for coarser strides
 ARCHITECTURES = tuple(f'{size}_p{patch}' for size in SIZES for patch in PATCH_SIZES)
 
 
@@ -42,7 +44,7 @@ class Variant:
         for field in fields(self):
             value = getattr(self, field.name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise InputError(f'{field.name} must be a positive integer, not {value!r}')
+                raise InputError(f'{field.name} must be a positive integer, not {describe_value(value)}')
         if self.patch_size < 2 or self.patch_size & (self.patch_size - 1):
             raise InputError(f'patch_size must be a power of two and at least 2, not {self.patch_size}')
         if self.embed_dim % self.num_heads:
@@ -68,8 +70,19 @@ class Variant:
 
     @property
     def out_indices(self) -> tuple[int, ...]:
-        """0-based indices of the blocks that feed a pyramid: those at 1/3, 1/2, 2/3 and the full depth."""
-        return tuple(max(round(self.depth * share), 1) - 1 for share in (1 / 3, 1 / 2, 2 / 3, 1))
+        """0-based indices of the blocks that feed the published pyramid: those at 1/3, 1/2, 2/3 and the full depth."""
+        return self.taps(PUBLISHED_STRIDES)
+
+    def taps(self, strides: Sequence[int]) -> tuple[int, ...]:
+        """Return the 0-based index of the default block for each level of a pyramid.
+
+        Each stride has its published block, except that the coarsest level always uses the last block.
+
+        Args:
+            strides: ascending, at least one.
+        """
+        shares = [*(TAPS.get(stride, 1.0) for stride in strides[:-1]), 1.0]
+        return tuple(max(round(self.depth * share), 1) - 1 for share in shares)
 
 
 def get_variant(arch: str | Mapping) -> Variant:
@@ -88,8 +101,8 @@ def get_variant(arch: str | Mapping) -> Variant:
             raise InputError(f'arch must have exactly the keys {", ".join(names)}, not '
                              f'{", ".join(map(str, arch)) or "none"}')
         return Variant(**arch)
-    if arch not in ARCHITECTURES:
-        raise InputError(f'unknown XCiT arch {arch!r}; choose from {", ".join(ARCHITECTURES)}, '
+    if not isinstance(arch, str) or arch not in ARCHITECTURES:
+        raise InputError(f'unknown XCiT arch {describe_value(arch)}; choose from {", ".join(ARCHITECTURES)}, '
                          'or pass a dict of sizes')
     size, patch_size = arch.rsplit('_p', 1)
     return Variant(*SIZES[size], patch_size=int(patch_size))

@@ -96,3 +96,72 @@ def test_the_report_names_the_parts_that_are_randomly_initialised():
     weights = {key: value for key, value in XCiT(arch).state_dict().items() if not key.startswith('fpn')}
     report = checkpoints.load(XCiT(arch), weights)
     assert str(report).endswith('; randomly initialised: fpn1, fpn2') and report.problems == []
+
+
+def run_stem(model, image):
+    return model.eval().patch_embed.proj[0](image)
+
+
+@pytest.mark.parametrize('prefix', ['', 'backbone.'])
+def test_an_rgb_stem_becomes_grey_by_its_sum(prefix):
+    rgb = XCiT(TINY)
+    grey = XCiT(TINY, in_channels=1)
+    module = nn.Module() if prefix else grey
+    if prefix:
+        module.backbone = grey
+    report = checkpoints.load(module, {prefix + key: value for key, value in rgb.state_dict().items()})
+    image = torch.randn(1, 1, 16, 16)
+    torch.testing.assert_close(run_stem(grey, image), run_stem(rgb, image.expand(-1, 3, -1, -1)))
+    assert 'adapted the RGB stem to 1 channel: the sum of its weights' in str(report) and not report.problems
+
+
+@pytest.mark.parametrize('channels', [2, 4, 13])
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float16])
+def test_an_rgb_stem_repeats_cyclically_for_other_channels(channels, dtype):
+    source = XCiT(TINY).to(dtype).state_dict()
+    model = XCiT(TINY, in_channels=channels)
+    report = checkpoints.load(model, source)
+    weight, stem = model.patch_embed.proj[0][0].weight, source['patch_embed.proj.0.0.weight']
+    for channel in range(channels):
+        torch.testing.assert_close(weight[:, channel], (stem[:, channel % 3].float() * 3 / channels).to(dtype).float())
+    assert f'adapted the RGB stem to {channels} channels: ' in str(report) and f'multiplied by 3 / {channels}' in str(report)
+
+
+def test_a_stem_of_as_many_channels_loads_as_it_is():
+    source = XCiT(TINY, in_channels=4)
+    model = XCiT(TINY, in_channels=4)
+    report = checkpoints.load(model, source.state_dict())
+    assert not report.adapted and torch.equal(model.patch_embed.proj[0][0].weight, source.patch_embed.proj[0][0].weight)
+
+
+def test_only_an_rgb_stem_is_adapted():
+    with pytest.raises(InputError, match=r'for images with 4 channels, not 3; set model\.backbone\.in_channels=4'):
+        checkpoints.load(XCiT(TINY), XCiT(TINY, in_channels=4).state_dict())
+    with pytest.raises(InputError, match=r'for images with 3 channels, not 4; set model\.backbone\.in_channels=3'):
+        checkpoints.load(XCiT(TINY, in_channels=4), XCiT(TINY).state_dict(), adapt_stem=False)
+
+
+@pytest.mark.parametrize('strides', [(4, ), (16, ), (8, 16, 32), (4, 8, 16, 32, 64)])
+def test_levels_load_from_the_published_pyramid_by_their_stride(strides):
+    published = XCiT(TINY | dict(patch_size=16))
+    levels = dict(zip(published.out_strides, published.resamplers()))
+    model = XCiT(TINY | dict(patch_size=16), out_strides=strides)
+    report = checkpoints.load(model, published.state_dict())
+    image = torch.randn(1, 16, 4, 4)
+    for stride, resampler in zip(model.out_strides, model.resamplers()):
+        if stride in levels:
+            assert torch.equal(resampler.eval()(image), levels[stride].eval()(image))
+    unbuilt = {f'fpn{level}.' for level, stride in ((1, 4), (2, 8)) if stride not in strides}
+    dropped = report.dropped.get('levels not in out_strides', [])
+    assert {key[:5] for key in dropped} == unbuilt and not report.fresh
+    again = XCiT(TINY | dict(patch_size=16), out_strides=strides)
+    assert not checkpoints.load(again, model.state_dict()).dropped
+
+
+def test_levels_that_a_checkpoint_lacks_are_randomly_initialised():
+    source = XCiT(TINY | dict(patch_size=16), out_strides=(8, 16, 32)).state_dict()
+    report = checkpoints.load(XCiT(TINY | dict(patch_size=16)), source)
+    assert str(report).endswith('; randomly initialised: fpn1')
+    del source['fpn2.0.bias']
+    with pytest.raises(InputError, match='1 missing, e.g. fpn2.0.bias'):
+        checkpoints.load(XCiT(TINY | dict(patch_size=16)), source)

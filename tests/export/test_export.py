@@ -142,6 +142,16 @@ def test_the_tool_writes_a_file_and_prints_its_metadata(run_here, tmp_path, caps
     assert json.loads(facts['metadata.json'])['strides'] == '[16]'
 
 
+def test_a_backbone_of_four_channels_and_three_levels_is_exported(tmp_path):
+    model, path = build_stem(), tmp_path / 'model.pt2'
+    arch = dict(embed_dim=16, depth=1, num_heads=2, patch_size=16)
+    model.backbone = XCiT(arch, in_channels=4, out_strides=(8, 16, 32)).eval()
+    model.data_preprocessor.mean = model.data_preprocessor.std = None
+    facts, comparisons = export(model, path, backbone_only=True, size=SIZE)
+    assert max(row.difference for row in comparisons) < 1e-5 and facts['strides'] == '[8, 16, 32]'
+    assert json.loads(facts['mean']) == [0] * 4 and facts['color'] == 'unchanged'
+
+
 def test_the_metadata_describes_the_preprocessor():
     model = build_stem()
     facts = describe(model, exported_function(model))

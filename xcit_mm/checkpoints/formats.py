@@ -79,9 +79,9 @@ class Translation:
         return str(self.variant or 'unknown size')
 
     @property
-    def has_pyramid(self) -> bool:
-        """Whether the backbone includes the resamplers of a pyramid."""
-        return any(re.match(PYRAMID, key) for key in self.backbone)
+    def levels(self) -> set[str]:
+        """First parts of the keys of the pyramid's levels, e.g. ``{'fpn1.', 'fpn2.'}``."""
+        return {match[0] for key in self.backbone if (match := re.match(PYRAMID, key))}
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return all weights under the authors' names; if the model has heads, the XCiT's start with ``backbone.``."""

@@ -37,11 +37,11 @@ def load(module: nn.Module, source: str | Path | Mapping, strict: bool = True, n
     return apply(module, prepare(module, content, name), strict, name)
 
 
-def prepare(module: nn.Module, content: Mapping, name: str) -> Placement:
-    """Find the place in a module of each weight in a checkpoint; see ``load``."""
+def prepare(module: nn.Module, content: Mapping, name: str, adapt_stem: bool = True) -> Placement:
+    """Find the place in a module of each weight in a checkpoint; see ``load`` and ``place``."""
     try:
         state_dict = get_state_dict(content)
-        placement = place(module, state_dict, _plain(module))
+        placement = place(module, state_dict, _plain(module), adapt_stem)
     except InputError as error:
         raise InputError(f'{name} does not fit {type(module).__name__}: {error}') from None
     return placement.with_weights(with_metadata(placement.weights, state_dict))

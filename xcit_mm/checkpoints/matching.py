@@ -14,6 +14,7 @@ from .formats import PYRAMID, Format, Translation, find_formats, translate_part
 from .prefixes import align
 from .report import Report
 from .state_dict import plain_key
+from .stem import RGB, STEM, adapt_rgb, differing_channels
 
 
 @runtime_checkable
@@ -37,10 +38,12 @@ class Part:
         prefix: prefix of its keys in the module, e.g. ``'backbone.'``; '' if the module is the backbone.
         backbone: the XCiT.
         translation: its weights, translated.
+        stem_channels: channels of the checkpoint's stem and of the module's, if they differ and are not adapted.
     """
     prefix: str
     backbone: PublishedBackbone
     translation: Translation
+    stem_channels: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -52,11 +55,13 @@ class Placement:
         dropped: keys of the checkpoint that the module does not need, by reason.
         prefixes: changes of the keys of a whole model, in words.
         parts: the XCiTs in the module that the checkpoint has weights for.
+        adapted: how stems were adapted to the channels of the images, in words.
     """
     weights: dict[str, Tensor]
     dropped: dict[str, list[str]]
     prefixes: str = ''
     parts: tuple[Part, ...] = ()
+    adapted: str = ''
 
     def with_weights(self, weights: dict[str, Tensor]) -> Placement:
         """Return the same placement with other weights."""
@@ -67,15 +72,17 @@ class Placement:
         first = self.parts[0] if self.parts else None
         misfits = {key: _misfit(value, own[key]) for key, value in self.weights.items() if key in own}
         absent = [key for key in own if key not in self.weights]
-        lacks_pyramid = first is not None and not first.prefix and not first.translation.has_pyramid
-        fresh = [key for key in absent if lacks_pyramid and re.match(PYRAMID, key)]
+        levels = first.translation.levels if first and not first.prefix else None
+        fresh = [key for key in absent if levels is not None and (level := re.match(PYRAMID, key))
+                 and level[0] not in levels]
         return Report(
             source, first.translation.format if first else 'weights', first.translation.arch if first else '',
             loaded=[key for key, misfit in misfits.items() if not misfit], wanted=len(own), fresh=fresh,
             dropped=self.dropped,
             missing=[key for key in absent if key not in fresh],
             unexpected=[key for key in self.weights if key not in own],
-            conflicts=[f'{key} is {misfit}' for key, misfit in misfits.items() if misfit], prefixes=self.prefixes)
+            conflicts=[f'{key} is {misfit}' for key, misfit in misfits.items() if misfit],
+            prefixes=self.prefixes, adapted=self.adapted)
 
     def explain(self, report: Report) -> str:
         """Explain why the weights do not fit; if there is no single cause, list the key counts."""
@@ -86,6 +93,10 @@ class Placement:
                 stem = ('' if theirs.patch_size == ours.patch_size else
                         f' (a stem for patches of {theirs.patch_size} px, not {ours.patch_size} px)')
                 return f'it holds {theirs}, but the model has {ours}{stem}'
+            if part.stem_channels:
+                given, wanted = part.stem_channels
+                return (f'its stem is for images with {given} channels, not {wanted}; set '
+                        f'model.backbone.in_channels={given}')
         if not self.parts or not self.parts[0].prefix:
             return counts
         remedy = "set model.backbone.init_cfg=dict(type='Pretrained', checkpoint=...)"
@@ -108,13 +119,15 @@ def _misfit(value: Tensor, own: Tensor) -> str:
     return ''
 
 
-def place(module: nn.Module, state_dict: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> Placement:
+def place(module: nn.Module, state_dict: Mapping[str, Tensor], own: Mapping[str, Tensor],
+          adapt_stem: bool = True) -> Placement:
     """Find where each weight of a checkpoint belongs in a module.
 
     Args:
         module: an XCiT, a model around one or several, or any other module, whose weights keep their keys.
         state_dict: weights in any published format, from ``get_state_dict``.
         own: state dict of the module, with plain keys.
+        adapt_stem: adapt an RGB stem to the channels of the module's stem; see ``adapt_rgb``.
 
     Raises:
         InputError: the module has an XCiT, but the checkpoint has none; or it has several, in other places.
@@ -128,9 +141,9 @@ def place(module: nn.Module, state_dict: Mapping[str, Tensor], own: Mapping[str,
     dropped: dict[str, list[str]] = {}
     parts: list[Part] = []
     fitting: dict[str, Tensor] = {}
+    adapted = ''
     for prefix, theirs, source in _pair(ours, find_formats(weights)):
         translation = translate_part(weights, source, theirs)
-        parts.append(Part(prefix, ours[prefix], translation))
         if translation.dropped:
             dropped.setdefault('class attention and classifier', []).extend(translation.dropped)
         unbuilt = ours[prefix].unbuilt_keys()
@@ -140,6 +153,11 @@ def place(module: nn.Module, state_dict: Mapping[str, Tensor], own: Mapping[str,
                 dropped.setdefault(reason, []).append(key)
             else:
                 fitting[prefix + key] = value
+        channels = differing_channels(fitting, own, prefix + STEM)
+        if channels and channels[0] == RGB and adapt_stem:
+            fitting[prefix + STEM], adapted = adapt_rgb(fitting[prefix + STEM], channels[1])
+            channels = None
+        parts.append(Part(prefix, ours[prefix], translation, channels))
         weights = translation.others
     for key, value in weights.items():
         if '' in ours:
@@ -148,7 +166,7 @@ def place(module: nn.Module, state_dict: Mapping[str, Tensor], own: Mapping[str,
             dropped.setdefault('classifier or projection head', []).append(key)
         else:
             fitting[key] = value
-    return Placement(fitting, dropped, prefixes, tuple(parts))
+    return Placement(fitting, dropped, prefixes, tuple(parts), adapted)
 
 
 def _pair(ours: Mapping[str, PublishedBackbone], theirs: Mapping[str, Format]) -> list[tuple[str, str, Format]]:

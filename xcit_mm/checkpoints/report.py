@@ -14,12 +14,13 @@ class Report:
         arch: architecture of the XCiT in the checkpoint, e.g. ``'small_12_p16'``; '' if the module has no XCiT.
         loaded: keys of the module that were loaded.
         wanted: number of keys in the module.
-        fresh: keys of the pyramid, if the checkpoint has none; they stay randomly initialised.
+        fresh: keys of the pyramid's levels that the checkpoint lacks; they stay randomly initialised.
         dropped: keys of the checkpoint that the module does not need, by reason.
         missing: other keys of the module that the checkpoint lacks.
         unexpected: keys of the checkpoint that the module lacks.
         conflicts: keys whose shapes or kinds of numbers differ, each with both.
         prefixes: changes of the beginning of all keys, in words; '' for none.
+        adapted: how a stem was adapted to the channels of the images, in words; '' if it was not.
     """
     source: str
     format: str
@@ -32,6 +33,7 @@ class Report:
     unexpected: list[str]
     conflicts: list[str]
     prefixes: str = ''
+    adapted: str = ''
 
     @property
     def matched(self) -> int:
@@ -51,6 +53,8 @@ class Report:
                  f'loaded {self.matched} of {self.wanted} keys']
         if self.prefixes:
             parts.append(self.prefixes)
+        if self.adapted:
+            parts.append(self.adapted)
         if self.fresh:
             modules = sorted({key.split('.')[0] for key in self.fresh})
             parts.append(f'randomly initialised: {", ".join(modules)}')

@@ -17,17 +17,21 @@ def describe(model: BaseModel, function: Levels | Logits) -> dict[str, str]:
         function: ``exported_function`` of the model.
 
     Returns:
-        ``color`` (channel order), ``mean`` and ``std`` (for pixels from 0 to 255: the input is (pixel - mean) / std),
-        ``strides`` (of the outputs), ``classes`` (of logits) and ``xcit_mm`` (version); lists as JSON.
+        ``color`` (channel order: RGB, BGR, or 'unchanged' for another number of channels), ``mean`` and ``std`` (for
+        pixels from 0 to 255: the input is (pixel - mean) / std), ``strides`` (of the outputs), ``classes`` (of logits)
+        and ``xcit_mm`` (version); lists as JSON.
     """
     preprocessor = model.data_preprocessor
     # Pipelines read BGR, which a preprocessor may reverse; mmseg and mmdet name this setting differently.
     settings = model.cfg.model.get('data_preprocessor') or {}
     reverses = settings.get('bgr_to_rgb') or settings.get('rgb_to_bgr')
-    facts = dict(color='RGB' if reverses else 'BGR', xcit_mm=__version__)
+    color = 'RGB' if reverses else 'BGR'
+    # mmseg's preprocessor reverses images of three channels only.
+    facts = dict(color=color if function.in_channels == 3 else 'unchanged', xcit_mm=__version__)
     for name, neutral in dict(mean=0.0, std=1.0).items():
         values = getattr(preprocessor, name, None)
-        facts[name] = json.dumps([neutral] * 3 if values is None else [round(v, 4) for v in values.flatten().tolist()])
+        facts[name] = json.dumps([neutral] * function.in_channels if values is None else
+                                 [round(v, 4) for v in values.flatten().tolist()])
     facts['strides'] = json.dumps(function.strides)
     if function.has_classes:
         facts['classes'] = json.dumps(model.dataset_meta['classes'], ensure_ascii=False)

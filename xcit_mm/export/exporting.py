@@ -41,8 +41,9 @@ def export(model: BaseModel, path: Path, backbone_only: bool = False, size: tupl
            report: Callable[[str], None] = lambda step: None) -> tuple[dict[str, str], list[Comparison]]:
     """Export the function that a model computes in inference to a file, and compare the file with the model.
 
-    Input ``image``: (B, 3, H, W) float32, normalised as the file's metadata describes, H and W at least 64. Outputs:
-    ``logits`` (B, classes, H, W) for a segmentor; ``level1`` …, each (B, C, ~H / stride, ~W / stride), for a backbone.
+    Input ``image``: (B, in_channels, H, W) float32, normalised as the file's metadata describes, H and W at least 64.
+    Outputs: ``logits`` (B, classes, H, W) for a segmentor; ``level1`` …, each (B, C, ~H / stride, ~W / stride), for a
+    backbone.
 
     Args:
         model: from ``init_model``: a segmentor, or with ``backbone_only`` any model with an XCiT.
@@ -67,7 +68,7 @@ def export(model: BaseModel, path: Path, backbone_only: bool = False, size: tupl
         file.touch()  # fails here rather than after minutes of work
         try:
             report('tracing, which takes a minute or two')
-            program = trace(prepare(function))
+            program = trace(prepare(function), function.in_channels)
             report('writing')
             file_format.write(program, file, function.output_names, facts)
         except RuntimeError as error:  # the base class of torch's various export errors

@@ -17,7 +17,7 @@ class FileFormat:
 
     Attributes:
         write: write a program to a path, with the names of its outputs and the metadata.
-        load: load the function in a file, ready to run on a (B, 3, H, W) float32 image.
+        load: load the function in a file, ready to run on a (B, in_channels, H, W) float32 image.
         packages: import names of the packages that the format needs besides torch.
     """
     write: Callable[[ExportedProgram, Path, list[str], Mapping[str, str]], None]

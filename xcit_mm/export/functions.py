@@ -18,14 +18,14 @@ from .symbolic import IntegerUpsample, MatrixPool2d
 
 
 class Levels(nn.Module):
-    """Feature maps of a backbone: (B, 3, H, W) normalised RGB, float32 -> tuple of (B, C, ~H / stride, ~W / stride)."""
+    """Feature maps of a backbone: (B, in_channels, H, W) float32 -> tuple of (B, C, ~H / stride, ~W / stride)."""
 
     has_classes = False
 
     def __init__(self, backbone: XCiT) -> None:
         super().__init__()
         self.backbone = backbone
-        self.strides = list(backbone.out_strides)
+        self.strides, self.in_channels = list(backbone.out_strides), backbone.patch_embed.in_channels
         self.output_names = [f'level{index}' for index in range(1, len(self.strides) + 1)]
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
@@ -33,7 +33,7 @@ class Levels(nn.Module):
 
 
 class Logits(nn.Module):
-    """Logits of a segmentor: (B, 3, H, W) normalised RGB, float32 -> a 1-tuple (B, classes, H, W).
+    """Logits of a segmentor: (B, in_channels, H, W) normalised, float32 -> a 1-tuple (B, classes, H, W).
 
     They are resized to the size of the image, as mmseg does before the argmax.
     """
@@ -45,6 +45,7 @@ class Logits(nn.Module):
         # Auxiliary heads are left out because they are only used in training.
         self.backbone, self.head = model.backbone, model.decode_head
         self.neck = model.neck if model.with_neck else nn.Identity()
+        self.in_channels = model.backbone.patch_embed.in_channels
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         logits = self.head(self.neck(self.backbone(image)))

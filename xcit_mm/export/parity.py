@@ -7,10 +7,11 @@ from statistics import median
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import InputError
 from .file_format import Runtime
+from .functions import Levels, Logits
 from .tracing import SMALLEST_SIDE
 
 TOLERANCE = 1e-4  # relative to the largest value of an output
@@ -42,7 +43,7 @@ def sizes_near(height: int, width: int) -> list[tuple[int, int, int]]:
 
 
 @torch.no_grad()
-def compare(function: nn.Module, runtime: Runtime, sizes: list[tuple[int, int, int]]) -> Iterator[Comparison]:
+def compare(function: Levels | Logits, runtime: Runtime, sizes: list[tuple[int, int, int]]) -> Iterator[Comparison]:
     """Run a function and a file on noise of each size: once to compare them, then ``ROUNDS`` times to time them.
 
     Args:
@@ -55,7 +56,7 @@ def compare(function: nn.Module, runtime: Runtime, sizes: list[tuple[int, int, i
     """
     for batch, height, width in sizes:
         where = f'at {height} x {width} pixels and batch {batch}'
-        image = torch.randn(batch, 3, height, width, generator=torch.Generator().manual_seed(0))
+        image = torch.randn(batch, function.in_channels, height, width, generator=torch.Generator().manual_seed(0))
         expected = function(image)
         try:
             actual = runtime(image)

@@ -5,13 +5,14 @@ import torch
 from torch.export import Dim, ExportedProgram
 
 SMALLEST_SIDE = 64  # pixels; below it, the coarsest map can be one pixel wide, and torch builds a different graph
-TRACED = (2, 3, 112, 144)  # torch would treat a batch of one, or two equal sides, as constants
+BATCH, SIDES = 2, (112, 144)  # torch would treat a batch of one, or two equal sides, as constants
 DYNAMIC_SHAPES = ({0: Dim('batch', min=1), 2: Dim('height', min=SMALLEST_SIDE), 3: Dim('width', min=SMALLEST_SIDE)}, )
 
 
 @torch.no_grad()
-def trace(function: torch.nn.Module) -> ExportedProgram:
+def trace(function: torch.nn.Module, in_channels: int) -> ExportedProgram:
     """Trace a prepared function (see ``prepare``), with symbolic batch, height and width."""
+    image = torch.zeros(BATCH, in_channels, *SIDES)
     # Memory layouts impose conditions on the sizes, which always hold but which torch cannot prove.
-    return torch.export.export(function, (torch.zeros(TRACED), ), dynamic_shapes=DYNAMIC_SHAPES,
+    return torch.export.export(function, (image, ), dynamic_shapes=DYNAMIC_SHAPES,
                                prefer_deferred_runtime_asserts_over_guards=True)

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..errors import InputError
 from ..ops.folding import fold_batch_norm
 from ..ops.modification import can_bypass
 from ..ops.recording import is_recorded
@@ -36,24 +37,34 @@ class PatchEmbedding(nn.Module):
         embed_dim: channels C of a token.
         patch_size: total stride, a power of two.
         norm_cfg: MM config of the norm after each convolution.
+        in_channels: channels of the image.
 
     Shape:
-        (B, 3, H, W) -> (B, C, ceil(H / patch), ceil(W / patch)), in channels-last memory.
+        (B, in_channels, H, W) -> (B, C, ceil(H / patch), ceil(W / patch)), in channels-last memory.
     """
 
-    def __init__(self, embed_dim: int, patch_size: int, norm_cfg: dict) -> None:
+    def __init__(self, embed_dim: int, patch_size: int, norm_cfg: dict, in_channels: int = 3) -> None:
         super().__init__()
         num_stages = patch_size.bit_length() - 1
-        widths = [3] + [embed_dim >> (num_stages - 1 - i) for i in range(num_stages)]
+        self.in_channels = in_channels
+        widths = [in_channels] + [embed_dim >> (num_stages - 1 - i) for i in range(num_stages)]
         layers: list[nn.Module] = []
-        for in_channels, out_channels in zip(widths[:-1], widths[1:]):
+        for width, next_width in zip(widths[:-1], widths[1:]):
             # Published names: proj.0.0 is a convolution, proj.0.1 its norm, proj.1 a GELU, ...
             layers.append(ConvNorm(
-                nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=1, bias=False),
-                build_norm(norm_cfg, out_channels)))
+                nn.Conv2d(width, next_width, 3, stride=2, padding=1, bias=False),
+                build_norm(norm_cfg, next_width)))
             layers.append(nn.GELU())
         self.proj = nn.Sequential(*layers[:-1])
 
     def forward(self, image: Tensor) -> Tensor:
-        # Converting the 3-channel image is cheap, and the (B, N, C) tokens become a view of the result.
+        if not torch.jit.is_tracing():  # a trace would warn about the comparison
+            self.check_channels(image.shape[1])
+        # Converting the image, which has few channels, is cheap, and the (B, N, C) tokens become a view of the result.
         return self.proj(image.contiguous(memory_format=torch.channels_last))
+
+    def check_channels(self, channels: int) -> None:
+        """Raise ``InputError`` unless an image has as many channels as the stem expects."""
+        if channels != self.in_channels:
+            raise InputError(f'the image has {channels} channels, but the backbone expects {self.in_channels}; set '
+                             f'model.backbone.in_channels={channels}, or change the pipeline or data_preprocessor')

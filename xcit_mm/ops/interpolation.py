@@ -2,13 +2,18 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from .recording import is_symbolic
 
 Position = TypeVar('Position', float, np.ndarray, Tensor)
+# The cache holds at most 256 matrices of 128 KB. Computing a larger one takes little time beside the product it is for.
+CACHED_MATRICES, LARGEST_CACHED = 256, 1 << 14  # weights
 
 
 def source_range(in_size: int, out_size: int, start: int, stop: int, align_corners: bool) -> tuple[int, int]:
@@ -35,14 +40,32 @@ def resizing_matrix(in_size: int, out_size: int, start: int, stop: int, first: i
     Returns:
         (stop - start, last - first)
     """
-    # numpy is several times faster on small arrays, but a compiler traces sizes only through tensors.
-    library: Any = torch if torch.compiler.is_compiling() else np
+    sizes = in_size, out_size, start, stop, first, last, align_corners
+    if is_symbolic():
+        return _compute_matrix(torch, *sizes).to(like)
+    # While a tensor subclass such as a fake tensor is active, new tensors are of its kind and must not be cached.
+    if type(like) in (Tensor, nn.Parameter) and (stop - start) * (last - first) <= LARGEST_CACHED:
+        return _cached_matrix(*sizes, like.dtype, like.device)
+    return torch.as_tensor(_compute_matrix(np, *sizes)).to(like)
+
+
+@lru_cache(CACHED_MATRICES)
+def _cached_matrix(in_size: int, out_size: int, start: int, stop: int, first: int, last: int, align_corners: bool,
+                   dtype: torch.dtype, device: torch.device) -> Tensor:
+    matrix = _compute_matrix(np, in_size, out_size, start, stop, first, last, align_corners)
+    with torch.inference_mode(False):  # autograd could not use an inference tensor later
+        return torch.as_tensor(matrix).to(device, dtype)
+
+
+def _compute_matrix(library: Any, in_size: int, out_size: int, start: int, stop: int, first: int, last: int,
+                    align_corners: bool) -> Any:
+    """Compute the matrix with numpy, which is faster on small arrays, or torch, whose sizes can be symbolic."""
     position = library.arange(start, stop, dtype=library.float64)
     source = _source(position, in_size, out_size, align_corners).clip(0, in_size - 1)
     # A weight falls linearly from 1 to 0 over a distance of one position.
     matrix = (1 - abs(source[:, None] - library.arange(first, last))).clip(0)
     inside = (position >= 0) & (position < out_size)
-    return torch.as_tensor(matrix * inside[:, None]).to(like)
+    return matrix * inside[:, None]
 
 
 def _source(position: Position, in_size: int, out_size: int, align_corners: bool) -> Position:

@@ -11,3 +11,8 @@ def is_recorded() -> bool:
     saved, and a compiler or tracer would unroll the chunks for one particular image size.
     """
     return torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing()
+
+
+def is_symbolic() -> bool:
+    """Return whether sizes may be symbolic, as in a compiler or a tracer; numpy and loops would make them constants."""
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()

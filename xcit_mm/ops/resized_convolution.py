@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .interpolation import resizing_matrix, source_range
-from .recording import is_recorded
+from .recording import is_recorded, is_symbolic
 
 # Input pixels per chunk of an axis. The matrix of a whole axis is mostly zeros; those of short chunks are nearly dense.
 CHUNK_PIXELS = 16
@@ -32,7 +32,7 @@ def convolve_resized(x: Tensor, weight: Tensor, out_size: tuple[int, int], align
         (B, H, W, out)
     """
     height, width = out_size
-    if torch.compiler.is_compiling():
+    if is_symbolic():
         return _convolve_at_once(x, weight, height, width, align_corners)
     columns = ColumnConvolution(weight, x.shape[2], width, align_corners, x)
     rows = [apply_row_taps(taps, columns(x[:, first:last]))
@@ -41,7 +41,7 @@ def convolve_resized(x: Tensor, weight: Tensor, out_size: tuple[int, int], align
 
 
 def _convolve_at_once(x: Tensor, weight: Tensor, height: int, width: int, align_corners: bool) -> Tensor:
-    """Compute ``convolve_resized`` without chunks, whose number would tie a compiled graph to one size."""
+    """Compute ``convolve_resized`` without chunks, whose number would tie a graph to one size."""
     rows, columns = (row_taps(in_size, out_size, 0, out_size, 0, in_size, align_corners, x)
                      for in_size, out_size in zip(x.shape[1:3], (height, width)))  # (H, h * 3), (W, w * 3)
     pixels = F.linear(x, weight.permute(2, 3, 0, 1).flatten(0, 2)).unflatten(3, (3, 3, -1))

@@ -20,7 +20,8 @@ def second_moment(x: Tensor) -> Tensor:
         and small differences between them would be rounded away.
     """
     with torch.autocast(x.device.type, enabled=False):
-        products, total = _GramAndSum.apply(x)
+        # A trace that contains a Python function cannot be saved.
+        products, total = _GramAndSum.forward(x) if torch.jit.is_tracing() else _GramAndSum.apply(x)
         count = total.new_full((x.shape[0], 1, 1), x.shape[1])
         upper = torch.cat((products, total.mT), dim=2)  # (B, C, C + 1)
         lower = torch.cat((total, count), dim=2)  # (B, 1, C + 1)

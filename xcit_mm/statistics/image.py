@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..ops.pooling import bin_shares
+from ..ops.recording import is_symbolic
 from ..ops.second_moment import second_moment
 from .statistics import STATISTICS, BlendedMap, Moments, Pools, Statistics, ToMap
 
@@ -22,8 +23,7 @@ class ImageMoments(Moments):
     def collect(self, tokens: Tensor, start: int = 0) -> None:
         # With few tokens, the squares of a small channel vanish in the rounding errors of the others. A compiled or
         # traced graph is for any number of tokens.
-        is_graph = torch.compiler.is_compiling() or torch.jit.is_tracing()
-        part = second_moment(tokens if is_graph or tokens.shape[1] >= FEW_TOKENS else tokens.double())
+        part = second_moment(tokens if is_symbolic() or tokens.shape[1] >= FEW_TOKENS else tokens.double())
         # In float64, adding many bands does not noticeably change the sum, whatever their number and order.
         self.total = part if self.total is None else self.total.double() + part
         self.dtype = tokens.dtype

@@ -189,7 +189,7 @@ class StrictRunner(RunnerMixin, Runner):
         for pattern, replacement in revise_keys:
             revised = {re.sub(pattern, replacement, key): value for key, value in weights.items()}
             weights = checkpoints.with_metadata(revised, weights)
-        placement = checkpoints.prepare(model, weights, filename)
+        placement = checkpoints.prepare(model, weights, filename, adapt_stem=not self._resume)
         checkpoint['state_dict'] = placement.weights  # where hooks expect them, under the keys of the model
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         checkpoints.apply(model, placement.with_weights(checkpoint['state_dict']), strict, filename)

@@ -5,8 +5,10 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
+from mmseg.models import SegDataPreProcessor
 from mmseg.models.decode_heads import FCNHead
 
+from xcit_mm import XCiT
 from xcit_mm.errors import InputError
 from xcit_mm.inference import scene
 from xcit_mm.inference.bands import backbone as banded_backbone
@@ -15,6 +17,7 @@ from xcit_mm.inference.segmentation import Normalised, Options, compute_bands
 from xcit_mm.ops import winograd
 from xcit_mm.ops.row_operations import Pointwise
 from xcit_mm.ops.rows import Rows, Stored
+from xcit_mm.statistics import ImageStatistics
 from xcit_mm.variants import ARCHITECTURES, get_variant
 
 CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
@@ -50,9 +53,9 @@ def run_bands(model, image, size=None, mode='banded'):
     return compute_bands(model, scene.Scene(pixels, size or image.shape[:2]), Options(mode))[1]
 
 
-def compare(model, height, width, size=None):
+def compare(model, height, width, size=None, channels=3):
     """Check the labels of the bands, and return the relative error of their logits against the whole image's."""
-    image = torch.randint(0, 256, (height, width, 3), dtype=torch.uint8)
+    image = torch.randint(0, 256, (height, width, channels), dtype=torch.uint8)
     size = size or (height, width)
     with torch.inference_mode():
         inputs = model.data_preprocessor(dict(inputs=[image.permute(2, 0, 1)], data_samples=None))['inputs']
@@ -86,6 +89,33 @@ def test_what_a_config_may_change(changes):
     if 'decode_head.type' in changes:
         import xcit_mm.heads  # noqa: F401  # registers the head
     assert compare(build('upernet', **changes), 75, 90) < 1e-5
+
+
+STRIDES = [(8, 16, 32), (16, ), (4, 64), (4, 8, 16, 32, 64)]
+
+
+@pytest.mark.parametrize('patch_size', [8, 16])
+@pytest.mark.parametrize('strides', STRIDES, ids=str)
+def test_any_levels_of_the_backbone(strides, patch_size):
+    backbone = XCiT(TINY | dict(patch_size=patch_size), out_strides=strides).eval()
+    for size in [(71, 53), (33, 90), (8, 1)]:
+        image = torch.randn(*size, 3)
+        with torch.inference_mode():
+            whole = backbone(image.permute(2, 0, 1)[None])
+            bands = banded_backbone.compute_levels(backbone, Stored(image), ImageStatistics(), lambda share: None)
+            for expected, rows in zip(whole, bands, strict=True):
+                torch.testing.assert_close(rows.reader().read_all().permute(2, 0, 1), expected[0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('channels', [1, 4, 13])
+def test_images_of_any_number_of_channels(channels):
+    model = build('upernet', **{'backbone.in_channels': channels})
+    model.data_preprocessor = SegDataPreProcessor(mean=[100.], std=[50.]).eval()  # one of each for all channels
+    assert compare(model, 75, 90, channels=channels) < 1e-5
+    image = torch.zeros(32, 32, channels + 1, dtype=torch.uint8)
+    model.data_preprocessor = SegDataPreProcessor().eval()
+    with pytest.raises(InputError, match=f'the image has {channels + 1} channels, but the backbone expects {channels}'):
+        list(run_bands(model, image))
 
 
 def test_logits_of_another_size_than_the_networks():

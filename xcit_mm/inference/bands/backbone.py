@@ -8,6 +8,7 @@ next block.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 import torch
@@ -31,7 +32,7 @@ def compute_levels(backbone: XCiT, image: Rows, statistics: Statistics, progress
 
     Args:
         backbone: in eval mode.
-        image: normalised, RGB.
+        image: normalised, with the channels of the backbone.
         statistics: empty sums for this image.
         progress: called with the fraction of the work done, from 0 to 1.
     """
@@ -57,7 +58,7 @@ def compute_levels(backbone: XCiT, image: Rows, statistics: Statistics, progress
 def _keep(backbone: XCiT, level: int, tokens: Tensor, is_last: bool) -> Rows:
     """Return a pyramid level computed from tokens that later blocks will overwrite."""
     factor = backbone.out_strides[level] / backbone.variant.patch_size
-    resampler = backbone.get_submodule(f'fpn{level + 1}')
+    resampler = backbone.resamplers()[level]
     if factor > 1:  # keep the pooled map, which is smaller than its source
         return Stored(Resampled(Stored(tokens), resampler, factor).reader().read_all().clone())
     return Resampled(Stored(tokens if is_last else tokens.clone()), resampler, factor)
@@ -94,7 +95,7 @@ class Resampled(Rows):
 
 def _embed(backbone: XCiT, image: Rows) -> Tensor:
     """Run the stem and add the positional encoding: (height, width, C)."""
-    rows = image
+    rows: Rows = Pointwise(image, partial(_check_channels, backbone))
     for module in backbone.patch_embed.proj:
         if isinstance(module, ConvNorm):
             rows = _stem_stage(rows, module)
@@ -105,6 +106,11 @@ def _embed(backbone: XCiT, image: Rows) -> Tensor:
     for start, stop in _bands(rows):
         encoding[start:stop] += reader.read(start, stop)
     return encoding
+
+
+def _check_channels(backbone: XCiT, image: Tensor) -> Tensor:
+    backbone.patch_embed.check_channels(image.shape[2])
+    return image
 
 
 def _run_block(block: XCiTBlock, moments: Moments, tokens: Tensor, next_block: XCiTBlock | None = None,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mmseg.models import BaseSegmentor
 
 FLOAT = 4  # bytes
-STRIDE = 4  # image pixels per pixel of the finest map
+STRIDE = 4  # image pixels per pixel of the finest map of a backbone without ``out_strides``
 # Rows at the finest stride that the head computes at once. Fewer make the products small; more take memory.
 LOGIT_ROWS = 16
 LOGIT_BUFFERS = 3.0  # bands of logits in memory: before and after resizing, and the columns in between
@@ -68,7 +68,8 @@ def banded_bytes(model: BaseSegmentor, height: int, width: int) -> int:
 
     head, classes = model.decode_head, num_logits(model)
     maps = banded(head).band_maps * _head_width(model)
-    rows = FLOAT * min(LOGIT_ROWS, math.ceil(height / STRIDE)) * (width / STRIDE) * (maps + classes)
+    stride = _finest_stride(model.backbone)
+    rows = FLOAT * min(LOGIT_ROWS, math.ceil(height / stride)) * (width / stride) * (maps + classes)
     # Folding a batch norm copies the weights of its convolution; Winograd's points take 16/9 as much.
     folded = 16 / 9 * FLOAT * sum(parameter.numel() for parameter in head.parameters())
     band = logit_band_bytes(model, height, width)
@@ -89,7 +90,8 @@ def whole_bytes(model: BaseSegmentor, height: int, width: int, windows: int = 1,
     from ..bands import whole_maps
 
     band = logit_band_bytes(model, height, width) if band is None else band
-    pixels = math.ceil(height / STRIDE) * math.ceil(width / STRIDE)
+    stride = _finest_stride(model.backbone)
+    pixels = math.ceil(height / stride) * math.ceil(width / stride)
     logits = FLOAT * windows * pixels * num_logits(model)
     maps = FLOAT * whole_maps(model.decode_head) * _head_width(model) * pixels
     return int(logits + max(_backbone_bytes(model.backbone, height, width) + maps + held, LOGIT_BUFFERS * band))
@@ -102,6 +104,10 @@ def logit_band_bytes(model: BaseSegmentor, height: int, width: int) -> float:
 
 def _head_width(model: BaseSegmentor) -> int:
     return max(model.decode_head.channels, getattr(model.neck, 'out_channels', 0) if model.with_neck else 0)
+
+
+def _finest_stride(backbone: nn.Module) -> int:
+    return min(backbone.out_strides) if isinstance(backbone, XCiT) else STRIDE
 
 
 def _backbone_bytes(backbone: nn.Module, height: int, width: int) -> float:
