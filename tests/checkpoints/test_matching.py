@@ -138,7 +138,9 @@ def test_only_an_rgb_stem_is_adapted():
     with pytest.raises(InputError, match=r'for images with 4 channels, not 3; set model\.backbone\.in_channels=4'):
         checkpoints.load(XCiT(TINY), XCiT(TINY, in_channels=4).state_dict())
     with pytest.raises(InputError, match=r'for images with 3 channels, not 4; set model\.backbone\.in_channels=3'):
-        checkpoints.load(XCiT(TINY, in_channels=4), XCiT(TINY).state_dict(), adapt_stem=False)
+        model = XCiT(TINY, in_channels=4)
+        placement = checkpoints.prepare(model, XCiT(TINY).state_dict(), 'the checkpoint', adapt_stem=False)
+        checkpoints.apply(model, placement, strict=True, name='the checkpoint')
 
 
 @pytest.mark.parametrize('strides', [(4, ), (16, ), (8, 16, 32), (4, 8, 16, 32, 64)])
