@@ -1,4 +1,4 @@
-"""Packaging. A wheel has configs and tools in ``xcit_mm/.mim``, as the packages of the MM family do."""
+"""Packaging. A wheel includes the configs and tools in ``xcit_mm/.mim``, like the wheels of the MM packages."""
 import re
 import shutil
 from pathlib import Path
@@ -10,7 +10,7 @@ HERE = Path(__file__).resolve().parent
 
 
 class BuildWithMim(build_py):
-    """Add ``configs/`` and ``tools/`` to a built package; ``config_path`` finds an editable one's beside it."""
+    """Add ``configs/`` and ``tools/`` to a built package; ``config_path`` finds those of an editable install."""
 
     def run(self) -> None:
         super().run()
@@ -41,11 +41,11 @@ setup(
     classifiers=[f'Programming Language :: Python :: 3.{minor}' for minor in (10, 11, 12, 13)],
     packages=find_packages(include=['xcit_mm', 'xcit_mm.*']),
     install_requires=['torch>=2.6', 'filelock>=3.12', 'numpy>=1.24', 'pillow>=10.1', 'psutil>=5.9', 'rich>=13'],
-    # The two MM families share their import names: install one of them.
+    # The two MM families use the same import names, so install only one of them.
     extras_require={
         'onedl': ['onedl-mmengine>=0.10.12', 'onedl-mmcv>=2.3.6', 'onedl-mmsegmentation>=1.4.2'],
         'onedl-det': ['onedl-mmdetection>=3.5.1'],
-        # Its mmseg imports ftfy and regex, and does not ask for them.
+        # Its mmseg imports ftfy and regex but does not declare them as dependencies.
         'openmmlab': ['mmengine>=0.10.7', 'mmcv>=2.1.0,<2.2', 'mmsegmentation>=1.2.2', 'ftfy', 'regex'],
         'openmmlab-det': ['mmdet>=3.3.0'],
         'data': DATA,

@@ -106,7 +106,7 @@ class XCiT(nn.Module):
             for _ in range(max(self.out_indices) + 1))  # blocks after the last tap would never get a gradient
 
         self.out_channels = (dim, ) * len(self.out_indices)
-        # As published, fpn1 has stride 4, fpn2 stride 8, and so on, whichever of them are built.
+        # As in the published code, fpn1 has stride 4, fpn2 has stride 8, and so on, regardless of which ones are built.
         self._levels = [f'fpn{PYRAMID_STRIDES.index(stride) + 1 if pyramid else level}'
                         for level, stride in enumerate(self.out_strides, start=1)]
         for name, stride in zip(self._levels, self.out_strides):
@@ -157,7 +157,7 @@ class XCiT(nn.Module):
                              f'checkpoint=...) without other entries, but is {self.init_cfg}')
 
     def unbuilt_keys(self) -> dict[str, str]:
-        """Return patterns for the published keys whose parameters this model does not build, each with the reason."""
+        """Return patterns for the published keys that this model has no parameters for, mapped to the reasons."""
         patterns = {}
         if len(self.blocks) < self.variant.depth:
             blocks = '|'.join(map(str, range(len(self.blocks), self.variant.depth)))
@@ -169,7 +169,7 @@ class XCiT(nn.Module):
         return patterns
 
     def train(self, mode: bool = True) -> XCiT:
-        """Set training or eval mode; frozen stages, and batch norms under ``norm_eval``, stay in eval mode."""
+        """Set training or eval mode; frozen stages (and batch norms, with ``norm_eval``) stay in eval mode."""
         super().train(mode)
         for module in self._frozen_modules():
             module.eval()

@@ -20,8 +20,8 @@ from .errors import InputError
 def dataset_meta(config: Config, model: BaseModel, checkpoint: dict) -> dict:
     """Return ``classes`` and ``palette`` (RGB) from the checkpoint, or else from the config's test data.
 
-    Classes without names are numbered. A palette that does not have one colour per class is replaced by random colours,
-    the same in every run.
+    Classes without names are numbered. A palette that does not have one colour per class is replaced with random
+    colours that are the same in every run.
 
     Args:
         config: must define test data.
@@ -54,10 +54,10 @@ def num_classes(part: nn.Module | None) -> int:
 
 
 def require_names(meta: Mapping) -> None:
-    """Check the ``classes`` of a data set's facts.
+    """Check the ``classes`` in a data set's metadata.
 
     Raises:
-        InputError: they are a text, as in ``classes=('cell')``, or a key is in capitals, which nothing reads.
+        InputError: they are a string, as in ``classes=('cell')``, or a key is in capitals, which nothing reads.
     """
     classes = meta.get('classes')
     if isinstance(classes, str):
@@ -69,7 +69,7 @@ def require_names(meta: Mapping) -> None:
 
 
 def difference(ours: Sequence[str], theirs: Sequence[str]) -> str:
-    """Describe the first difference between two lists of class names; empty if they are equal or one is empty."""
+    """Describe the first difference between two lists of class names; return '' if they match or either is empty."""
     ours, theirs = list(ours), list(theirs)
     if not ours or not theirs or ours == theirs:
         return ''
@@ -81,12 +81,12 @@ def difference(ours: Sequence[str], theirs: Sequence[str]) -> str:
 
 
 def list_names(names: Sequence[str], limit: int = 30) -> str:
-    """Return names in quotation marks, which show spaces, on one line."""
+    """Return the names on one line, quoted so that spaces are visible."""
     return ', '.join(map(repr, list(names)[:limit])) + (', …' if len(names) > limit else '')
 
 
 def _palette(meta: dict, known: dict) -> list:
-    """Return the colours; those of some classes of a known data set are chosen by name."""
+    """Return the colours; for a subset of a known data set's classes, look them up by name."""
     colours, names = list(meta.get('palette') or ()), meta.get('classes') or ()
     if len(colours) != len(names) and set(names) <= set(known.get('classes') or ()):
         by_name = dict(zip(known['classes'], known.get('palette') or ()))
@@ -95,7 +95,7 @@ def _palette(meta: dict, known: dict) -> list:
 
 
 def _complete(meta: dict, num_classes: int) -> dict:
-    """Number unnamed classes, add a background to a single class, and choose colours unless each class has one."""
+    """Number unnamed classes, add a background class to a single one, and pick colours unless every class has one."""
     classes = tuple(meta.get('classes') or map(str, range(num_classes)))
     palette = list(meta.get('palette') or ())
     if len(classes) == 1 and num_classes == 2:

@@ -1,4 +1,4 @@
-"""Shared code of the scripts in ``tools/``."""
+"""Code shared by the scripts in ``tools/``."""
 from __future__ import annotations
 
 import argparse
@@ -20,7 +20,7 @@ from .failures import explain
 def run(main: Callable[[], None]) -> None:
     """Call ``main``; turn an exception into one line on stderr and exit code 1, and Ctrl-C into exit code 130.
 
-    With ``--debug`` on the command line of any tool, exceptions keep their traceback.
+    If any tool is run with ``--debug``, exceptions keep their traceback.
     """
     debug = '--debug' in sys.argv
     sys.argv[:] = [argument for argument in sys.argv if argument != '--debug']
@@ -115,7 +115,7 @@ def for_each_image(images: Sequence[Path], work: Callable[[Path, Callable[[float
 
 
 def _named(error: Exception, path: Path) -> InputError:
-    """Return an error whose one line names the image."""
+    """Return a one-line error that names the image."""
     line = next(iter(str(error).splitlines()), '')
     if isinstance(error, InputError) and str(path) in line:
         return error

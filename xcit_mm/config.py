@@ -53,7 +53,7 @@ def load_config(path: str | Path, options: dict | None = None, work_dir: str | N
 
 
 def _refuse_misspelt(config: Config, options: dict) -> None:
-    """Refuse an unknown setting if the config has one with a similar name."""
+    """Reject an unknown setting if the config has one with a similar name."""
     for name in {option.split('.')[0] for option in options} - set(config):
         nearest = difflib.get_close_matches(name, config, 1, cutoff=0.85)
         if nearest:
@@ -61,7 +61,7 @@ def _refuse_misspelt(config: Config, options: dict) -> None:
 
 
 def _refuse_pretrained(node: object, path: str) -> None:
-    """Refuse ``pretrained`` of MM 0.x and 2.x beside or in an XCiT: it fails or does nothing."""
+    """Reject the ``pretrained`` setting of MM 0.x and 2.x next to or inside an XCiT: it fails or does nothing."""
     if not isinstance(node, dict):
         return
     for backbone, place in ((node, path), (node.get('backbone'), f'{path}.backbone')):
@@ -77,8 +77,8 @@ def _refuse_pretrained(node: object, path: str) -> None:
 def config_path(name: str, package: str = 'xcit_mm') -> str:
     """Return the path of a config in this or another MM package, so that a config can inherit from it.
 
-    This works in a checkout and in a wheel. MMEngine evaluates ``_base_`` before the rest of a config and resolves
-    ``package::name`` only for OpenMMLab's own packages, so write
+    This works both in a checkout and in an installed wheel. MMEngine evaluates ``_base_`` before the rest of a config
+    and resolves ``package::name`` only for OpenMMLab's own packages, so write
     ``_base_ = __import__('xcit_mm').config_path('xcit_upernet_ade20k.py')``.
 
     Args:
@@ -111,7 +111,7 @@ def config_dict(name: str, package: str = 'xcit_mm') -> dict:
 
 
 def require_data(config: Config, splits: tuple[str, ...]) -> None:
-    """Check that the folders and annotation files that data loaders read exist.
+    """Check that the folders and annotation files read by the data loaders exist.
 
     Args:
         config: a config from ``load_config``.
@@ -133,7 +133,7 @@ def require_data(config: Config, splits: tuple[str, ...]) -> None:
 
 
 def _shortest(path: Path) -> Path:
-    """Return a path, relative to the current directory if it lies inside it."""
+    """Return a path, relative if it is inside the current directory."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 

@@ -9,10 +9,10 @@ class InputError(ValueError):
 
 
 class UnreadableImageError(InputError):
-    """One unreadable image; the others of a run may still be readable."""
+    """One unreadable image; the others in the run may still be readable."""
 
 
-# The names end in InputError, by which command_line.run finds the message in the traceback of a worker.
+# The names end in InputError because command_line.run looks for it to find the message in a worker's traceback.
 class FileInputError(InputError, OSError):
     """A file or folder that cannot be read or written."""
 
@@ -30,7 +30,7 @@ class MissingImageError(MissingInputError, UnreadableImageError):
 
 
 def file_error(message: str, cause: OSError) -> FileInputError:
-    """Return an error that is both an ``InputError`` and of the kind of its cause, with the same ``errno``."""
+    """Return an error that is an ``InputError`` and also has the type and ``errno`` of its cause."""
     kind = (MissingInputError if isinstance(cause, FileNotFoundError) else
             DeniedInputError if isinstance(cause, PermissionError) else FileInputError)
     error = kind(message)

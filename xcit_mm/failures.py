@@ -11,10 +11,10 @@ from mmengine.config import Config
 
 
 def explain(error: BaseException) -> str:
-    """Return one line: the setting that the failing code was using, if it can be found, and the reason.
+    """Return one line with the setting that the failing code was using, if it can be found, and the reason.
 
-    The setting is the deepest part of the config that a function on the stack held when the exception was raised,
-    and in it, a key that the reason mentions.
+    The setting is the part of the config that was in use deepest in the stack when the exception was raised, narrowed
+    to a key that the reason mentions, if any.
     """
     reason = _first_line(error)
     frames = list(_frames(error))
@@ -24,7 +24,7 @@ def explain(error: BaseException) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    """Return the type and the reason, without what data-loader workers and MMEngine's registries put around it."""
+    """Return the error type and the reason, without the text that data-loader workers and MMEngine's registries add."""
     lines = str(error).strip().splitlines() or ['no reason given']
     if 'Original Traceback' in str(error):  # from a worker, which puts the reason last
         return lines[-1]
@@ -32,7 +32,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _frames(error: BaseException) -> Iterator[FrameType]:
-    """Yield the frames of an exception and of those that it replaced, outermost first."""
+    """Yield the stack frames of an exception and of the exceptions it replaced, outermost first."""
     yield from (frame for frame, _ in walk_tb(error.__traceback__))
     earlier = error.__cause__ or error.__context__
     if earlier is not None and type(earlier) is type(error):
@@ -57,7 +57,7 @@ def _setting(config: dict, frames: list[FrameType], reason: str) -> str:
 
 
 def _named_value(config: dict, frames: list[FrameType], reason: str) -> str:
-    """Return the setting whose text the reason quotes, or which the failing function holds under the same name."""
+    """Return the setting whose value the reason quotes, or that the failing function stores under the same name."""
     texts = [(path, value) for path, value in _leaves(config) if isinstance(value, str)]
     quoted = re.findall("'([^']+)'", reason)
     values = _locals(frames[-1])
@@ -71,7 +71,7 @@ def _named_value(config: dict, frames: list[FrameType], reason: str) -> str:
 
 
 def _with_key(path: str, node: Mapping, reason: str) -> str:
-    """Append the key that the reason mentions, or else the simple values of a small section."""
+    """Append the key that the reason mentions, or else the section's simple values if there are only a few."""
     words = re.findall(r'\w+', reason)
     keys = sorted((key for key in node if key in words and key != 'type'), key=words.index)
     if keys:

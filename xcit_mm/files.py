@@ -1,4 +1,4 @@
-"""Write files and folders that appear only when they are complete."""
+"""Write files and folders that appear only once they are complete."""
 from __future__ import annotations
 
 import os

@@ -1,4 +1,4 @@
-"""The size table of XCiT (arXiv 2106.09681), and names such as ``small_12_p16``."""
+"""The table of XCiT sizes (arXiv 2106.09681), and names such as ``small_12_p16``."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ class Variant:
         embed_dim: width C of a token, a multiple of ``num_heads`` and of 2^(stem stages - 1).
         depth: number of blocks.
         num_heads: attention heads H; each attends over ``embed_dim // num_heads`` channels.
-        patch_size: side of a patch in pixels, a power of two and at least 2.
+        patch_size: side length of a patch in pixels; a power of two, at least 2.
 
     Raises:
         InputError: a size is not a positive integer, or the sizes are incompatible.
@@ -76,7 +76,7 @@ class Variant:
     def taps(self, strides: Sequence[int]) -> tuple[int, ...]:
         """Return the 0-based index of the default block for each level of a pyramid.
 
-        Each stride has its published block, except that the coarsest level always uses the last block.
+        Each stride gets its published block, except that the coarsest level always uses the last block.
 
         Args:
             strides: ascending, at least one.

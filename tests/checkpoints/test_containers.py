@@ -1,4 +1,4 @@
-"""Read file formats other than PyTorch's, and name files that hold no weights."""
+"""Read file formats other than PyTorch's, and identify files that contain no weights."""
 import importlib.util
 
 import pytest

@@ -1,4 +1,4 @@
-"""Translate published weights, and compare features with the other projects' models if these are installed."""
+"""Translate published weights, and compare features with those of the other projects' models, if installed."""
 import pytest
 import torch
 from benchmarks.peers import build_peers

@@ -1,4 +1,4 @@
-"""A backbone's ``init_cfg`` loads published weights unchanged, and refuses weights that do not fit."""
+"""A backbone's ``init_cfg`` loads published weights unchanged, and rejects weights that do not fit."""
 import golden
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Load weights into backbones, segmentors and detectors: every key fits, or an error says why not."""
+"""Load weights into backbones, segmentors and detectors: either every key fits, or an error says why not."""
 from pathlib import Path
 
 import pytest
@@ -35,7 +35,7 @@ def save(path, content):
 
 
 def compare(model, source):
-    """Compare keys and shapes with those of a model that may be on the meta device, which takes no numbers."""
+    """Compare keys and shapes with those of a model that may be on the meta device, which stores no values."""
     return checkpoints.prepare(model, source, 'the checkpoint').compare('the checkpoint', model.state_dict())
 
 

@@ -1,4 +1,4 @@
-"""Find checkpoint files: paths, URLs, folders, and what other programs downloaded."""
+"""Find checkpoint files: paths, URLs, folders, and files downloaded by other programs."""
 import hashlib
 import multiprocessing
 from functools import partial
@@ -29,7 +29,7 @@ class Counting(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def site(tmp_path, monkeypatch):
-    """A folder that a local server publishes, the server's address, and the cache of torch hub."""
+    """A folder served by a local server, the server's address, and the torch hub cache."""
     folder, cache = tmp_path / 'site', tmp_path / 'hub/checkpoints'
     folder.mkdir()
     cache.mkdir(parents=True)

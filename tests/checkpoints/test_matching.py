@@ -1,4 +1,4 @@
-"""Find the XCiT in a module, and where every weight of a checkpoint belongs."""
+"""Find the XCiT in a module, and determine where each weight in a checkpoint belongs."""
 import pytest
 import torch
 from torch import nn
@@ -12,7 +12,7 @@ TINY = dict(embed_dim=16, depth=2, num_heads=2, patch_size=8)
 
 
 class Classifier(nn.Module):
-    """A model whose head is named like that of a classifier."""
+    """A model whose head has the same name as a classifier's head."""
 
     def __init__(self):
         super().__init__()
@@ -32,7 +32,7 @@ class OtherXCiT(nn.Module):
 
 
 class OtherVariant(nn.Module):
-    """A module with attributes named as in the protocol but with other meanings."""
+    """A module whose attributes have the names used in the protocol but different meanings."""
 
     variant = 'small'
 
@@ -124,7 +124,8 @@ def test_an_rgb_stem_repeats_cyclically_for_other_channels(channels, dtype):
     weight, stem = model.patch_embed.proj[0][0].weight, source['patch_embed.proj.0.0.weight']
     for channel in range(channels):
         torch.testing.assert_close(weight[:, channel], (stem[:, channel % 3].float() * 3 / channels).to(dtype).float())
-    assert f'adapted the RGB stem to {channels} channels: ' in str(report) and f'multiplied by 3 / {channels}' in str(report)
+    assert f'adapted the RGB stem to {channels} channels: ' in str(report)
+    assert f'multiplied by 3 / {channels}' in str(report)
 
 
 def test_a_stem_of_as_many_channels_loads_as_it_is():

@@ -1,4 +1,4 @@
-"""Extract the weights of whole models and of classes that are not installed, if the user trusts the file."""
+"""Extract weights from files with whole models or with classes that are not installed, if the user trusts the file."""
 import sys
 import types
 
@@ -14,7 +14,7 @@ TINY = dict(embed_dim=16, depth=2, num_heads=2, patch_size=8)
 
 @pytest.fixture
 def gone(monkeypatch):
-    """Classes of a module that can be imported while a file is saved, and not afterwards."""
+    """Classes from a module that can be imported while a file is saved, but not afterwards."""
     module = types.ModuleType('gone')
     for name, base in dict(Segmentor=nn.Module, Settings=dict, Run=object).items():
         setattr(module, name, type(name, (base, ), {'__module__': 'gone'}))

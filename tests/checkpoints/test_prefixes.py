@@ -1,4 +1,4 @@
-"""Load checkpoints whose keys, or the module's, begin with the names of wrappers."""
+"""Load checkpoints when their keys, or the module's, start with wrapper names."""
 import pytest
 import torch
 from torch import nn

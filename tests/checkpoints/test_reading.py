@@ -1,4 +1,4 @@
-"""Read checkpoint files of every kind without running code; errors name unreadable files."""
+"""Read every kind of checkpoint file without running code; error messages name unreadable files."""
 import argparse
 import zipfile
 

@@ -1,4 +1,4 @@
-"""Find the weights and the classes in the content of a checkpoint."""
+"""Find the weights and the classes in a checkpoint's contents."""
 import pytest
 import torch
 

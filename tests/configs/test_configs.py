@@ -19,7 +19,7 @@ RECIPES = {'upernet': 'ade20k', 'sem_fpn': 'ade20k', 'mask_rcnn': 'coco'}  # hea
 
 
 def read(path):
-    """Return the settings in the config file itself, and the paths of its bases."""
+    """Return the settings made in the config file itself, and the paths of its base configs."""
     lines = ast.parse(path.read_text()).body
     base_line = next((line for line in lines if ast.unparse(line).startswith('_base_ =')), None)
     bases = eval(ast.unparse(base_line.value)) if base_line else []
@@ -143,7 +143,8 @@ def test_schedule_ends_with_training(config):
 
 
 def test_checkpoint_remains_while_the_next_one_is_written(config):
-    # MMEngine deletes the oldest checkpoint first. With only one, a run killed at that moment could not resume.
+    # MMEngine deletes the oldest checkpoint before it saves a new one. If only one were kept, a run killed at that
+    # moment could not resume.
     assert config.default_hooks.checkpoint.get('max_keep_ckpts', -1) != 1
 
 

@@ -1,4 +1,4 @@
-"""A project in another folder inherits our configs and runs them with the scripts of mmseg and mmdet."""
+"""A project in another folder inherits our configs and runs them with the mmseg and mmdet scripts."""
 import os
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The recipes match the ones that the authors published."""
+"""The recipes match those published by the authors."""
 from pathlib import Path
 
 import pytest
@@ -24,7 +24,7 @@ def test_ade20k_recipe_matches_the_published_one():
     assert (warm_up.type, warm_up.start_factor, warm_up.begin, warm_up.end) == ('LinearLR', 1e-6, 0, 1500)
     assert (decay.type, decay.power, decay.eta_min, decay.begin) == ('PolyLR', 1.0, 0.0, 1500)
     assert config.train_dataloader.batch_size == 2 and config.train_cfg.max_iters == 160000
-    # The published mode is 'whole'; 'auto' gives the same result but runs in bands if memory is short.
+    # The published mode is 'whole'; 'auto' gives the same result but runs in bands if memory is low.
     assert config.sync_bn == 'torch' and config.model.test_cfg.mode == 'auto'
     scales = [step.scale for step in config.test_dataloader.dataset.pipeline if step.type == 'Resize']
     assert scales == [(2048, 512)]

@@ -1,4 +1,4 @@
-"""Read XCiT checkpoints in every published format without running code, and load them without skipping keys."""
+"""Read XCiT checkpoints in any published format without running code from them, and load them without skipping keys."""
 from .formats import Translation, translate
 from .loading import apply, load, prepare
 from .locating import locate, require

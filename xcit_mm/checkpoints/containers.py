@@ -1,4 +1,4 @@
-"""Containers of weights: file formats, each with a reader. To add one, add a line to ``CONTAINERS``."""
+"""Weight containers: file formats, each with its own reader. To add one, add a line to ``CONTAINERS``."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -16,13 +16,13 @@ HEADER_LIMIT = 100_000_000  # bytes of a safetensors header, by its specificatio
 
 @dataclass(frozen=True)
 class Container:
-    """A file format of weights.
+    """A file format for weights.
 
     Attributes:
-        name: the format, in messages.
-        matches: whether a file with this path and these first 64 bytes has the format.
-        read: reads a file onto the CPU; its second argument is whether code in the file may run.
-        package: package that the reader imports, also the name of our extra; '' for torch itself.
+        name: name of the format in messages.
+        matches: whether a file with this path and these first 64 bytes is in this format.
+        read: loads a file onto the CPU; its second argument says whether code in the file may run.
+        package: package that the reader imports, which is also the name of our extra; '' for torch itself.
     """
     name: str
     matches: Callable[[Path, bytes], bool]
@@ -69,10 +69,10 @@ def is_readable(path: Path) -> bool:
 
 
 def read_container(path: Path, trust: bool = False) -> object:
-    """Read a file of weights onto the CPU.
+    """Load a weights file onto the CPU.
 
     Raises:
-        InputError: the file does not hold weights, or the package that reads it is missing.
+        InputError: the file does not contain weights, or the package that reads it is missing.
         Exception: whatever the reader raises for a corrupt file.
     """
     with path.open('rb') as file:

@@ -1,6 +1,6 @@
-"""Translate XCiT weights in any published format to the names of this package.
+"""Translate XCiT weights in any published format to this package's names.
 
-Our names are those of the authors' dense backbone, so their code can load a translated checkpoint, too.
+We use the same names as the authors' dense backbone, so their code can also load a translated checkpoint.
 """
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Rename = tuple[str, str | Callable[[re.Match], str]]  # pattern and replacement 
 
 @dataclass(frozen=True)
 class Format:
-    """The names that a project gives the weights.
+    """The weight names that a project uses.
 
     Attributes:
         name: the project.
-        position: first part of the keys of the positional encoding; with ``blocks``, it identifies the format.
-        blocks: first part of the keys of the blocks.
+        position: first part of the positional encoding's keys; with ``blocks``, it identifies the format.
+        blocks: first part of the blocks' keys.
         renames: patterns and replacements, applied to every key in this order.
     """
     name: str
@@ -33,7 +33,7 @@ class Format:
 
 
 def _stem_stage(match: re.Match) -> str:
-    # The authors' numbers also count the GELUs between the stages.
+    # The authors' numbering also counts the GELUs between the stages.
     return f'patch_embed.proj.{2 * int(match[1])}.{("conv", "bn").index(match[2])}.'
 
 
@@ -56,7 +56,7 @@ DROPPED = r'cls_token$|cls_attn_blocks\.|ca_layers\.|norm\.|head\.'
 
 @dataclass(frozen=True)
 class Translation:
-    """The weights of a checkpoint under the names of this package.
+    """A checkpoint's weights under this package's names.
 
     Attributes:
         format: project and kind of model, e.g. ``'timm classifier'``.
@@ -64,7 +64,7 @@ class Translation:
         backbone: weights of the XCiT.
         others: weights of necks and heads, under their original names.
         prefix: prefix of the XCiT's keys in the checkpoint: ``'backbone.'`` in a whole model, '' in a bare backbone.
-        dropped: keys of class attention and of a classifier's head.
+        dropped: keys of the class attention and the classifier head.
     """
     format: str
     variant: Variant | None
@@ -80,11 +80,11 @@ class Translation:
 
     @property
     def levels(self) -> set[str]:
-        """First parts of the keys of the pyramid's levels, e.g. ``{'fpn1.', 'fpn2.'}``."""
+        """Key prefixes of the pyramid levels, e.g. ``{'fpn1.', 'fpn2.'}``."""
         return {match[0] for key in self.backbone if (match := re.match(PYRAMID, key))}
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return all weights under the authors' names; if the model has heads, the XCiT's start with ``backbone.``."""
+        """Return all weights under the authors' names; XCiT keys start with ``backbone.`` if the model has heads."""
         prefix = 'backbone.' if self.others else ''
         return {prefix + key: value for key, value in self.backbone.items()} | self.others
 
@@ -106,7 +106,7 @@ def translate(state_dict: Mapping[str, Tensor]) -> Translation:
 
 
 def translate_part(state_dict: Mapping[str, Tensor], source: Format, prefix: str) -> Translation:
-    """Translate the XCiT at a prefix; all other keys become ``others``."""
+    """Translate the XCiT under a prefix; all other keys go into ``others``."""
     backbone, others, dropped = {}, {}, []
     for key, value in state_dict.items():
         if not key.startswith(prefix):
@@ -124,7 +124,7 @@ def translate_part(state_dict: Mapping[str, Tensor], source: Format, prefix: str
 
 
 def find_formats(state_dict: Mapping[str, Tensor]) -> dict[str, Format]:
-    """Return the prefix of each XCiT's keys and its format.
+    """Return the key prefix and format of each XCiT.
 
     Raises:
         InputError: the weights do not contain an XCiT.

@@ -1,4 +1,4 @@
-"""Load weights into a module: find a place for every key, or refuse the checkpoint."""
+"""Load weights into a module: find a place for every key, or reject the checkpoint."""
 from __future__ import annotations
 
 import logging
@@ -38,7 +38,7 @@ def load(module: nn.Module, source: str | Path | Mapping, strict: bool = True, n
 
 
 def prepare(module: nn.Module, content: Mapping, name: str, adapt_stem: bool = True) -> Placement:
-    """Find the place in a module of each weight in a checkpoint; see ``load`` and ``place``."""
+    """Find where each weight in a checkpoint goes in a module; see ``load`` and ``place``."""
     try:
         state_dict = get_state_dict(content)
         placement = place(module, state_dict, _plain(module), adapt_stem)
@@ -73,5 +73,5 @@ def _plain(module: nn.Module) -> dict[str, Tensor]:
 
 
 def _is_finite(value: Tensor, own: Tensor) -> bool:
-    """Whether all numbers are finite, also after conversion to the type of the module's weight."""
+    """Whether all values are finite, both before and after conversion to the dtype of the module's weight."""
     return not value.is_meta and all(bool(torch.isfinite(each).all()) for each in (value, value.to(own.dtype)))

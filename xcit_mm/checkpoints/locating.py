@@ -1,4 +1,4 @@
-"""Find the file of a checkpoint: a path, a ``file://`` URL, a folder of the Hugging Face hub, or a download."""
+"""Find a checkpoint file: a path, a ``file://`` URL, a folder from the Hugging Face hub, or a download."""
 from __future__ import annotations
 
 import hashlib
@@ -21,17 +21,17 @@ HASH = re.compile(r'-([a-f0-9]{8,64})\.[^.]+$')  # the start of the file's SHA-2
 
 
 def require(source: str | Path) -> None:
-    """Check that a checkpoint file exists, before slow work begins. A URL is not checked.
+    """Check that a checkpoint file exists before starting any slow work. URLs are not checked.
 
     Raises:
-        InputError: the file does not exist; also a ``FileNotFoundError``.
+        InputError: the file does not exist; the error is also a ``FileNotFoundError``.
     """
     if not is_url(source):
         locate(source)
 
 
 def locate(source: str | Path) -> Path:
-    """Return the local file of a checkpoint; download it if ``source`` is an ``http(s)://`` URL.
+    """Return a checkpoint's local file, downloading it if ``source`` is an ``http(s)://`` URL.
 
     Args:
         source: path, which may start with ``~``; ``file://`` or ``http(s)://`` URL; or a folder with
@@ -63,15 +63,15 @@ def locate(source: str | Path) -> Path:
 
 
 def is_url(source: str | Path) -> bool:
-    """Whether a source is downloaded."""
+    """Whether a source has to be downloaded."""
     return str(source).startswith(('http://', 'https://'))
 
 
 def _download(url: str) -> Path:
-    """Return the file of a URL in torch's hub cache; of several processes, only one downloads it."""
+    """Return the file for a URL in torch's hub cache; if several processes need it, only one downloads it."""
     folder = Path(torch.hub.get_dir(), 'checkpoints')
     folder.mkdir(parents=True, exist_ok=True)
-    # Several URLs can share the last part, by which torch hub and MMEngine name their files.
+    # Different URLs can end in the same last part, which torch hub and MMEngine use as the file name.
     last = Path(urlsplit(url).path).name
     file = folder / f'{hashlib.sha256(url.encode()).hexdigest()[:8]}-{last}'
     if file.is_file():
@@ -86,10 +86,10 @@ def _download(url: str) -> Path:
 
 
 def _is_cached(file: Path, url: str) -> bool:
-    """Whether torch hub or MMEngine already downloaded this URL to a file.
+    """Whether torch hub or MMEngine has already downloaded this URL to this file.
 
-    The file's name contains the start of its hash, or it has the size that the server states. If the server cannot be
-    reached, a warning names the file.
+    The file must match the hash prefix in its name or, if there is none, the size that the server reports. If the
+    server cannot be reached, the file is accepted and a warning names it.
     """
     if not file.is_file():
         return False

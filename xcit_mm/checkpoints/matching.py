@@ -19,7 +19,7 @@ from .stem import RGB, STEM, adapt_rgb, differing_channels
 
 @runtime_checkable
 class PublishedBackbone(Protocol):
-    """A module whose parameters have the names of the authors' dense backbone.
+    """A module with the same parameter names as the authors' dense backbone.
 
     Attributes:
         variant: its sizes.
@@ -27,7 +27,7 @@ class PublishedBackbone(Protocol):
     variant: Variant
 
     def unbuilt_keys(self) -> dict[str, str]:
-        """Return the reason for each group of published keys that the module does not build, keyed by its pattern."""
+        """Return patterns for the published keys that the module does not build, mapped to the reasons."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Part:
     Attributes:
         prefix: prefix of its keys in the module, e.g. ``'backbone.'``; '' if the module is the backbone.
         backbone: the XCiT.
-        translation: its weights, translated.
-        stem_channels: channels of the checkpoint's stem and of the module's, if they differ and are not adapted.
+        translation: its translated weights.
+        stem_channels: channel counts of the checkpoint's stem and the module's, if they differ and are not adapted.
     """
     prefix: str
     backbone: PublishedBackbone
@@ -48,7 +48,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Placement:
-    """Weights of a checkpoint under the keys of a module.
+    """A checkpoint's weights under a module's keys.
 
     Attributes:
         weights: weights to load; their keys and shapes may still differ from the module's.
@@ -110,10 +110,10 @@ class Placement:
 
 
 def _misfit(value: Tensor, own: Tensor) -> str:
-    """Describe why a weight cannot be copied to the module's; '' if it can."""
+    """Describe why a weight cannot be copied into the module's own weight; return '' if it can."""
     if value.shape != own.shape:
         return f'{tuple(value.shape)} but must be {tuple(own.shape)}'
-    # Quantised, sparse and complex weights would be converted without their scale, index or imaginary part.
+    # Converting quantised, sparse or complex weights would lose their scale, indices or imaginary part.
     if (own.is_floating_point() and not value.is_floating_point()) or value.layout != own.layout:
         return f'{value.dtype} but must be {own.dtype}'
     return ''
@@ -170,7 +170,7 @@ def place(module: nn.Module, state_dict: Mapping[str, Tensor], own: Mapping[str,
 
 
 def _pair(ours: Mapping[str, PublishedBackbone], theirs: Mapping[str, Format]) -> list[tuple[str, str, Format]]:
-    """Return the prefixes of each XCiT in the module and in the checkpoint: the same, or the only ones."""
+    """Pair XCiTs at the same prefix in module and checkpoint, or the only one in each; return both prefixes."""
     same = [(prefix, prefix, theirs[prefix]) for prefix in ours if prefix in theirs]
     if same:
         return same
@@ -183,8 +183,8 @@ def _pair(ours: Mapping[str, PublishedBackbone], theirs: Mapping[str, Format]) -
 
 
 def find_backbones(module: nn.Module) -> dict[str, PublishedBackbone]:
-    """Find each XCiT in a module; return them under the prefixes of their keys, without torch's wrappers."""
-    # Wrappers such as torch.compile's forward attributes, but their classes lack the method.
+    """Return the XCiTs in a module by key prefix, with torch's wrappers removed from the prefixes."""
+    # Wrappers like the one from torch.compile forward attribute access, but their classes lack the method.
     return {plain_key(f'{name}.') if name else '': child for name, child in module.named_modules()
             if hasattr(type(child), 'unbuilt_keys') and isinstance(child, PublishedBackbone)
             and isinstance(child.variant, Variant)}

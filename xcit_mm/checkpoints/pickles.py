@@ -1,4 +1,4 @@
-"""What pickled checkpoints hold besides tensors: harmless classes, whole models, and classes that are not installed."""
+"""What pickled checkpoints contain besides tensors: harmless classes, whole models, and uninstalled classes."""
 from __future__ import annotations
 
 import argparse
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 
 def harmless_classes() -> torch.serialization.safe_globals:
-    """Return a context in which torch also unpickles the harmless classes in MMEngine's and the authors' files."""
+    """Return a context manager that lets torch unpickle the harmless classes in MMEngine's and the authors' files."""
     multiarray = (getattr(np, '_core', None) or np.core).multiarray
     dtypes = {type(np.dtype(code)) for code in '?bhilqBHILQefd'}
     # numpy 2 renamed numpy.core, and files of both versions exist.
@@ -27,14 +27,14 @@ def harmless_classes() -> torch.serialization.safe_globals:
 
 
 def _get_statistic(owner: object, name: str) -> object:
-    """Replace ``getattr``, which pickled HistoryBuffers use to find their methods, and refuse everything else."""
+    """Stand in for ``getattr``, which pickled HistoryBuffers use to look up their methods; refuse everything else."""
     if (owner is HistoryBuffer or isinstance(owner, HistoryBuffer)) and not name.startswith('__'):
         return getattr(owner, name)
     raise pickle.UnpicklingError('Unsupported global: GLOBAL builtins.getattr')
 
 
 class Placeholder(dict):
-    """An object whose class is not installed: it keeps its attributes and items, and has no methods of that class."""
+    """An object whose class is not installed: it keeps its attributes and items, but no methods of that class."""
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__()
@@ -44,14 +44,14 @@ class Placeholder(dict):
             vars(self).update(state)
 
     def append(self, item: object) -> None:
-        """Ignore an item of a list."""
+        """Ignore a list item."""
 
     def extend(self, items: object) -> None:
-        """Ignore items of a list."""
+        """Ignore list items."""
 
 
 class Tolerant:
-    """The pickle module for trusted files: classes that cannot be imported become placeholders."""
+    """A pickle module for trusted files: classes that cannot be imported become placeholders."""
 
     load = staticmethod(pickle.load)
 
@@ -67,13 +67,13 @@ class Tolerant:
 
 
 def holds_modules(path: Path) -> bool:
-    """Whether a pickled file names classes of ``torch.nn``, as whole models do; no code in it is run."""
+    """Whether a pickle file mentions ``torch.nn`` classes, as whole models do; none of the code in it is run."""
     with path.open('rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         return content.find(b'torch.nn.modules.') >= 0
 
 
 def replace_modules(content: object) -> object:
-    """Replace pickled models in the content of a trusted file by their state dicts."""
+    """Replace pickled models in the content of a trusted file with their state dicts."""
     if isinstance(content, torch.jit.ScriptModule):
         return content.state_dict()
     if isinstance(content, (nn.Module, Placeholder)) and '_modules' in vars(content):
@@ -85,7 +85,7 @@ def replace_modules(content: object) -> object:
 
 
 def _state_dict(module: nn.Module | Placeholder, prefix: str = '') -> dict[str, Tensor]:
-    """Return what ``state_dict`` would, without methods: a placeholder has none."""
+    """Return what ``state_dict`` would, without calling any methods, because a placeholder has none."""
     parts = vars(module)
     passing = parts.get('_non_persistent_buffers_set', ())
     buffers = {name: value for name, value in parts.get('_buffers', {}).items() if name not in passing}

@@ -1,4 +1,4 @@
-"""Align the keys of a checkpoint with those of a module that a trainer wrapped in another one."""
+"""Align a checkpoint's keys with those of a module that a trainer wrapped in another module."""
 from __future__ import annotations
 
 from collections import Counter
@@ -9,7 +9,7 @@ from torch import Tensor
 
 def align(state_dict: Mapping[str, Tensor], own: Mapping[str, Tensor], ours: Iterable[str], theirs: Iterable[str]
           ) -> tuple[dict[str, Tensor], str, str]:
-    """Remove the prefix of a whole model, or add the one that the module has.
+    """Remove the prefix in front of a whole model's keys, or add the one that the module uses.
 
     Args:
         state_dict: weights of a checkpoint.
@@ -28,7 +28,7 @@ def align(state_dict: Mapping[str, Tensor], own: Mapping[str, Tensor], ours: Ite
 
 
 def _outer(long: list[str], short: list[str]) -> str:
-    """Return the only prefix that turns each short prefix into a long one; '' if none, several or '' itself does.
+    """Return the only prefix that turns every short prefix into a long one, or '' if there is not exactly one.
 
     A bare backbone (a short prefix '') has no other keys that would need an outer prefix.
     """

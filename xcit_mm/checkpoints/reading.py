@@ -1,4 +1,4 @@
-"""Read checkpoint files without running the code that they may contain."""
+"""Read checkpoint files without running any code they may contain."""
 from __future__ import annotations
 
 import errno
@@ -18,7 +18,7 @@ CORRUPT = 'not a PyTorch checkpoint, or corrupt'
 
 
 def read(source: str | Path, trust: bool = False) -> dict:
-    """Read a checkpoint file onto the CPU, downloading it first if necessary.
+    """Load a checkpoint file onto the CPU, downloading it first if necessary.
 
     Args:
         source: path, ``file://`` or ``http(s)://`` URL (a download stays in torch's hub cache), or folder of the

@@ -1,4 +1,4 @@
-"""Extract weights and the description of the data from the content of a checkpoint."""
+"""Extract the weights and the data set's metadata from a checkpoint."""
 from __future__ import annotations
 
 import re
@@ -13,19 +13,20 @@ from ..errors import InputError
 WRAPPERS = ('state_dict', 'model', 'teacher', 'student', 'model_state_dict', 'module', 'net', 'params',
             'state_dict_ema', 'model_ema', 'ema_state_dict', 'params_ema', 'ema_model', 'ema')
 COUNTERS = {'steps', 'n_averaged'}  # beside the weights of MMEngine's and torch's averaged models
-# Parts of keys that torch's wrappers add at any depth: torch.compile, FSDP, activation checkpointing.
+# Key parts that torch's wrappers add at any depth: torch.compile, FSDP, activation checkpointing.
 WRAPPED = re.compile(r'(?:^|(?<=\.))(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.')
 
 
 def get_state_dict(checkpoint: Mapping) -> dict[str, Tensor]:
-    """Extract the weights from a checkpoint, without what wraps them.
+    """Extract the weights from a checkpoint, removing any wrappers.
 
-    Wrappers are dicts under one of ``WRAPPERS`` or, if no key has such a name, the only state dict in the checkpoint;
-    the prefix ``module.`` of DDP and averaged models; and the parts that ``torch.compile`` and FSDP add to keys.
+    This unwraps the dict under one of the keys in ``WRAPPERS`` or, if there is no such key, the only state dict in the
+    checkpoint; it also removes the ``module.`` prefix of DDP and averaged models, and the parts that ``torch.compile``
+    and FSDP add to keys.
 
     Raises:
-        InputError: the weights include a value that is not a tensor, or are empty, or several state dicts have other
-            names.
+        InputError: the weights are empty or include a value that is not a tensor, or there are several state dicts,
+            none of them under a key in ``WRAPPERS``.
     """
     while wrapper := _find_wrapper(checkpoint):
         checkpoint = checkpoint[wrapper]
@@ -49,19 +50,19 @@ def get_state_dict(checkpoint: Mapping) -> dict[str, Tensor]:
 
 
 def plain_key(key: str) -> str:
-    """Return a key without the parts that torch's wrappers of modules add."""
+    """Return a key without the parts added by torch's module wrappers."""
     return WRAPPED.sub('', key)
 
 
 def with_metadata(weights: Mapping[str, Tensor], source: Mapping) -> OrderedDict[str, Tensor]:
-    """Return weights with the module versions of another state dict, which torch needs to load old checkpoints."""
+    """Return the weights with another state dict's module versions, which torch needs to load old checkpoints."""
     complete = OrderedDict(weights)
     complete._metadata = getattr(source, '_metadata', OrderedDict())  # type: ignore[attr-defined]  # as torch does
     return complete
 
 
 def get_dataset_meta(checkpoint: Mapping) -> dict:
-    """Return ``classes`` and ``palette`` as MMEngine's checkpoints store them, or 0.x and 2.x (``CLASSES``)."""
+    """Return ``classes`` and ``palette`` from an MMEngine checkpoint, or from a 0.x or 2.x one (``CLASSES``)."""
     meta = checkpoint.get('meta')
     if not isinstance(meta, Mapping):
         return {}
@@ -89,7 +90,7 @@ def _find_wrapper(checkpoint: Mapping) -> str | None:
 
 
 def _holds_weights(node: Mapping) -> bool:
-    """Whether a dict is a state dict or wraps one; the numbered states of an optimizer do not count."""
+    """Whether a dict is or wraps a state dict; an optimizer's numbered states do not count."""
     if not all(isinstance(key, str) for key in node):
         return False
     return any(isinstance(value, Tensor) or isinstance(value, Mapping) and _holds_weights(value)

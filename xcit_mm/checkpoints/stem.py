@@ -1,4 +1,4 @@
-"""Adapt the RGB stem of a checkpoint to images with another number of channels."""
+"""Adapt a checkpoint's RGB stem to images with a different number of channels."""
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -11,11 +11,11 @@ RGB = 3
 
 
 def adapt_rgb(weight: Tensor, channels: int) -> tuple[Tensor, str]:
-    """Adapt the first convolution of an RGB stem to another number of channels, as timm's ``adapt_input_conv`` does.
+    """Adapt the first convolution of an RGB stem to a different number of channels, like timm's ``adapt_input_conv``.
 
     For one channel, sum the weights, so that a grey image gives the same features as its RGB copy. Otherwise, repeat
-    the weights of red, green and blue in this order and scale them by 3 / channels, so that an image whose channels
-    are equal gives about the same features.
+    the red, green and blue weights in that order and scale them by 3 / channels, so that an image with identical
+    channels gives about the same features.
 
     Args:
         weight: (out, 3, kh, kw).
@@ -35,7 +35,7 @@ def adapt_rgb(weight: Tensor, channels: int) -> tuple[Tensor, str]:
 
 
 def differing_channels(weights: Mapping[str, Tensor], own: Mapping[str, Tensor], key: str) -> tuple[int, int] | None:
-    """Return the channels of two stems (out, channels, kh, kw); None unless they differ in these and nothing else."""
+    """Return the channel counts of two stem weights (out, channels, kh, kw); None unless only these differ."""
     if key not in weights or key not in own:
         return None
     given, wanted = weights[key].shape, own[key].shape

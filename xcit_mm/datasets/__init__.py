@@ -1,1 +1,1 @@
-"""Data sets that this package composes or downloads and prepares."""
+"""Data sets that this package either composes or downloads and prepares."""

@@ -1,4 +1,4 @@
-"""Describe and unpack the zip files of data sets."""
+"""Describe and unpack data set zip files."""
 from __future__ import annotations
 
 import shutil
@@ -16,13 +16,13 @@ from ..errors import InputError
 
 @dataclass(frozen=True)
 class Archive:
-    """A zip file, and where its parts go.
+    """A zip file and where its parts go.
 
     Attributes:
         name: file name.
-        url: download address, or None if the download requires a login.
-        checksum: in pooch's notation (``md5:…``), or None if the publisher gives none.
-        moves: maps prefixes of names in the archive to prefixes below the data set's folder. Files with other prefixes
+        url: download URL, or None if the download requires a login.
+        checksum: in pooch's notation (``md5:…``), or None if the publisher does not provide one.
+        moves: maps name prefixes in the archive to prefixes inside the data set's folder. Files with other prefixes
             are left out.
         convert: function to use instead of ``moves``; it reads the open zip file and writes the data set to a folder.
     """
@@ -34,15 +34,16 @@ class Archive:
 
 
 def downloaded_mark(path: Path) -> Path:
-    """Return the path of the file that marks an archive as downloaded by us, so that we may remove it."""
+    """Return the path of the marker file that shows that we downloaded an archive and may remove it."""
     return path.with_name(f'.{path.name}.downloaded')
 
 
 def unpack(archive: Archive, path: Path, folder: Path) -> None:
-    """Unpack the parts of the archive at ``path`` that a data set needs into ``folder``, and check their CRCs.
+    """Unpack what a data set needs from the archive at ``path`` into ``folder``, and check the CRCs.
 
     Raises:
-        InputError: the file is damaged; or an entry is a link or points outside the folder, so nothing is written.
+        InputError: the file is damaged, or an entry is a link or points outside the folder, in which case nothing is
+            written.
         OSError: a file cannot be written.
     """
     try:
@@ -72,7 +73,7 @@ def _move(file: ZipFile, archive: Archive, folder: Path) -> None:
     targets = [(member, folder / (new + member.filename.removeprefix(old)))
                for member in file.infolist() if not member.is_dir()
                for old, new in archive.moves.items() if member.filename.startswith(old)]
-    # Without its prefix, a name can be absolute or empty.
+    # A name can be absolute or empty once its prefix is removed.
     for member, target in targets:
         if not target.resolve().is_relative_to(folder.resolve()):
             raise _unsafe_name(file, member.filename)

@@ -40,7 +40,7 @@ def _make_digits(root: Path) -> bool:
 
 
 def _masked(train: int, val: int) -> dict[str, int]:
-    """Return the layout that ``write_split`` writes."""
+    """Return the layout that ``write_split`` produces."""
     counts = dict(train=train, val=val)
     return {f'{kind}/{split}/*.png': count for split, count in counts.items() for kind in ('images', 'masks')} | {
         f'annotations/instances_{split}.json': 1 for split in counts}

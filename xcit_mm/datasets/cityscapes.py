@@ -1,4 +1,4 @@
-"""Make the training masks of Cityscapes."""
+"""Create the Cityscapes training masks."""
 from __future__ import annotations
 
 from pathlib import Path
@@ -16,9 +16,10 @@ IGNORED = 255
 
 
 def make_train_ids(root: Path) -> None:
-    """Make ``*_gtFine_labelTrainIds.png`` from ``*_gtFine_labelIds.png`` in train and val, where missing.
+    """Create any missing ``*_gtFine_labelTrainIds.png`` in train and val from ``*_gtFine_labelIds.png``.
 
-    The masks equal those of cityscapesscripts, which draws both kinds from the same polygons in the same order.
+    The masks are identical to those from cityscapesscripts, which draws both kinds from the same polygons in the same
+    order.
 
     Raises:
         InputError: a mask cannot be read or written.

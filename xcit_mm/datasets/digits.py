@@ -2,7 +2,7 @@
 
 The digits are the 1,797 scans of scikit-learn's ``load_digits``; the backgrounds are photographs that come with
 scikit-learn and scikit-image. The scenes are composed, not photographed: each digit is enlarged from 8x8 px, coloured
-and pasted onto a dimmed crop. The two splits have no scan or photograph in common.
+and pasted onto a dimmed crop. The two splits share no scans or photographs.
 """
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def load_photographs(split: str) -> list[np.ndarray]:
 
 
 def load_scans(split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Load the scans of a split, (M, 8, 8) float32 ink from 0 to 1, and the digits that they show, (M,) int."""
+    """Load a split's scans, (M, 8, 8) float32 ink values from 0 to 1, and the digits they show, (M,) int."""
     digits = sklearn.datasets.load_digits()
     part = slice(None, FIRST_HELD_OUT_SCAN) if split == 'train' else slice(FIRST_HELD_OUT_SCAN, None)
     return (digits.images[part] / 16).astype(np.float32), digits.target[part]
@@ -78,7 +78,7 @@ def compose_scenes(split: str, count: int, seed: int = 0) -> Iterator[Scene]:
 def prepare(root: str | Path, num_scenes: dict[str, int] = NUM_SCENES, seed: int = 0) -> bool:
     """Write the data set to ``root`` (see ``write_split``) unless it is there already.
 
-    The folder appears only once it is complete, and replaces scenes that were composed with another recipe.
+    The folder appears only once it is complete, and replaces any scenes composed with a different recipe.
 
     Returns:
         True if the data set was written, False if it was there already.
@@ -107,7 +107,7 @@ def prepare(root: str | Path, num_scenes: dict[str, int] = NUM_SCENES, seed: int
 
 
 def _recipe() -> dict:
-    """Return every setting that affects a scene, as JSON types; data made with other settings are out of date."""
+    """Return every setting that affects a scene, as JSON types; data made with different settings are out of date."""
     return dict(scene_size=SCENE_SIZE, digits_per_scene=list(DIGITS_PER_SCENE), digit_size=list(DIGIT_SIZE),
                 dimming=DIMMING, min_contrast=MIN_CONTRAST, first_held_out_scan=FIRST_HELD_OUT_SCAN,
                 photographs={split: list(names) for split, names in PHOTOGRAPHS.items()})

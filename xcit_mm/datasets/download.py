@@ -1,4 +1,4 @@
-"""Download archives: check the free space and checksums, and report errors in one line."""
+"""Download archives: check free space and checksums, and report errors on one line."""
 from __future__ import annotations
 
 import logging
@@ -16,7 +16,7 @@ from .resuming import TIMEOUT, UNCOMPRESSED, ResumingDownloader
 
 
 def download(archive: Archive, folder: Path) -> Path:
-    """Download an archive to ``folder`` unless it is there already, and check its checksum.
+    """Download an archive to ``folder`` unless it is there already, and verify its checksum.
 
     Returns:
         The path of the archive.
@@ -51,10 +51,10 @@ def download(archive: Archive, folder: Path) -> Path:
 def require_space(archives: Sequence[Archive], folder: Path) -> None:
     """Check that the disk has room to download the missing parts of archives and to unpack all of them.
 
-    Their contents are assumed to be as large as the archives, because images are already compressed.
+    The unpacked contents are assumed to be as large as the archives, because images are already compressed.
 
     Raises:
-        InputError: the disk has too little room, or an archive is missing from its server.
+        InputError: the disk does not have enough room, or an archive is missing from its server.
     """
     missing = unpacked = 0
     for archive in archives:

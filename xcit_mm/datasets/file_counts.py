@@ -1,4 +1,4 @@
-"""Compare the files of a prepared data set with its expected layout."""
+"""Compare the files in a prepared data set with its expected layout."""
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Convert the nuclei of BBBC038 (2018 Data Science Bowl, stage 1): images with one mask per nucleus."""
+"""Convert the BBBC038 nuclei (2018 Data Science Bowl, stage 1): images with one mask per nucleus."""
 from __future__ import annotations
 
 import io
@@ -19,7 +19,7 @@ HELD_OUT = 5  # every fifth image by name goes to val
 
 
 def convert(file: ZipFile, folder: Path) -> None:
-    """Write the images no larger than 360 px with ``write_split``: every fifth to ``val``, the others to ``train``.
+    """Write images no larger than 360 px with ``write_split``: every fifth one to ``val``, the rest to ``train``.
 
     Raises:
         InputError: an image cannot be read.

@@ -1,4 +1,4 @@
-"""Prepare a data set from the catalogue: download, unpack and check it. Its folder appears only once complete."""
+"""Prepare a data set from the catalogue: download, unpack and check it. The folder appears only once it is complete."""
 from __future__ import annotations
 
 import os
@@ -16,9 +16,9 @@ from .file_counts import first_difference
 
 
 def prepare(dataset: DataSet, root: str | Path, keep_archives: bool = False) -> bool:
-    """Prepare a data set in ``root`` unless it is there already; resume the downloads of an interrupted run.
+    """Prepare a data set in ``root`` unless it is there already; resume downloads from an interrupted run.
 
-    Archives are collected in the folder ``ROOT.archives``; those that this function downloads are removed at the end.
+    Archives go in the folder ``ROOT.archives``; the ones that this function downloads are removed at the end.
 
     Args:
         dataset: entry of the catalogue.
@@ -84,7 +84,7 @@ def _assemble(dataset: DataSet, root: Path, keep_archives: bool) -> bool:
 
 @contextmanager
 def _exclusive(archives: Path) -> Iterator[None]:
-    """Prevent concurrent runs, because a second one would remove the files that the first one is unpacking."""
+    """Prevent concurrent runs, because a second run would remove the files that the first is unpacking."""
     lock = archives / '.lock'
     try:
         with FileLock(lock, timeout=0):

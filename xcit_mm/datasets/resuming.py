@@ -13,13 +13,12 @@ UNCOMPRESSED = {'Accept-Encoding': 'identity'}  # makes Content-Length the lengt
 
 
 class ResumingDownloader:
-    """Downloader for pooch that continues where an interrupted call stopped.
-
-    pooch verifies the checksum and never leaves a partial file under the final name, but its own downloader always
-    starts over; other libraries that can resume either split files into parts, or bring an event loop and a second
-    progress bar. HTTP makes resuming simple: ``Range`` requests the rest, ``If-Range`` requests the whole file if it
-    has changed, and a server that supports neither sends the whole file. (An interruption while pooch computes the
-    checksum loses the download, because the file is no longer partial by then.)
+    """Downloader for pooch that picks up where an interrupted call left off. pooch verifies the checksum and never
+    leaves a partial file under the final name, but its own downloader always starts over; other libraries that support
+    resuming either split files into parts or bring in an event loop and a second progress bar. HTTP makes resuming
+    simple: ``Range`` requests the rest, ``If-Range`` requests the whole file if it has changed, and a server that
+    supports neither sends the whole file. (If the run is interrupted while pooch computes the checksum, the download is
+    lost, because by then the file is no longer marked as partial.)
 
     Args:
         partial: file that collects the bytes; ``NAME.validator`` next to it records their version.
@@ -33,7 +32,7 @@ class ResumingDownloader:
         """Download ``url`` to ``output_file``, retrying as long as each attempt receives new bytes.
 
         Raises:
-            requests.RequestException: the server refuses, or an attempt received no new bytes.
+            requests.RequestException: the server refuses the request, or an attempt receives no new bytes.
             OSError: the file cannot be written.
         """
         farthest = self._held()

@@ -55,10 +55,10 @@ def _write_png(path: Path, image: np.ndarray) -> None:
 
 
 def _to_coco(label: int, mask: np.ndarray) -> dict:
-    """Return the COCO fields of one instance: box (x, y, width, height) in pixels and uncompressed RLE."""
+    """Return the COCO fields for one instance: the box (x, y, width, height) in pixels and the uncompressed RLE."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     x, y = int(columns[0]), int(rows[0])
-    # COCO counts runs column by column, starting with zeros.
+    # COCO counts runs column by column, starting with a run of zeros.
     pixels = np.concatenate(([0], mask.ravel(order='F'), [0])).astype(np.int8)
     edges = np.flatnonzero(np.diff(pixels))
     counts = np.diff(np.concatenate(([0], edges, [mask.size]))).tolist()

@@ -10,7 +10,7 @@ from .functions import Levels, Logits
 
 
 def describe(model: BaseModel, function: Levels | Logits) -> dict[str, str]:
-    """Describe how to prepare an image, and what the function returns.
+    """Describe how to prepare an image and what the function returns.
 
     Args:
         model: from ``init_model``.
@@ -22,7 +22,7 @@ def describe(model: BaseModel, function: Levels | Logits) -> dict[str, str]:
         and ``xcit_mm`` (version); lists as JSON.
     """
     preprocessor = model.data_preprocessor
-    # Pipelines read BGR, which a preprocessor may reverse; mmseg and mmdet name this setting differently.
+    # Pipelines read images as BGR, which a preprocessor may reverse; mmseg and mmdet name this setting differently.
     settings = model.cfg.model.get('data_preprocessor') or {}
     reverses = settings.get('bgr_to_rgb') or settings.get('rgb_to_bgr')
     color = 'RGB' if reverses else 'BGR'

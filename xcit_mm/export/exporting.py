@@ -22,7 +22,7 @@ OLDEST_TORCH = '2.9'
 
 
 def require_format(path: Path) -> None:
-    """Check that this machine can export to the format that a file name's suffix stands for.
+    """Check that this machine can export to the format indicated by a file name's suffix.
 
     Raises:
         InputError: the suffix is not in ``FILE_FORMATS``, torch is too old, or a package is missing.
@@ -39,11 +39,11 @@ def require_format(path: Path) -> None:
 
 def export(model: BaseModel, path: Path, backbone_only: bool = False, size: tuple[int, int] = (512, 512),
            report: Callable[[str], None] = lambda step: None) -> tuple[dict[str, str], list[Comparison]]:
-    """Export the function that a model computes in inference to a file, and compare the file with the model.
+    """Export the function that a model computes at inference to a file, and compare the file with the model.
 
-    Input ``image``: (B, in_channels, H, W) float32, normalised as the file's metadata describes, H and W at least 64.
-    Outputs: ``logits`` (B, classes, H, W) for a segmentor; ``level1`` …, each (B, C, ~H / stride, ~W / stride), for a
-    backbone.
+    Input ``image``: (B, in_channels, H, W) float32, normalised as described in the file's metadata, with H and W at
+    least 64. Outputs: ``logits`` (B, classes, H, W) for a segmentor; ``level1`` …, each (B, C, ~H / stride, ~W /
+    stride), for a backbone.
 
     Args:
         model: from ``init_model``: a segmentor, or with ``backbone_only`` any model with an XCiT.

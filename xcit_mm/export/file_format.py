@@ -16,8 +16,8 @@ class FileFormat:
     """A file format for traced functions.
 
     Attributes:
-        write: write a program to a path, with the names of its outputs and the metadata.
-        load: load the function in a file, ready to run on a (B, in_channels, H, W) float32 image.
+        write: writes a program to a path, along with its output names and the metadata.
+        load: loads the function in a file, ready to run on a (B, in_channels, H, W) float32 image.
         packages: import names of the packages that the format needs besides torch.
     """
     write: Callable[[ExportedProgram, Path, list[str], Mapping[str, str]], None]

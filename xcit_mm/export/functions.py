@@ -35,7 +35,7 @@ class Levels(nn.Module):
 class Logits(nn.Module):
     """Logits of a segmentor: (B, in_channels, H, W) normalised, float32 -> a 1-tuple (B, classes, H, W).
 
-    They are resized to the size of the image, as mmseg does before the argmax.
+    They are resized to the image size, as in mmseg before the argmax.
     """
 
     output_names, strides, has_classes = ['logits'], [1], True
@@ -81,9 +81,9 @@ def exported_function(model: BaseModel, backbone_only: bool = False) -> Levels |
 
 
 def prepare(function: nn.Module) -> nn.Module:
-    """Return a copy of a function, in eval mode, in which no operation depends on the size of the traced image.
+    """Return an eval-mode copy of a function in which no operation depends on the size of the traced image.
 
-    The copy computes the same function. ``attention='auto'`` depends on the size, so it becomes the Gram form, which
+    The copy computes the same function. ``attention='auto'`` depends on the size, so the copy uses the Gram form, which
     is faster except on small images.
     """
     copied = copy.deepcopy(function).eval().requires_grad_(False)

@@ -1,4 +1,4 @@
-"""Compare an exported file with the model at sizes other than the traced one."""
+"""Compare an exported file with the model at sizes other than the one used for tracing."""
 from __future__ import annotations
 
 import timeit
@@ -30,10 +30,10 @@ class Comparison(NamedTuple):
 
 
 def sizes_near(height: int, width: int) -> list[tuple[int, int, int]]:
-    """Choose the (batch, height, width) of images to compare: this size, a wider one, and a batch of smaller ones.
+    """Choose the (batch, height, width) sizes to compare at: the given one, a wider one, and a batch of smaller images.
 
     Raises:
-        InputError: a side is below twice ``SMALLEST_SIDE``.
+        InputError: a side is shorter than twice ``SMALLEST_SIDE``.
     """
     if min(height, width) < 2 * SMALLEST_SIDE:
         raise InputError(f'cannot compare at {height} x {width} pixels; choose sides of {2 * SMALLEST_SIDE} pixels or '
@@ -44,7 +44,7 @@ def sizes_near(height: int, width: int) -> list[tuple[int, int, int]]:
 
 @torch.no_grad()
 def compare(function: Levels | Logits, runtime: Runtime, sizes: list[tuple[int, int, int]]) -> Iterator[Comparison]:
-    """Run a function and a file on noise of each size: once to compare them, then ``ROUNDS`` times to time them.
+    """Run a function and a file on noise images of each size: compare them once, then time them ``ROUNDS`` times.
 
     Args:
         function: ``exported_function`` of a model, in eval mode.
@@ -73,7 +73,7 @@ def compare(function: Levels | Logits, runtime: Runtime, sizes: list[tuple[int, 
 def largest_difference(actual: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
     """Return the largest difference between two sets of outputs, relative to each output's largest absolute value.
 
-    It is infinite if shapes differ, and NaN if any value is NaN.
+    The result is infinite if any shapes differ, and NaN if any value is NaN.
     """
     if [output.shape for output in actual] != [output.shape for output in expected]:
         return float('inf')

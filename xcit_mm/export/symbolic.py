@@ -9,9 +9,9 @@ from ..ops.pooling import bin_shares
 
 
 class MatrixPool2d(nn.Module):
-    """``nn.AdaptiveAvgPool2d`` as products with two small matrices computed from the map's size.
+    """``nn.AdaptiveAvgPool2d`` implemented as products with two small matrices computed from the map's size.
 
-    ONNX has no adaptive pooling, so exporters support it only for maps of a fixed size.
+    ONNX has no adaptive pooling, so exporters support it only for fixed-size maps.
 
     Args:
         output_size: number of bins along both axes.
@@ -30,7 +30,7 @@ class MatrixPool2d(nn.Module):
 
 
 class IntegerUpsample(nn.Module):
-    """mmseg's ``Upsample`` by an integer factor, with integer sizes, because torch traces float sizes as constants.
+    """mmseg's ``Upsample`` by an integer factor, with sizes kept as integers because torch traces floats as constants.
 
     Shape:
         (B, C, H, W) -> (B, C, factor H, factor W)

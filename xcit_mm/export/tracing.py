@@ -1,4 +1,4 @@
-"""Trace a function for any batch, height and width."""
+"""Trace a function for any batch size, height and width."""
 from __future__ import annotations
 
 import torch
@@ -11,8 +11,8 @@ DYNAMIC_SHAPES = ({0: Dim('batch', min=1), 2: Dim('height', min=SMALLEST_SIDE), 
 
 @torch.no_grad()
 def trace(function: torch.nn.Module, in_channels: int) -> ExportedProgram:
-    """Trace a prepared function (see ``prepare``), with symbolic batch, height and width."""
+    """Trace a prepared function (see ``prepare``) with a symbolic batch size, height and width."""
     image = torch.zeros(BATCH, in_channels, *SIDES)
-    # Memory layouts impose conditions on the sizes, which always hold but which torch cannot prove.
+    # Memory layouts impose conditions on the sizes that always hold but that torch cannot prove.
     return torch.export.export(function, (image, ), dynamic_shapes=DYNAMIC_SHAPES,
                                prefer_deferred_runtime_asserts_over_guards=True)

@@ -1,4 +1,4 @@
-"""A convolution over maps of several resolutions, as if all were resized to the finest and concatenated."""
+"""A convolution over maps of different resolutions, as if they were all resized to the finest and concatenated."""
 from __future__ import annotations
 
 from collections.abc import Sequence

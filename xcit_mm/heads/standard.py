@@ -12,7 +12,7 @@ from ..ops.modification import has_hooks
 _SEGMENTOR = ('predict', 'inference', 'extract_feat', 'whole_inference', 'slide_inference', 'encode_decode',
               'postprocess_result')
 _HEAD = ('predict', 'predict_by_feat')
-# A class that overrides one of these methods without changing the result adds its own method to the set.
+# Classes that override one of these methods without changing the result add their own method to the set.
 STANDARD_METHODS: dict[str, set[Callable]] = (
     {name: {getattr(EncoderDecoder, name)} for name in _SEGMENTOR}
     | {f'head.{name}': {getattr(BaseDecodeHead, name)} for name in _HEAD})
@@ -28,11 +28,11 @@ def is_standard(model: nn.Module) -> bool:
 
 
 def _method(module: nn.Module, name: str) -> Callable:
-    """Return the function of a method, wherever it is overridden: in the class or on the instance."""
+    """Return a method's underlying function, whether it is overridden in the class or on the instance."""
     method = getattr(module, name)
     return getattr(method, '__func__', method)
 
 
 def parts(model: BaseSegmentor) -> tuple[nn.Module, nn.Module, nn.Module]:
-    """Return the backbone, the neck (an identity if there is none) and the head that compute the logits."""
+    """Return the backbone, neck (an identity if there is none) and head, which together compute the logits."""
     return model.backbone, model.neck if model.with_neck else nn.Identity(), model.decode_head

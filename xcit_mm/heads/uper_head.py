@@ -21,23 +21,23 @@ Map = TypeVar('Map')
 
 
 class MapOperations(Protocol[Map]):
-    """The operations of a UPerHead, for one kind of feature map: whole tensors, or rows that are computed in bands."""
+    """The operations of a UPerHead on one kind of feature map: whole tensors, or rows computed in bands."""
 
     def convolve(self, x: Map, module: ConvModule) -> Map:
         """Apply a convolution with its norm and activation."""
 
     def pool(self, x: Map, cells: Any) -> Map:
-        """Pool a map to the bins of ``cells[0]`` (an adaptive average pooling), then apply ``cells[1]``."""
+        """Pool a map into the bins of ``cells[0]`` (adaptive average pooling), then apply ``cells[1]``."""
 
     def add_resized(self, x: Map, coarser: Map, align_corners: bool) -> Map:
-        """Add a coarser map, resized to the size of ``x``."""
+        """Add a coarser map to ``x`` after resizing it to match."""
 
     def fuse(self, module: ConvModule, levels: Sequence[Map], align_corners: bool) -> Map:
-        """Convolve the concatenation of all levels, resized to the first."""
+        """Convolve the concatenation of all levels, each resized to match the first."""
 
 
 def uper_features(head: UPerHead, levels: Sequence[Map], operations: MapOperations[Map]) -> Map:
-    """Compute the features that a UPerHead classifies, by pyramid pooling, a top-down path and fusion of all levels.
+    """Compute the features that a UPerHead classifies, using pyramid pooling, a top-down path and fusion of all levels.
 
     Args:
         head: mmseg's UPerHead or ours.
@@ -96,18 +96,19 @@ def uper_logits(head: UPerHead, inputs: Sequence[Tensor], statistics: Statistics
 
 
 def takes_statistics(head: Any) -> bool:
-    """Return whether ``uper_logits`` computes the same logits as a head itself."""
+    """Return whether ``uper_logits`` computes the same logits as the head itself."""
     return type(head) in (UPerHead, EfficientUPerHead) and all(
         is_plain(module.conv) for module in (head.bottleneck, head.fpn_bottleneck))
 
 
 @MODELS.register_module()
 class EfficientUPerHead(UPerHead):
-    """mmsegmentation's ``UPerHead`` in less time and memory. Arguments, parameters, state dict and result are the same.
+    """mmsegmentation's ``UPerHead``, but faster and using less memory. Same arguments, parameters, state dict and
+    result.
 
-    The last 3x3 convolution of a UPerHead takes all levels, resized to the finest and concatenated, and accounts for
-    three quarters of the head's multiply-adds. Here, the channels of a coarser level are mixed at the level's own
-    resolution, and the result is resized; see ``convolve_resized``. The concatenation is never built.
+    The last 3x3 convolution of a UPerHead runs on all levels, resized to the finest and concatenated, and accounts for
+    three quarters of the head's multiply-adds. Here, each coarser level's channels are mixed at that level's own
+    resolution, and the result is then resized; see ``convolve_resized``. The concatenation is never built.
 
     Args:
         pool_scales, kwargs: the arguments of ``UPerHead``.

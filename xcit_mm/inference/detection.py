@@ -14,7 +14,7 @@ PASTED_BYTES = 256 << 20  # size of the masks in memory at once, at one byte per
 
 
 def detect(model: nn.Module, data: dict, with_masks: bool) -> DetDataSample:
-    """Detect objects like ``TwoStageDetector.predict``, but with run-length encoded masks or none.
+    """Detect objects like ``TwoStageDetector.predict``, but with run-length encoded masks or no masks at all.
 
     Args:
         model: a detector. Only a standard two-stage detector, such as Mask R-CNN, runs in bounded memory; any other
@@ -32,7 +32,7 @@ def detect(model: nn.Module, data: dict, with_masks: bool) -> DetDataSample:
     features = model.extract_feat(batch['inputs'])
     proposals = model.rpn_head.predict(features, [sample], rescale=False)
     pastes = with_masks and head.with_mask
-    # The mask head crops the features with boxes at the network's scale, and rescales the boxes itself.
+    # The mask head crops the features using boxes at the network's scale, and rescales the boxes itself.
     found, = head.predict_bbox(features, [sample.metainfo], proposals, head.test_cfg, rescale=not pastes)
     if pastes:
         number = max(PASTED_BYTES // (sample.ori_shape[0] * sample.ori_shape[1]), 1)

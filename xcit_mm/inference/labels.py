@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 
 def num_logits(model: BaseSegmentor) -> int:
-    """Return the number of logits per pixel: 1, or one per class; 0 if it is unknown."""
+    """Return the number of logits per pixel: 1, or one per class, or 0 if unknown."""
     return getattr(getattr(model, 'decode_head', None), 'out_channels', 0)
 
 
 def label_dtype(model: BaseSegmentor) -> torch.dtype:
-    """Return the smallest dtype that holds every class index."""
+    """Return the smallest dtype that can hold every class index."""
     classes = getattr(getattr(model, 'decode_head', None), 'num_classes', 0)
     return torch.uint8 if 0 < classes <= 256 else torch.int16
 
 
 def to_scores(logits: Tensor) -> Tensor:
-    """Return mmseg's ``seg_logits``: a single logit (..., 1) after the sigmoid, several unchanged; float32."""
+    """Return mmseg's ``seg_logits`` in float32: one logit (..., 1) goes through a sigmoid, several stay unchanged."""
     logits = logits.float()
     return logits.sigmoid() if logits.shape[-1] == 1 else logits
 

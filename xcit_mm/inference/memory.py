@@ -30,7 +30,7 @@ def available_bytes(device: torch.device, max_memory: int | None = None) -> int:
 
 
 def _container_bytes() -> float:
-    """Return the bytes left under the limits of control groups, which the machine-wide figures ignore."""
+    """Return the bytes left under control-group limits, which the machine-wide figures ignore."""
     left = float('inf')
     try:
         match = re.search(r'^0::/(.*)$', PROCESS_GROUP.read_text(), re.MULTILINE)
@@ -66,5 +66,5 @@ def parse_bytes(text: str | int | None) -> int | None:
 
 
 def format_bytes(number: float) -> str:
-    """Format bytes as ``'1.5 GB'``, or below 1 GB as ``'20 MB'``."""
+    """Format bytes as ``'1.5 GB'`` or, below 1 GB, as ``'20 MB'``."""
     return f'{number / 1e9:.1f} GB' if number >= 1e9 else f'{max(number, 0) / 1e6:.0f} MB'

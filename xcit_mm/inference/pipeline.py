@@ -1,4 +1,4 @@
-"""Run images through the test pipeline of a config and through the model's own test step."""
+"""Run images through a config's test pipeline and through the model's own test step."""
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -51,10 +51,10 @@ def predict(model: BaseModel, data: dict) -> BaseDataElement:
 
 
 def read_as_shown(config: Config, path: Path) -> np.ndarray:
-    """Read an image file in colour, with the orientation of the pipeline: (H, W, 3) uint8, BGR.
+    """Read an image file in colour, oriented as in the pipeline: (H, W, 3) uint8, BGR.
 
-    Of a file that the pipeline reads with all its bands, show the first three, or the first in grey; values that are
-    not uint8 are scaled to 0 … 255.
+    If the pipeline reads all bands of a file, show the first three, or the first one in grey; values that are not uint8
+    are scaled to 0 … 255.
     """
     decoding = _decoding(_loader(config))
     as_stored = 'ignore_orientation' in decoding.get('color_type', '')
@@ -76,7 +76,7 @@ def _decoding(loader: Mapping) -> dict[str, str]:
 
 
 def _decode(image: Image, **decoding: str) -> np.ndarray:
-    """Return an array of an image: through the one decoder, unless another source is registered for the suffix."""
+    """Return an image as an array, using the shared decoder unless another source is registered for its suffix."""
     if isinstance(image, (str, Path)):
         kind = find_source(Path(image))
         if kind is not None and not kind.formats:
@@ -90,12 +90,12 @@ def _loader(config: Config) -> dict:
 
 
 def without_resizing(steps: list) -> list:
-    """Return the transforms of a pipeline that do not resize."""
+    """Return a pipeline's transforms, except those that resize."""
     return [step for step in steps if _name(step) not in RESIZING]
 
 
 def only_packs(config: Config) -> bool:
-    """Return whether the pipeline, at full resolution, does nothing but read BGR and pack it."""
+    """Return whether the pipeline, at full resolution, does nothing but read BGR images and pack them."""
     loader = _loader(config)
     decoding = _decoding(loader)
     known = {'LoadImageFromFile', 'LoadAnnotations', 'PackSegInputs', *RESIZING}
@@ -104,5 +104,5 @@ def only_packs(config: Config) -> bool:
 
 
 def _name(step: Mapping) -> str:
-    """Return the class name of a transform, which configs give bare, with a scope or module, or as the class."""
+    """Return a transform's class name; configs give it bare, with a scope or module, or as the class itself."""
     return getattr(step['type'], '__name__', str(step['type'])).rsplit('.', 1)[-1]

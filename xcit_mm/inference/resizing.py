@@ -1,4 +1,4 @@
-"""Resizing of images that are much longer than wide."""
+"""Resize images that are much longer than they are wide."""
 from __future__ import annotations
 
 from functools import partial
@@ -10,8 +10,8 @@ from mmcv.transforms import BaseTransform, Resize
 def keep_a_pixel(step: BaseTransform) -> None:
     """Make a transform resize the shorter side of an image to at least 1 px.
 
-    mmcv rounds that side to 0, at which OpenCV fails. Transforms that draw or compute a size wrap a ``Resize``; those
-    that wrap other transforms are searched, too.
+    mmcv rounds that side to 0, which makes OpenCV fail. Transforms that pick a random size or compute one wrap a
+    ``Resize``; transforms that wrap others are searched as well.
 
     Args:
         step: a transform of a pipeline; changed in place.

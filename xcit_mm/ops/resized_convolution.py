@@ -15,7 +15,8 @@ from torch import Tensor
 from .interpolation import resizing_matrix, source_range
 from .recording import is_recorded, is_symbolic
 
-# Input pixels per chunk of an axis. The matrix of a whole axis is mostly zeros; those of short chunks are nearly dense.
+# Input pixels per chunk along an axis. The matrix for a whole axis is mostly zeros; the matrices for short chunks are
+# nearly dense.
 CHUNK_PIXELS = 16
 
 

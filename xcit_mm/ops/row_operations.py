@@ -14,7 +14,7 @@ from .rows import Rows
 
 
 class Pointwise(Rows):
-    """A map whose rows are a function of the rows of another map: (rows, W, C) -> (rows, W, C')."""
+    """A map whose rows are a function of another map's rows: (rows, W, C) -> (rows, W, C')."""
 
     def __init__(self, source: Rows, function: Callable[[Tensor], Tensor]) -> None:
         super().__init__(source.height, source.width)
@@ -25,7 +25,7 @@ class Pointwise(Rows):
 
 
 class Sum(Rows):
-    """The sum of maps of the same size."""
+    """The sum of several maps of the same size."""
 
     def __init__(self, sources: Sequence[Rows]) -> None:
         super().__init__(sources[0].height, sources[0].width)
@@ -69,7 +69,7 @@ class Convolution(Rows):
 
 
 class Resized(Rows):
-    """A map resized like ``torch.nn.functional.interpolate``."""
+    """A map resized the way ``torch.nn.functional.interpolate`` does it."""
 
     def __init__(self, source: Rows, size: tuple[int, int], mode: str = 'bilinear',
                  align_corners: bool = False) -> None:
@@ -98,7 +98,7 @@ class Resized(Rows):
 
 
 class Cropped(Rows):
-    """A map without its margins.
+    """A map with its margins cropped off.
 
     Args:
         source: the map.

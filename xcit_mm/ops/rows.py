@@ -1,8 +1,8 @@
 """Feature maps computed lazily, a few rows at a time.
 
-A map is a chain of ``Rows``: each knows its size and computes its rows from the rows of others. A reader goes from top
-to bottom and announces where its next read begins; rows from there on are kept, earlier ones are freed. No row is
-computed twice.
+A map is a chain of ``Rows``: each one knows its size and computes its rows from those of other maps. A reader moves
+from top to bottom and announces where its next read will begin; rows from that point on are kept, and earlier ones are
+freed. No row is computed twice.
 """
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class Rows:
     """A map of ``height`` x ``width`` pixels. A subclass implements ``compute``.
 
     Attributes:
-        height, width: pixels.
-        at_least: number of rows to compute at once, as long as that many remain.
+        height, width: in pixels.
+        at_least: minimum number of rows to compute at once, as long as that many remain.
     """
 
     def __init__(self, height: int, width: int) -> None:
@@ -25,11 +25,11 @@ class Rows:
         self._kept: Tensor | None = None
 
     def compute(self, start: int, stop: int) -> Tensor:
-        """Compute rows [start, stop): (stop - start, W, C). Calls come in order, and each row is computed once."""
+        """Compute rows [start, stop): (stop - start, W, C). Calls come in order, and each row is computed only once."""
         raise NotImplementedError
 
     def reader(self) -> Reader:
-        """Return a sequential reader of this map; all readers are created before the first row is read."""
+        """Return a sequential reader of this map; all readers must be created before the first row is read."""
         assert self._end == 0, 'rows that a new reader would need are gone'
         self._readers.append(Reader(self))
         return self._readers[-1]
@@ -82,5 +82,5 @@ class Stored(Rows):
 
 
 def bands(height: int, step: int) -> list[tuple[int, int]]:
-    """Cut ``height`` rows into bands [start, stop) of ``step`` rows; the last one may be shorter."""
+    """Split ``height`` rows into bands [start, stop) of ``step`` rows; the last band may be shorter."""
     return [(start, min(start + step, height)) for start in range(0, height, step)]

@@ -1,4 +1,4 @@
-"""The second moment of tokens, on which cross-covariance attention depends."""
+"""The second moment of the tokens, which cross-covariance attention depends on."""
 from __future__ import annotations
 
 from typing import Any
@@ -8,9 +8,9 @@ from torch import Tensor
 
 
 def second_moment(x: Tensor) -> Tensor:
-    """Sum over the tokens of x' x'^T, where x' is a token with a 1 appended.
+    """Sum x' x'^T over the tokens, where x' is a token with a 1 appended.
 
-    The moment of an image is the sum of the moments of its parts.
+    An image's moment is the sum of the moments of its parts.
 
     Args:
         x: (B, N, C).
@@ -31,8 +31,8 @@ def second_moment(x: Tensor) -> Tensor:
 class _GramAndSum(torch.autograd.Function):
     """x^T x and the sum of x over the tokens, in at least float32: (B, N, C) -> (B, C, C), (B, 1, C).
 
-    It saves x in its own dtype. Because x^T x is symmetric, its backward pass takes one product instead of two, which
-    also adds the gradient of the sum.
+    x is saved for the backward pass in its original dtype. Because x^T x is symmetric, the backward pass needs one
+    product instead of two, and that product also adds the gradient of the sum.
     """
 
     generate_vmap_rule = True

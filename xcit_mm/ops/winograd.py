@@ -2,7 +2,7 @@
 
 A tile of 2x2 output pixels depends on 4x4 input pixels. Sums and differences transform the inputs and the outputs; in
 between, 16 matrix products over the channels replace 36. oneDNN, which computes torch's convolutions on a CPU, has no
-such kernel. The sum over channels remains one product, so the error is no larger than that of the convolution.
+such kernel. The sum over channels is still a single product, so the error is no larger than the convolution's.
 """
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def transform_kernel(weight: Tensor) -> Tensor:
 
 
 def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Convolve a map that is already padded above and below; pad it with zeros on the left and right.
+    """Convolve a map that is already padded above and below, adding zero padding on the left and right.
 
     Args:
         x: (H + 2, W, in).

@@ -1,4 +1,4 @@
-"""The sums that a network computes over all pixels of an image, behind one interface."""
+"""One interface for the sums that a network computes over all pixels of an image."""
 from .image import ImageStatistics
 from .statistics import STATISTICS, BlendedMap, Moments, Pools, Statistics, build_statistics
 

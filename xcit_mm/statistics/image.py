@@ -21,10 +21,10 @@ class ImageMoments(Moments):
         self.total: Tensor | None = None
 
     def collect(self, tokens: Tensor, start: int = 0) -> None:
-        # With few tokens, the squares of a small channel vanish in the rounding errors of the others. A compiled or
-        # traced graph is for any number of tokens.
+        # With few tokens, the squares of a channel with small values are lost in the rounding errors of the others. A
+        # compiled or traced graph is for any number of tokens.
         part = second_moment(tokens if is_symbolic() or tokens.shape[1] >= FEW_TOKENS else tokens.double())
-        # In float64, adding many bands does not noticeably change the sum, whatever their number and order.
+        # In float64, the sum does not noticeably depend on how many bands are added or in what order.
         self.total = part if self.total is None else self.total.double() + part
         self.dtype = tokens.dtype
 
@@ -38,7 +38,7 @@ class ImageMoments(Moments):
 
 
 class ImagePools(Pools):
-    """The mean of each cell over its pixels. Neighbouring cells can overlap.
+    """The mean of the pixels in each cell. Neighbouring cells can overlap.
 
     Args:
         bins: cells along each axis.
@@ -65,7 +65,7 @@ class ImagePools(Pools):
 
 @STATISTICS.register_module(name='image')
 class ImageStatistics(Statistics):
-    """The sums over the whole image, as published."""
+    """Sums over the whole image, as in the published method."""
 
     is_published = True
 

@@ -1,8 +1,8 @@
-"""The interface of a statistic, and the registry of statistics.
+"""The interface for statistics, and their registry.
 
-An XCiT and a UPerHead are local except for two kinds of sum over pixels: the second moment of each block's tokens and
-the pooled cells of the head. A network collects the parts of a sum (all rows at once, or band by band), reduces them,
-and asks for the result at given rows. A statistic decides what is summed and how the result varies over the image.
+XCiT and UPerHead are local except for two kinds of sums over pixels: the second moment of each block's tokens and the
+pooled cells of the head. A network collects the parts of a sum (all rows at once, or band by band), reduces them, and
+then asks for the result for given rows. A statistic decides what is summed and how the result varies over the image.
 """
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch import Tensor
 from ..errors import InputError
 
 STATISTICS = Registry('statistics of an image')
-# From a second moment (B, C + 1, C + 1) to the linear map that attention becomes: (B, C, C) and (B, 1, C)
+# Maps a second moment, (B, C + 1, C + 1), to the linear map equivalent to attention: (B, C, C) and (B, 1, C)
 ToMap = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
@@ -24,9 +24,9 @@ class BlendedMap(NamedTuple):
     """One of the linear maps that make up attention: a token x becomes the sum of ``share * (x @ weight + bias)``.
 
     Attributes:
-        weight: (B, C, C), in the dtype of the tokens.
+        weight: (B, C, C), in the tokens' dtype.
         bias: (B, 1, C).
-        share: (B, tokens, 1), the weight of this map at each token; None stands for 1.
+        share: (B, tokens, 1), this map's weight at each token; None stands for 1.
     """
     weight: Tensor
     bias: Tensor
@@ -51,15 +51,15 @@ class Moments(ABC):
 
     @abstractmethod
     def maps(self, start: int = 0, stop: int | None = None) -> Sequence[BlendedMap]:
-        """Return the maps whose blend is the attention of rows [start, stop) of the token grid; default: all rows."""
+        """Return the maps to blend into the attention for rows [start, stop) of the token grid; default: all rows."""
 
 
 class Pools(ABC):
-    """The average-pooled cells of one feature map, as ``torch.nn.AdaptiveAvgPool2d`` lays them out."""
+    """The average-pooled cells of one feature map, laid out as in ``torch.nn.AdaptiveAvgPool2d``."""
 
     @abstractmethod
     def collect(self, pixels: Tensor, start: int = 0) -> None:
-        """Add rows of pixels, (B, rows, W, C), the first of which is row ``start`` of the map."""
+        """Add rows of pixels, (B, rows, W, C), starting at row ``start`` of the map."""
 
     @abstractmethod
     def reduce(self) -> Tensor:
@@ -69,7 +69,7 @@ class Pools(ABC):
 class Statistics(ABC):
     """The sums over one batch of images, for one pass through a network.
 
-    A subclass becomes available by name with ``@STATISTICS.register_module(name=...)``.
+    Decorate a subclass with ``@STATISTICS.register_module(name=...)`` to make it available by name.
     """
 
     is_published: ClassVar[bool] = False
@@ -79,7 +79,7 @@ class Statistics(ABC):
     """Whether ``observe`` needs the tokens, at the cost of one more pass over them."""
 
     def observe(self, tokens: Tensor, start: int = 0) -> None:
-        """Examine the input of the first block before any moment is collected, to decide what to sum.
+        """Examine the input to the first block before any moment is collected, to decide what to sum.
 
         Called only if ``observes`` is set.
 
@@ -105,7 +105,7 @@ def build_statistics(config: str | Mapping[str, Any]) -> Statistics:
     """Build a statistic from its registered name, or from ``dict(type=name, ...)`` with arguments.
 
     Raises:
-        InputError: no statistic has this name, or it does not take these arguments.
+        InputError: no statistic has this name, or the statistic does not accept these arguments.
     """
     config = dict(type=config) if isinstance(config, str) else dict(config)
     name = config.get('type')

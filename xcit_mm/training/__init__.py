@@ -1,7 +1,7 @@
-"""Runners, hooks and learning-rate decay for training, on top of MMEngine's.
+"""Runners, hooks and learning-rate decay for training, built on MMEngine's.
 
-Configs name these types by dotted paths, e.g. ``runner_type = 'xcit_mm.training.StrictRunner'``, and MMEngine imports
-them when it builds them.
+Configs refer to these types by dotted path, e.g. ``runner_type = 'xcit_mm.training.StrictRunner'``, and MMEngine
+imports them when it builds them.
 """
 from .layer_decay import XCiTLayerDecayConstructor
 from .runner import StrictRunner

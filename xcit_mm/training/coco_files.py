@@ -1,4 +1,4 @@
-"""Check COCO annotation files before training, and match their categories with classes by name."""
+"""Check COCO annotation files before training, and match their categories to classes by name."""
 from __future__ import annotations
 
 import json
@@ -20,9 +20,9 @@ REQUIRED = dict(images=('id', 'file_name', 'height', 'width'), categories=('id',
 
 @contextmanager
 def matched_by_name(config: object) -> Iterator[dict[str, object]]:
-    """Make mmdet's reader of COCO files check each file and order category ids as the given class names.
+    """Make mmdet's COCO reader check each file and put category ids in the order of the given class names.
 
-    mmdet orders them as the file does, so a file with another order would train each class under another name.
+    mmdet keeps the file's order, so a file with a different order would train each class under the wrong name.
 
     Args:
         config: of what is built in this context; mmdet is imported only if it may be needed.

@@ -1,4 +1,4 @@
-"""Refuse an image or a mask that cannot be read, or skip and count it."""
+"""Reject unreadable images and masks, or skip and count them."""
 from __future__ import annotations
 
 import errno
@@ -26,7 +26,7 @@ LOADERS = (LoadImageFromFile, LoadAnnotations)
 
 
 class GuardedLoading(BaseTransform):
-    """Wrapper around a loading transform that names any file that the transform cannot read.
+    """Wrapper that names any file its loading transform cannot read.
 
     Args:
         loading: the transform.
@@ -83,7 +83,7 @@ class GuardedLoading(BaseTransform):
 
 
 def load_image(loading: LoadImageFromFile, results: dict) -> dict | None:
-    """Load an image as a ``LoadImageFromFile`` is configured to, but with the decoder that inference uses."""
+    """Load an image according to the ``LoadImageFromFile`` settings, but with the decoder that inference uses."""
     path = results['img_path']
     try:
         if loading.file_client_args is not None:
@@ -101,7 +101,7 @@ def load_image(loading: LoadImageFromFile, results: dict) -> dict | None:
 
 
 def _reason(error: Exception, path: str) -> str:
-    """Return why a file cannot be read, in one line without the path."""
+    """Return the reason a file cannot be read, on one line and without the path."""
     text = next(iter(str(error).splitlines()), '')
     if isinstance(error, UnreadableImageError):
         return text.removeprefix(f'cannot read {path}: ')
@@ -113,7 +113,7 @@ def _reason(error: Exception, path: str) -> str:
 
 
 def guard(dataset: object, action: str = 'refuse', may_skip: bool = False, workers: int = 0) -> None:
-    """Guard the loading of every data set in a (nested) data set, also inside transforms of transforms.
+    """Guard the loading transforms of every data set in a (nested) data set, including those inside other transforms.
 
     Args:
         dataset: the data set of a data loader whose workers have not started yet.
@@ -143,7 +143,7 @@ def guard(dataset: object, action: str = 'refuse', may_skip: bool = False, worke
 
 
 def require_masks(dataset: object, maskless: Mapping[str, object]) -> None:
-    """Check that the annotation files of data sets that load the masks of objects have masks.
+    """For data sets that load object masks, check that the annotation files contain masks.
 
     Args:
         dataset: see ``guard``.
@@ -171,7 +171,7 @@ def parts(dataset: object) -> Iterator[BaseDataset]:
 
 
 def _lists(steps: object) -> Iterator[list]:
-    """Yield every list of transforms, also those inside wrapping transforms such as RandomChoice."""
+    """Yield every list of transforms, including those inside wrapping transforms such as RandomChoice."""
     if isinstance(steps, list):
         yield steps
         for step in steps:

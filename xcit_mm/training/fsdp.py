@@ -1,4 +1,4 @@
-"""Sharded training (FSDP): MMEngine's strategy with two corrections, and a wrapping policy for XCiT blocks."""
+"""Sharded training (FSDP): MMEngine's strategy with two fixes, and a wrapping policy for XCiT blocks."""
 from __future__ import annotations
 
 from mmengine._strategy import FSDPStrategy
@@ -14,7 +14,8 @@ from ..layers import XCiTBlock
 class CorrectedFSDPStrategy(FSDPStrategy):
     """FSDP strategy that clips gradients by their global norm and can resume.
 
-    MMEngine's strategy clips by the norm of each process's own shards and fails to resume on current torch.
+    MMEngine's strategy clips by the norm of each process's own shards and fails to resume with current versions of
+    torch.
     """
 
     def build_optim_wrapper(self, optim_wrapper: dict | BaseOptimWrapper, model: FullyShardedDataParallel | None = None
@@ -38,7 +39,7 @@ class CorrectedFSDPStrategy(FSDPStrategy):
 
 
 def each_xcit_block(module: nn.Module, recurse: bool, nonwrapped_numel: int) -> bool:
-    """Tell FSDP what to wrap: each block is one shard unit, and everything else is another."""
+    """Tell FSDP what to wrap: each block is a shard unit, and everything else together is one more."""
     return recurse or isinstance(module, XCiTBlock)
 
 

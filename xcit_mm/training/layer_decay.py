@@ -15,10 +15,10 @@ from ..errors import InputError
 class XCiTLayerDecayConstructor(DefaultOptimWrapperConstructor):
     """Optimizer-wrapper constructor that multiplies the learning rate by ``layer_decay_rate`` for each layer.
 
-    Everything after the last block (pyramid, necks, heads) trains at the full rate and the last block at
+    Everything after the last block (pyramid, necks, heads) trains at the full rate, and the last block trains at
     ``layer_decay_rate`` times that rate. The factor shrinks with each block, down to
-    ``layer_decay_rate ** (blocks + 1)`` for the stem and the positional encoding. All other keys of ``paramwise_cfg``
-    work as in MMEngine's constructor. In a config::
+    ``layer_decay_rate ** (blocks + 1)`` for the stem and the positional encoding. All other keys of
+    ``paramwise_cfg`` work as in MMEngine's constructor. In a config::
 
         optim_wrapper = dict(
             constructor='xcit_mm.training.XCiTLayerDecayConstructor', paramwise_cfg=dict(layer_decay_rate=0.9))

@@ -11,16 +11,16 @@ from ..files import complete_file
 
 
 def read(work_dir: Path) -> list[dict]:
-    """Read the logs of all training runs in a work directory, in order of their steps.
+    """Read the logs of all training runs in a work directory, in step order.
 
-    From its first step on, a later run, whether resumed or fresh, replaces the earlier ones.
+    A later run, whether resumed or fresh, replaces earlier runs from its first step on.
 
     Raises:
         InputError: the directory contains no training log.
     """
     records: list[dict] = []
     for file in sorted(work_dir.glob('*/vis_data/scalars.json')):
-        # A killed run can leave half a line.
+        # A killed run can leave an incomplete line.
         later = [json.loads(line) for line in file.read_text().splitlines() if line.endswith('}')]
         if any('loss' in record for record in later):
             start = min(record['step'] for record in later)
@@ -32,7 +32,7 @@ def read(work_dir: Path) -> list[dict]:
 
 
 def draw(records: list[dict], metric: str) -> Figure:
-    """Draw the loss (left axis, logarithmic) and a validation metric (right axis) against iterations."""
+    """Draw the loss (left axis, logarithmic) and a validation metric (right axis) against the iteration number."""
     figure = Figure(figsize=(8, 4.5), layout='constrained')
     loss_axis = figure.subplots()
     training = [record for record in records if 'loss' in record]

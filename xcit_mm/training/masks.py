@@ -1,4 +1,4 @@
-"""Masks that mmseg would load without an error, but not as they are stored."""
+"""Masks that mmseg would load without an error, but differently from how they are stored."""
 from __future__ import annotations
 
 from contextlib import suppress
@@ -12,7 +12,7 @@ from ..inference.sources.picture import orientation_of
 
 
 def require_plain(loaded: dict) -> None:
-    """Refuse a mask that a loader would rotate, or a file with several pages, as loaders read only the first."""
+    """Reject a mask that a loader would rotate, or a file with several pages, because loaders read only the first."""
     path = loaded.get('seg_map_path')
     if path is None or not Path(path).is_file():  # the file is in remote storage
         return
@@ -26,7 +26,7 @@ def require_plain(loaded: dict) -> None:
 
 
 def require_shape(loaded: dict) -> None:
-    """Refuse a mask that is in colour or differs in size from its image, because resizing would hide the mistake."""
+    """Reject a mask that is in colour or differs in size from its image, because resizing would hide the mistake."""
     mask, path = loaded['gt_seg_map'], loaded.get('seg_map_path')
     if mask.ndim != 2:
         raise InputError(f'cannot use {path} as a mask: it has {mask.shape[2]} channels; '
@@ -38,7 +38,7 @@ def require_shape(loaded: dict) -> None:
 
 
 def require_bytes(loaded: dict) -> None:
-    """Refuse a mask with labels above 255: mmseg keeps only the lowest byte, which means another class."""
+    """Reject a mask with labels above 255: mmseg keeps only the low byte, which stands for a different class."""
     path = loaded.get('seg_map_path')
     if path is None or not Path(path).is_file():  # the file is in remote storage
         return

@@ -1,4 +1,4 @@
-"""Make the metrics of mmseg and mmdet match classes by name and report the classes that do not occur."""
+"""Make mmseg and mmdet metrics match classes by name and report the classes that do not occur."""
 from __future__ import annotations
 
 import logging
@@ -25,7 +25,7 @@ def adapt(metric: BaseMetric) -> None:
 
 
 def check_categories(metric: BaseMetric, classes: Sequence[str]) -> None:
-    """Check that the annotation file of a metric contains what it evaluates.
+    """Check that a metric's annotation file contains what the metric evaluates.
 
     Args:
         metric: any metric; only those with a COCO file are checked.
@@ -79,7 +79,7 @@ def _name_absent_classes(metric: Any) -> None:
 
 
 def _save_class_indices(metric: Any) -> None:
-    """Save the class indices that all our outputs have; mmseg adds one if ``reduce_zero_label`` is set."""
+    """Save the same class indices as in all our other outputs; mmseg would add one if ``reduce_zero_label`` is set."""
     process = metric.process
 
     def process_indices(data_batch: dict, data_samples: Sequence[dict]) -> None:

@@ -1,4 +1,4 @@
-"""Resume a training: check that the checkpoint can, and name the settings that it overrides."""
+"""Resume training: check that the checkpoint allows it, and name the settings that it overrides."""
 from __future__ import annotations
 
 import logging
@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 
 from ..errors import InputError
 
-# Attributes of a scheduler that change while it runs, or follow from the optimizer.
+# Attributes of a scheduler that change while it runs, or are determined by the optimizer.
 PROGRESS = {'optimizer', 'base_values', 'best', 'cooldown_counter', 'last_step', 'num_bad_epochs', 'verbose'}
 
 
@@ -18,7 +18,7 @@ def require_training_state(checkpoint: dict, filename: str) -> None:
     """Check that a training run can resume from a checkpoint.
 
     Raises:
-        InputError: the checkpoint holds only weights, or comes from another program.
+        InputError: the checkpoint contains only weights, or comes from another program.
     """
     if 'optimizer' not in checkpoint:
         raise InputError(f'cannot resume from {filename}: it holds only weights; set load_from to it instead')
@@ -32,7 +32,7 @@ def require_training_state(checkpoint: dict, filename: str) -> None:
 def report_overrides(runner: Any, filename: str) -> Iterator[None]:
     """Warn about each optimizer or schedule setting that changes while a runner resumes in this context.
 
-    MMEngine replaces the settings of the config by those in the checkpoint, e.g. a new learning rate by the old one.
+    MMEngine replaces the config's settings with those in the checkpoint, e.g. a new learning rate with the old one.
 
     Raises:
         InputError: the checkpoint's optimizer has different parameters.
@@ -53,7 +53,7 @@ def report_overrides(runner: Any, filename: str) -> Iterator[None]:
 
 
 def _settings(runner: Any) -> dict[str, object]:
-    """Return the settings of the optimizers and schedules that a runner has built, under the names in a config."""
+    """Return the settings of the optimizers and schedules that a runner has built, keyed by their names in a config."""
     groups: dict[str, dict[str, object]] = {}  # the different values in the groups of an optimizer, by their text
     for path, members in _named(getattr(runner.optim_wrapper, 'param_groups', []), 'optim_wrapper'):
         for group in members:
@@ -73,7 +73,7 @@ def _settings(runner: Any) -> dict[str, object]:
 
 
 def _named(members: Any, path: str) -> list[tuple[str, list]]:
-    """Return pairs of path and list, also for several optimizers, which have names."""
+    """Return (path, list) pairs, one for each name if there are several optimizers."""
     if isinstance(members, dict):
         return [(f'{path}.{name}', values) for name, values in members.items() if isinstance(values, list)]
     return [(path, members)] if isinstance(members, list) else []

@@ -48,10 +48,10 @@ else:
 
 
 class RunnerMixin(AnyRunner):
-    """Mixin for MMEngine's two runners that adds hooks for failures and only writes complete checkpoints."""
+    """Mixin for MMEngine's two runners that adds hooks for detecting failures and writes only complete checkpoints."""
 
     def register_default_hooks(self, hooks: dict | None = None) -> None:
-        """Register MMEngine's default hooks and ours; None in place of a hook disables it."""
+        """Register MMEngine's default hooks and ours; passing None in place of a hook disables it."""
         hooks = dict(checkpoint=dict(type=CompleteCheckpointHook, interval=1)) | OWN_HOOKS | (hooks or {})
         super().register_default_hooks({name: hook for name, hook in hooks.items()
                                         if hook is not None or name not in OWN_HOOKS})
@@ -61,7 +61,7 @@ class RunnerMixin(AnyRunner):
         """Build a runner.
 
         Raises:
-            InputError: the config asks for mixed precision without a GPU.
+            InputError: the config requests mixed precision, but there is no GPU.
         """
         wrapper = (cfg.get('optim_wrapper') or {}).get('type')
         wrapper = OPTIM_WRAPPERS.get(wrapper) if isinstance(wrapper, str) else wrapper
@@ -72,7 +72,7 @@ class RunnerMixin(AnyRunner):
 
     @classmethod
     def build_dataloader(cls, dataloader: DataLoader | dict, *args: object, **kwargs: object) -> DataLoader:
-        """Build a data loader that labels objects by name, and names every image or mask that it cannot read.
+        """Build a data loader that labels objects by name and reports every image or mask that it cannot read.
 
         Args:
             dataloader: MMEngine's keys plus ``damaged_files``, the ``action`` of ``damaged_files.guard``. Settings of
@@ -132,12 +132,13 @@ class RunnerMixin(AnyRunner):
 
 @RUNNERS.register_module()
 class StrictRunner(RunnerMixin, Runner):
-    """A ``Runner`` whose ``load_from``, ``resume`` and tests refuse weights that do not match the model.
+    """A ``Runner`` whose ``load_from``, ``resume`` and tests reject weights that do not match the model.
 
     Its default hooks are MMEngine's, with ``CompleteCheckpointHook`` as ``checkpoint``, plus ``invalid_loss``,
-    ``label_range`` and ``termination``. A config disables a hook with ``default_hooks = dict(invalid_loss=None)``.
+    ``label_range`` and ``termination``. To disable a hook, set e.g. ``default_hooks = dict(invalid_loss=None)`` in the
+    config.
 
-    MMEngine's own loading skips keys that do not match, and may run code from a file that torch refuses. With
+    MMEngine's own loading skips keys that do not match, and may run code from a file that torch refuses to load. With
     ``load_from_strict = False`` in the config, ``load_from`` loads the weights that match and warns about the rest.
     """
 
@@ -157,10 +158,10 @@ class StrictRunner(RunnerMixin, Runner):
         return super().wrap_model(model_wrapper_cfg, model)
 
     def resume(self, filename: str, *args: object, **kwargs: object) -> None:
-        """Resume as MMEngine does, and warn about each setting of the config that the checkpoint overrides.
+        """Resume as MMEngine does, and warn about each config setting that the checkpoint overrides.
 
         Raises:
-            InputError: see ``load_checkpoint``; or the optimizer or schedule of the checkpoint does not fit the config.
+            InputError: see ``load_checkpoint``; also if the checkpoint's optimizer or schedule does not fit the config.
         """
         with report_overrides(self, filename):
             super().resume(filename, *args, **kwargs)

@@ -19,7 +19,7 @@ from .runner import RunnerMixin
 
 @RUNNERS.register_module()
 class StrictFlexibleRunner(RunnerMixin, FlexibleRunner):
-    """A ``FlexibleRunner`` whose ``load_from`` and ``resume`` refuse weights that do not match the model.
+    """A ``FlexibleRunner`` whose ``load_from`` and ``resume`` reject weights that do not match the model.
 
     ``tools/train.py`` uses it for configs with a ``strategy``.
     """
@@ -32,8 +32,8 @@ class StrictFlexibleRunner(RunnerMixin, FlexibleRunner):
         """Build a strategy as MMEngine does; without an accelerator, also start a gloo process group.
 
         Raises:
-            InputError: the strategy writes checkpoints in pieces, as DeepSpeed's does; or it needs several processes
-                and there is only one.
+            InputError: the strategy writes checkpoints in pieces, as DeepSpeed does, or needs several processes when
+                there is only one.
         """
         if isinstance(strategy, dict):
             kind = _require_whole_checkpoints(strategy)
@@ -45,7 +45,7 @@ class StrictFlexibleRunner(RunnerMixin, FlexibleRunner):
         return super().build_strategy(strategy, launcher, **kwargs)
 
     def train(self) -> nn.Module:
-        """Train; the weights of ``load_from`` are loaded before the strategy shards the model.
+        """Train; the ``load_from`` weights are loaded before the strategy shards the model.
 
         Raises:
             InputError: see ``checkpoints.read`` and ``checkpoints.load``.
@@ -64,10 +64,11 @@ class StrictFlexibleRunner(RunnerMixin, FlexibleRunner):
         return super().test()
 
     def resume(self, filename: str, *args: object, **kwargs: object) -> None:
-        """Resume from a checkpoint that was trained with this strategy; warn about each setting that it overrides.
+        """Resume from a checkpoint trained with this strategy; warn about each setting that it overrides.
 
         Raises:
-            InputError: see ``checkpoints.read``; or the checkpoint holds only weights or belongs to another model.
+            InputError: see ``checkpoints.read``; also if the checkpoint contains only weights or belongs to another
+                model.
         """
         checkpoint = checkpoints.read(filename)
         given = set(checkpoints.get_state_dict(checkpoint))
@@ -89,7 +90,7 @@ class StrictFlexibleRunner(RunnerMixin, FlexibleRunner):
 
 
 def _require_whole_checkpoints(strategy: dict) -> type:
-    """Return the class of a strategy; refuse unknown types and strategies that write checkpoints in pieces."""
+    """Return a strategy's class; reject unknown types and strategies that write checkpoints in pieces."""
     kind = strategy.get('type')
     kind = STRATEGIES.get(kind) if isinstance(kind, str) else kind
     if not isinstance(kind, type):

@@ -11,9 +11,9 @@ from torch.utils.data import DataLoader
 
 
 def shield_workers(loader: DataLoader) -> None:
-    """Make the workers of a loader ignore SIGTERM unless their own parent sends it.
+    """Make a loader's workers ignore SIGTERM unless their own parent sends it.
 
-    Launchers send SIGTERM to every process of a job, but the parent needs its workers to finish the iteration.
+    Launchers send SIGTERM to every process in a job, but the parent needs its workers to finish the iteration.
     """
     if hasattr(signal, 'sigwaitinfo'):  # missing on macOS and Windows
         loader.worker_init_fn = partial(_start_worker, loader.worker_init_fn)

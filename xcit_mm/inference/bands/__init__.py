@@ -1,4 +1,4 @@
-"""Run networks in bands of rows. Importing this package registers the necks and heads that support this."""
+"""Run networks in bands of rows. Importing this package registers the necks and heads that can run this way."""
 from . import fpn, uper_head  # noqa: F401
 from .backbone_check import check_backbone
 from .registry import BandedModule, banded, run_in_bands, whole_maps

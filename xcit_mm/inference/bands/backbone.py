@@ -1,9 +1,9 @@
-"""XCiT in bands of rows, with memory for one N x C map plus one more per tap.
+"""Run XCiT in bands of rows, using memory for one N x C map plus one more per tap.
 
 Everything in an XCiT is local (stem, layer norms, LPI and MLP) except for one sum over the tokens in each block, which
-can be accumulated band by band (see ``xcit_mm.statistics``). Each block takes one sweep over the rows: it applies its
-attention, whose map is known by then, runs LPI two rows behind, then the MLP, and adds the result to the sums of the
-next block.
+can be accumulated band by band (see ``xcit_mm.statistics``). Each block makes one sweep over the rows: it applies its
+attention, whose map is already known, runs LPI two rows behind and then the MLP, and adds the result to the next
+block's sums.
 """
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Resampled(Rows):
 
     def __init__(self, source: Rows, module: nn.Module, factor: float) -> None:
         if factor > 1:
-            # A pooling window is no larger than the map; see MaxPool.
+            # The pooling window is never larger than the map; see MaxPool.
             self.step: float = min(int(factor), source.height)
             size = [max(side // int(factor), 1) for side in (source.height, source.width)]
         else:
@@ -154,7 +154,7 @@ class _Attended(Rows):
 
 
 def _first_moments(block: XCiTBlock, tokens: Tensor, statistics: Statistics) -> Moments:
-    """Collect the tokens that the first block attends over, after the statistic has observed them."""
+    """Collect the tokens that the first block attends to, after the statistic has observed them."""
     if statistics.observes:
         for start, stop in _bands(Stored(tokens)):
             statistics.observe(block.norm1(tokens[start:stop]).flatten(0, 1)[None], start)

@@ -1,4 +1,4 @@
-"""Which backbones compute the same function in bands of rows."""
+"""Check which backbones compute the same function when run in bands of rows."""
 from __future__ import annotations
 
 from mmcv.cnn.bricks import DropPath
@@ -20,7 +20,7 @@ from ...layers.patch_embedding import ConvNorm
 from ...ops.folding import is_foldable
 from ...ops.modification import find_modification
 
-# The types that an XCiT is made of; anything else in it can compute anything.
+# The types that make up an XCiT; a module of any other type could compute anything.
 PARTS = (XCiT, PatchEmbedding, ConvNorm, PositionalEncoding, XCiTBlock, CrossCovarianceAttention, LocalPatchInteraction,
          MLP, MaxPool, Upsample2x, DropPath, nn.ModuleList, nn.Sequential, nn.Identity, nn.Linear, nn.Conv2d,
          nn.LayerNorm, nn.GELU, nn.Dropout, nn.BatchNorm2d, nn.SyncBatchNorm)

@@ -1,4 +1,4 @@
-"""mmseg's FPN neck and Semantic FPN head in bands of rows, with the same steps as their forward passes."""
+"""mmseg's FPN neck and Semantic FPN head in bands of rows, following the same steps as their forward passes."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ class BandedFPNHead(BandedModule):
 
 
 def _scaled(level: Rows, modules: Sequence) -> Rows:
-    """Convolve and upsample a level to the finest stride."""
+    """Convolve a level and upsample it to the finest stride."""
     for module in modules:
         if isinstance(module, Upsample):
             size = module.size or tuple(int(side * module.scale_factor) for side in (level.height, level.width))

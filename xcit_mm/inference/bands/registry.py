@@ -1,4 +1,4 @@
-"""Run heads and necks in bands of rows, with one class per kind, registered for the module types it can run."""
+"""Run heads and necks in bands of rows, using one class per kind, registered for the module types it can run."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
@@ -15,7 +15,7 @@ Run = TypeVar('Run', bound='type[BandedModule]')
 
 
 class BandedModule(ABC):
-    """A neck or head run in bands of rows, and its memory use.
+    """How to run a neck or head in bands of rows, and how much memory that takes.
 
     Register a subclass for the exact type of a module, since a subclass of that type may compute something else::
 
@@ -49,7 +49,7 @@ _REGISTERED: dict[type, BandedModule] = {}
 
 
 def run_in_bands(*kinds: type) -> Callable[[Run], Run]:
-    """Register a ``BandedModule`` for the modules whose type is exactly one of ``kinds``."""
+    """Register a ``BandedModule`` for modules whose type is exactly one of ``kinds``."""
     def register(run: Run) -> Run:
         _REGISTERED.update({kind: run() for kind in kinds})
         return run
@@ -71,5 +71,5 @@ def banded(module: nn.Module) -> BandedModule:
 
 
 def whole_maps(module: nn.Module) -> float:
-    """Return ``whole_maps`` of a head, or the largest measured value if its type is not registered."""
+    """Return a head's ``whole_maps``, or the largest measured value if its type is not registered."""
     return _REGISTERED[type(module)].whole_maps if type(module) in _REGISTERED else BandedModule.whole_maps

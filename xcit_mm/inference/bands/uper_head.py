@@ -1,4 +1,4 @@
-"""UPerHead in bands of rows: the algorithm of ``heads.uper_head`` on lazily computed maps."""
+"""UPerHead in bands of rows: the algorithm from ``heads.uper_head``, applied to lazily computed maps."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from .registry import BandedModule, run_in_bands
 
 @run_in_bands(UPerHead)
 class BandedUPerHead(BandedModule):
-    """mmseg's UPerHead, whose plain forward pass holds four resized levels and their concatenation."""
+    """mmseg's UPerHead, whose plain forward pass keeps four resized levels and their concatenation in memory."""
 
     def check(self, module: UPerHead, levels: int) -> None:
         check_convolutions(module)
@@ -67,7 +67,7 @@ class RowOperations:
 
 
 class FusedLevels(Rows):
-    """A convolution over several maps, as if all were resized to the first and concatenated; see ``heads.fusion``."""
+    """A convolution over several maps as if they were resized to the first and concatenated; see ``heads.fusion``."""
 
     def __init__(self, module: ConvModule, levels: Sequence[Rows], align_corners: bool) -> None:
         super().__init__(levels[0].height, levels[0].width)

@@ -1,4 +1,4 @@
-"""Inference modes. Importing this package registers them; none needs mmseg before it runs."""
+"""Inference modes. Importing this package registers them; none of them needs mmseg until it runs."""
 from .banded import Banded
 from .choose import Auto
 from .delegated import Delegated

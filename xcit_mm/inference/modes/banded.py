@@ -1,4 +1,4 @@
-"""The whole image, processed in bands of rows: the same function as mode ``whole``, in bounded memory."""
+"""The whole image in bands of rows, computing the same function as mode ``whole`` in bounded memory."""
 from __future__ import annotations
 
 from collections.abc import Callable

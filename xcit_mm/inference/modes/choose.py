@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class Auto(Mode):
     """The fastest mode that fits in memory.
 
-    If the config sets mode ``slide``, the network never sees more than one window. A model that is not standard runs
-    its own ``test_step``.
+    If the config sets mode ``slide``, the network never sees more than one window. A non-standard model runs its own
+    ``test_step``.
     """
 
     name = 'auto'
@@ -51,7 +51,7 @@ class Auto(Mode):
             whole = Whole()
             whole.reason = str(error).partition('; ')[0]  # the rest is advice
             return [whole]
-        # Bands fit in a CPU's caches. On a GPU, their many small kernels cost time.
+        # Bands fit in a CPU's caches. On a GPU, their many small kernels add overhead.
         return [Whole(), Banded()] if next(model.parameters()).is_cuda else [Banded()]
 
     def estimate_bytes(self, model: BaseSegmentor, height: int, width: int) -> int:

@@ -1,4 +1,4 @@
-"""Estimates of peak memory from the sizes of a model and an image. A test compares them with measurements."""
+"""Estimates of peak memory based on the sizes of a model and an image. A test compares them with measurements."""
 from __future__ import annotations
 
 import math
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 FLOAT = 4  # bytes
 STRIDE = 4  # image pixels per pixel of the finest map of a backbone without ``out_strides``
-# Rows at the finest stride that the head computes at once. Fewer make the products small; more take memory.
+# Rows at the finest stride that the head computes at once. Fewer rows mean small products; more rows, more memory.
 LOGIT_ROWS = 16
 LOGIT_BUFFERS = 3.0  # bands of logits in memory: before and after resizing, and the columns in between
 
 
 @dataclass(frozen=True)
 class Budget:
-    """The memory that one inference may use.
+    """The memory that one inference run may use.
 
     Attributes:
         device: where the network runs.
@@ -44,7 +44,7 @@ class Budget:
         object.__setattr__(self, 'free', free - self.result_bytes * (self.device.type == 'cpu'))
 
     def suffices(self, needed: float) -> bool:
-        """Return whether ``needed`` bytes of tensors fit in addition to the results."""
+        """Return whether ``needed`` bytes of tensors fit alongside the results."""
         return needed <= self.free
 
     def require(self, mode: str, needed: float, scene: Scene) -> None:
@@ -63,14 +63,14 @@ class Budget:
 
 
 def banded_bytes(model: BaseSegmentor, height: int, width: int) -> int:
-    """Estimate a model's peak memory in bands of rows; see ``Mode.estimate_bytes``."""
+    """Estimate a model's peak memory when run in bands of rows; see ``Mode.estimate_bytes``."""
     from ..bands import banded
 
     head, classes = model.decode_head, num_logits(model)
     maps = banded(head).band_maps * _head_width(model)
     stride = _finest_stride(model.backbone)
     rows = FLOAT * min(LOGIT_ROWS, math.ceil(height / stride)) * (width / stride) * (maps + classes)
-    # Folding a batch norm copies the weights of its convolution; Winograd's points take 16/9 as much.
+    # Folding a batch norm copies the weights of its convolution; Winograd-transformed weights take 16/9 as much memory.
     folded = 16 / 9 * FLOAT * sum(parameter.numel() for parameter in head.parameters())
     band = logit_band_bytes(model, height, width)
     return int(LOGIT_BUFFERS * band + rows + folded + _backbone_bytes(model.backbone, height, width))
@@ -111,7 +111,7 @@ def _finest_stride(backbone: nn.Module) -> int:
 
 
 def _backbone_bytes(backbone: nn.Module, height: int, width: int) -> float:
-    """Return the bytes of the tokens, of their copies or pooled maps at the taps, and of one band of the hidden layer.
+    """Return the bytes of the tokens, their copies or pooled maps at the taps, and one band of the hidden layer.
 
     Return 0 if the backbone is not an XCiT.
     """

@@ -27,7 +27,7 @@ Progress = Callable[[float], None]
 class Mode(ABC):
     """A way to compute the logits of an image.
 
-    A subclass becomes available by name, in Python, in ``test_cfg`` and on the command line, with
+    To make a subclass available by name in Python, in ``test_cfg`` and on the command line, register it with
     ``@MODES.register_module(name=...)``.
 
     Attributes:
@@ -83,7 +83,7 @@ class Mode(ABC):
 
     def rows(self, model: BaseSegmentor, scene: Scene, statistics: Callable[[], Statistics],
              progress: Progress) -> Rows:
-        """Return the logits of a scene at the size of its result: (rows, W, classes)."""
+        """Return a scene's logits at the size of its result: (rows, W, classes)."""
         if not statistics().is_published and not isinstance(model.backbone, XCiT):
             raise InputError(f'statistics other than image need an XCiT, but the backbone is a '
                              f'{type(model.backbone).__name__}')

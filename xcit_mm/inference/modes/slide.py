@@ -38,7 +38,7 @@ class Slide(Mode):
         (high, wide), (down, right) = model.test_cfg.crop_size, model.test_cfg.stride
         # The last row of windows is shifted up, so it can overlap more than one other row.
         windows = math.ceil(max(width - wide, 0) / right + 1) * math.ceil(high / down + 1)
-        # Bands of the first row of windows are in memory while the second one runs.
+        # Bands of the first row of windows are in memory while the second row runs.
         held = LOGIT_BUFFERS * logit_band_bytes(model, height, width) if height > high else 0
         return whole_bytes(model, min(high, height), min(wide, width), windows, held,
                            logit_band_bytes(model, height, width))
@@ -50,7 +50,7 @@ class Slide(Mode):
 
 
 class Windows(Rows):
-    """Logits of overlapping windows, averaged where they overlap: mmseg's ``slide_inference``.
+    """Logits of sliding windows, averaged where they overlap, as in mmseg's ``slide_inference``.
 
     A row of windows is computed when its first pixel is read, and kept at the head's resolution until its last pixel is
     read. No tensor is as large as the image.
@@ -101,6 +101,6 @@ class Windows(Rows):
 
 
 def _starts(size: int, crop: int, stride: int) -> list[int]:
-    """Return the starts of the windows along an axis; the last window ends at the end of the axis."""
+    """Return the start of each window along an axis; the last window ends where the axis does."""
     number = max(size - crop + stride - 1, 0) // stride + 1
     return [min(index * stride, size - crop) for index in range(number)]

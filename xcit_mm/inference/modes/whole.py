@@ -1,4 +1,4 @@
-"""The whole image, run through the network at once."""
+"""The whole image, run through the network in one pass."""
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Draw results over their image."""
+"""Draw results over the image."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence

@@ -34,7 +34,7 @@ class PngLabels(Sink):
 
 
 def save_png(picture: Image.Image, path: Path) -> None:
-    """Write a picture; the file appears complete or not at all.
+    """Write a picture; the file is written completely or not at all.
 
     Raises:
         InputError: the file cannot be written.

@@ -1,4 +1,4 @@
-"""Probabilities of classes as PNG files."""
+"""Class probabilities as PNG files."""
 from __future__ import annotations
 
 import re
@@ -14,7 +14,7 @@ from .sink import ResultMeta
 
 
 def write_probabilities(folder: Path, probabilities: Tensor, classes: Sequence[int], meta: ResultMeta) -> None:
-    """Write the probability map of each class, 16 bits: 0 … 65535 stand for 0 … 1.
+    """Write a 16-bit probability map for each class: 0 … 65535 stands for 0 … 1.
 
     Args:
         folder: created if needed.
@@ -31,5 +31,5 @@ def write_probabilities(folder: Path, probabilities: Tensor, classes: Sequence[i
 
 
 def probability_ending(index: int, classes: Sequence[str]) -> str:
-    """Return what the name of a probability map has after the name of the image: index and name of the class."""
+    """Return the part of a probability map's file name after the image name: the index and name of the class."""
     return f'_probability_{index}_{re.sub("[^A-Za-z0-9-]+", "-", classes[index])}.png'

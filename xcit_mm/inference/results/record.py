@@ -1,4 +1,4 @@
-"""The record of the files that sinks wrote, by which no other file is replaced or results are taken for images."""
+"""Record the files that sinks wrote, so that no other file is replaced and no result is taken for an image."""
 from __future__ import annotations
 
 import hashlib
@@ -17,7 +17,7 @@ def result_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path that is renamed to ``path`` when the block ends, and record the file.
 
     Raises:
-        InputError: the file cannot be written, or ``path`` is a file that is not an unchanged result.
+        InputError: the file cannot be written, or ``path`` already exists and is not an unchanged result.
     """
     require_replaceable(path)
     with complete_file(path) as partial:
@@ -28,7 +28,7 @@ def result_file(path: Path) -> Iterator[Path]:
 
 
 def require_replaceable(path: Path) -> None:
-    """Check that a file does not exist or is a result.
+    """Check that a file either does not exist or is a result.
 
     Raises:
         InputError: see above.

@@ -1,4 +1,4 @@
-"""The interface of a sink of results, and the registry of sinks."""
+"""The interface of a result sink, and the registry of sinks."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
@@ -24,13 +24,13 @@ class ResultMeta:
     """What a sink knows about a result.
 
     Attributes:
-        name: of the files to write, without an ending; it may begin with subfolders.
+        name: base name of the files to write, without an ending; it may start with subfolders.
         height, width: px.
         classes: name of each class.
         palette: RGB of each class, 0 … 255.
         read_image: returns the image for display, (H, W, 3) uint8, RGB.
-        dtype: of the labels; every class index fits.
-        georeference: of the image, if it has one.
+        dtype: label dtype, large enough for every class index.
+        georeference: the image's georeference, if it has one.
     """
     name: str
     height: int
@@ -43,14 +43,14 @@ class ResultMeta:
 
 
 class Sink:
-    """A way to write labels, objects or both to a folder. Each file appears complete or not at all.
+    """A way to write labels, objects or both to a folder. Each file is written completely or not at all.
 
-    A subclass becomes available by name with ``@SINKS.register_module(name=...)``.
+    To make a subclass available by name, register it with ``@SINKS.register_module(name=...)``.
 
     Attributes:
         summary: one line for help texts.
-        endings: what the names of the files have after the name of the result. None of these files is written unless
-            each is new or a result of an earlier run.
+        endings: the part of each file name that follows the name of the result. None of these files is written unless
+            each one is new or the result of an earlier run.
     """
 
     summary: ClassVar[str]

@@ -1,4 +1,4 @@
-"""Hooks that stop training with a clear error, and keep checkpoints safe."""
+"""Hooks that stop training with a clear error and keep checkpoints safe."""
 from .class_names import ClassNamesHook
 from .complete_checkpoint import CompleteCheckpointHook
 from .invalid_loss import InvalidLossHook

@@ -18,21 +18,21 @@ from ..metrics import check_categories
 
 @HOOKS.register_module()
 class ClassNamesHook(Hook):
-    """Hook that stops if names for the same class index differ; equal numbers of classes do not suffice.
+    """Hook that stops if the names for a class index differ; having the same number of classes is not enough.
 
-    A fine-tuning may rename classes: ``load_from`` only warns, unless the checkpoint has the same names in another
+    Fine-tuning may rename classes: ``load_from`` only warns, unless the checkpoint has the same names in a different
     order.
     """
 
     checkpoint: Sequence[str] = ()  # classes of the loaded checkpoint
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Remember the classes of the checkpoint; the data sets may not exist yet."""
+        """Remember the checkpoint's classes, since the data sets may not exist yet."""
         self.checkpoint = get_dataset_meta(checkpoint).get('classes') or ()
         self._compare_with_checkpoint(runner)
 
     def before_train(self, runner: Runner) -> None:
-        """Raise ``InputError`` if training and validation differ in their classes."""
+        """Raise ``InputError`` if training and validation have different classes."""
         self._compare_with_checkpoint(runner)
         if runner.val_loop is None:
             return
@@ -44,7 +44,7 @@ class ClassNamesHook(Hook):
         _check_evaluator(runner.val_evaluator, classes)
 
     def before_val(self, runner: Runner) -> None:
-        """Raise ``InputError`` if the annotation file of a metric or the checkpoint has other classes."""
+        """Raise ``InputError`` if a metric's annotation file or the checkpoint has different classes."""
         _check_evaluator(runner.val_evaluator, _classes(runner.val_dataloader.dataset))
 
     def before_test(self, runner: Runner) -> None:
@@ -68,7 +68,7 @@ class ClassNamesHook(Hook):
 
 
 def _built_loops(runner: Runner) -> Iterator[tuple]:
-    """Yield the loop that defines the classes of this run: training, else test or validation."""
+    """Yield the loop that defines this run's classes: training, otherwise test or validation."""
     for name in ('train', 'test', 'val'):
         loop = getattr(runner, f'_{name}_loop', None)
         if hasattr(loop, 'dataloader'):  # built

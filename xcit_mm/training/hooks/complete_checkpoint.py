@@ -35,13 +35,14 @@ class _DeferredRemoval:
 class CompleteCheckpointHook(CheckpointHook):
     """A ``CheckpointHook`` that removes an outdated checkpoint, or the previous best one, only after writing the next.
 
-    MMEngine's hook removes first, so with ``max_keep_ckpts=1`` or ``save_best`` a full disk costs the last checkpoint.
+    MMEngine's hook removes first, so with ``max_keep_ckpts=1`` or ``save_best``, a full disk means losing the last
+    checkpoint.
     """
 
     file_backend: Any
 
     def before_train(self, runner: Runner) -> None:
-        """Prepare as MMEngine does, but postpone removals."""
+        """Set up as MMEngine does, but postpone removals."""
         super().before_train(runner)
         self.file_backend = _DeferredRemoval(self.file_backend)
 

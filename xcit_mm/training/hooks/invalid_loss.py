@@ -21,8 +21,8 @@ from .ranks import is_check, shared_flags
 class InvalidLossHook(Hook):
     """Hook that stops training when the loss is NaN or infinite on any rank, before a checkpoint is written.
 
-    ``invalid_loss_iter_<N>.txt`` in the work directory lists the images and masks of the batch. In distributed
-    training, each rank with an invalid loss writes such a file and adds its rank to the name.
+    ``invalid_loss_iter_<N>.txt`` in the work directory lists the images and masks in the batch. In distributed
+    training, each rank with an invalid loss writes its own file, with its rank in the name.
     """
 
     priority = 'HIGH'  # runs before the hooks that write checkpoints
@@ -32,9 +32,10 @@ class InvalidLossHook(Hook):
         self._files: list[list[str]] = []  # of their batches
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict, outputs: dict) -> None:
-        """Raise ``InputError`` if the loss became invalid on any rank, because its gradients reach the weights of all.
+        """Raise ``InputError`` if the loss became invalid on any rank, because its gradients reach every rank's
+        weights.
 
-        A single process on a CPU checks every iteration; otherwise see ``ranks.is_check``.
+        A single CPU process checks every iteration; for all other cases, see ``ranks.is_check``.
         """
         self._losses.append(outputs['loss'].detach())
         samples = data_batch.get('data_samples') or () if isinstance(data_batch, dict) else ()
@@ -53,7 +54,7 @@ class InvalidLossHook(Hook):
         self._files.clear()
 
     def _stop(self, runner: Runner, losses: list[float], first: int) -> None:
-        """Write the files of the first invalid batch, on each rank that has one, and raise ``InputError``."""
+        """Write the file list for the first invalid batch, on each rank that has one, and raise ``InputError``."""
         start = runner.iter + 2 - len(losses)  # number of the first iteration since the last check
         own = torch.tensor([float(first), losses[first] if first < len(losses) else 0.0], device=get_device())
         ranks = [other.tolist() for other in all_gather(own)]

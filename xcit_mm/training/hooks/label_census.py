@@ -1,4 +1,4 @@
-"""Look at a sample of the masks before training."""
+"""Inspect a sample of the masks before training."""
 from __future__ import annotations
 
 import logging
@@ -24,14 +24,14 @@ BULK = 0.01  # ignored share of the pixels that is worth a word beside an absent
 
 @HOOKS.register_module()
 class LabelCensusHook(Hook):
-    """Hook that counts the labels of at most 500 masks, for at most 10 seconds, before training.
+    """Hook that counts the labels in up to 500 masks, for up to 10 seconds, before training.
 
-    It warns about classes that occur in none of them, and refuses masks in which one class and ignored pixels (255)
-    are all that occurs, as in masks of 0 and 255 for two classes: every score would be perfect.
+    It warns about classes that appear in none of them, and rejects masks that contain nothing but one class and ignored
+    pixels (255), such as two-class masks with the values 0 and 255: every score would be perfect.
     """
 
     def before_train(self, runner: Runner) -> None:
-        """Raise ``InputError`` if the masks contain a single class and ignored pixels."""
+        """Raise ``InputError`` if the masks contain only a single class and ignored pixels."""
         dataset = runner.train_dataloader.dataset
         classes = getattr(dataset, 'metainfo', {}).get('classes') or ()
         if not classes or not is_main_process():
@@ -52,7 +52,7 @@ class LabelCensusHook(Hook):
 
 
 def _count(dataset: object) -> tuple[np.ndarray, int, int]:
-    """Return the number of pixels of each label (256,), the number of masks counted, and the number of all masks."""
+    """Return the pixel count of each label (256,), the number of masks counted, and the total number of masks."""
     counts, seen, end = np.zeros(256, np.int64), 0, time.monotonic() + SECONDS
     sources = [(part, load) for part in parts(dataset) for load in _mask_loaders(part)]
     total = sum(len(part) for part, _ in sources)
@@ -71,6 +71,6 @@ def _count(dataset: object) -> tuple[np.ndarray, int, int]:
 
 
 def _mask_loaders(part: BaseDataset) -> Iterator[LoadAnnotations]:
-    """Yield the transform that loads the masks of classes, if any."""
+    """Yield the transform that loads the class masks, if any."""
     steps = [step.loading if isinstance(step, GuardedLoading) else step for step in part.pipeline.transforms]
     yield from [step for step in steps if getattr(step, 'with_seg', False)][:1]

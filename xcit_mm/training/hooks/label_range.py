@@ -1,4 +1,4 @@
-"""Stop at a label for which the model has no class."""
+"""Stop at any label that the model has no class for."""
 from __future__ import annotations
 
 import re
@@ -12,13 +12,13 @@ from torch import nn
 from ...classes import num_classes
 from ...errors import InputError
 
-# Names of heads in mmseg and mmdet; a cascade has one head for each stage.
+# Head names in mmseg and mmdet; a cascade has one head per stage.
 HEADS = r'((decode|auxiliary|bbox|mask)_head|roi_head\.(bbox|mask)_head)(\.\d+)?'
 
 
 @HOOKS.register_module()
 class LabelRangeHook(Hook):
-    """Hook that names the file with an out-of-range label; on a GPU, the loss only reports a failed assertion.
+    """Hook that names the file with an out-of-range label; on a GPU, the loss would report only a failed assertion.
 
     The ``decode_head`` (in a cascade, its last stage) defines the range; a model without a ``decode_head`` is not a
     segmentor and is not checked. Training does not start if a head and the data set disagree on the number of classes.
@@ -28,7 +28,7 @@ class LabelRangeHook(Hook):
         """Raise ``InputError`` if a head and the data set have different numbers of classes."""
         classes = getattr(runner.train_dataloader.dataset, 'metainfo', {}).get('classes') or ()
         for name, head in _unwrapped(runner).named_modules():
-            # A head with a boundary threshold learns edges, derived from the mask, instead of classes.
+            # A head with a boundary threshold learns edges (derived from the mask) instead of classes.
             if not re.fullmatch(HEADS, name) or hasattr(head, 'boundary_threshold') or getattr(
                     head, 'class_agnostic', False):
                 continue

@@ -1,4 +1,4 @@
-"""Collective decisions across ranks, in at most one small exchange every few iterations."""
+"""Collective decisions across ranks, with at most one small exchange every few iterations."""
 from __future__ import annotations
 
 import torch
@@ -12,9 +12,9 @@ FLAGS = ('invalid_loss', 'terminated')
 
 
 def is_check(runner: Runner, batch_idx: int) -> bool:
-    """Return whether hooks check for failures after this training iteration; equal on all ranks.
+    """Return whether hooks check for failures after this training iteration; the same on all ranks.
 
-    They do every ``INTERVAL`` iterations, and before every checkpoint and validation.
+    They do so every ``INTERVAL`` iterations, and before every checkpoint and validation.
     """
     done = runner.iter + 1
     intervals = [INTERVAL, getattr(runner.train_loop, 'val_interval', 0)]
@@ -24,18 +24,18 @@ def is_check(runner: Runner, batch_idx: int) -> bool:
 
 
 class SharedFlags:
-    """Flags that all ranks learn in one exchange; every rank must ask at the same ``moment``."""
+    """Flags that all ranks share in one exchange; every rank must query them at the same ``moment``."""
 
     def __init__(self) -> None:
         self._mine = dict.fromkeys(FLAGS, False)
         self._agreed: tuple[object, dict[str, bool]] = (None, {})
 
     def set(self, name: str) -> None:
-        """Set a flag of this rank."""
+        """Set a flag for this rank."""
         self._mine[name] = True
 
     def on_any_rank(self, name: str, moment: object) -> bool:
-        """Return whether a flag was set on any rank; the first question at a moment exchanges all flags."""
+        """Return whether a flag was set on any rank; the first query at a given moment exchanges all flags."""
         if not is_distributed():
             return self._mine[name]
         if self._agreed[0] != moment:
@@ -46,5 +46,5 @@ class SharedFlags:
 
 
 def shared_flags(runner: Runner) -> SharedFlags:
-    """Return the flags that the hooks of a runner share."""
+    """Return the flags shared by a runner's hooks."""
     return vars(runner).setdefault('_shared_flags', SharedFlags())

@@ -20,7 +20,7 @@ from .ranks import INTERVAL, SharedFlags, is_check, shared_flags
 class TerminationHook(Hook):
     """Hook that reacts to SIGTERM: it finishes the iteration, saves ``iter_<N>.pth`` and exits with code 143.
 
-    With several processes, it finishes up to ten iterations, so that the processes need not exchange a word in each.
+    With several processes, it finishes up to ten iterations, so that the processes need not communicate in every one.
 
     Schedulers and torchrun send SIGTERM before they kill a process. ``--resume`` continues from the saved checkpoint:
     an interrupted epoch restarts, and an interrupted validation is dropped. Python delivers signals to the main thread
@@ -34,7 +34,7 @@ class TerminationHook(Hook):
     common = 0  # validation iterations that every rank has
 
     def before_train(self, runner: Runner) -> None:
-        """Catch the signal from now on; the runner restores the old handler when training ends."""
+        """Start catching the signal; the runner restores the previous handler when training ends."""
         self.training = True
         self.flags = shared_flags(runner)
         if threading.current_thread() is threading.main_thread():
@@ -42,12 +42,12 @@ class TerminationHook(Hook):
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
-        """Save and exit if any rank has received the signal, on all ranks after the same iteration."""
+        """If any rank has received the signal, save and exit after the same iteration on all ranks."""
         if not is_distributed() or is_check(runner, batch_idx):
             self._end_if_terminated(runner, runner.iter + 1, runner.iter)
 
     def before_val_epoch(self, runner: Runner) -> None:
-        """Agree on the iterations in which ranks can exchange flags, because their shards may differ in size."""
+        """Agree on the iterations in which ranks can exchange flags, because shards may differ in size across ranks."""
         if self.training and is_distributed():
             iterations = torch.tensor(len(runner.val_dataloader), device=get_device())
             all_reduce(iterations, 'min')
@@ -55,17 +55,17 @@ class TerminationHook(Hook):
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                        outputs: object = None) -> None:
-        """Save and exit during a validation, which may take longer than a scheduler waits."""
+        """Save and exit during validation, which may outlast a scheduler's grace period."""
         if self.training and (not is_distributed() or (batch_idx < self.common and (batch_idx + 1) % INTERVAL == 0)):
             self._end_if_terminated(runner, runner.iter, (runner.iter, batch_idx))
 
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
-        """Save and exit at the end of a validation that was too short, or too uneven, to be interrupted."""
+        """Save and exit at the end of a validation that was too short, or too uneven across ranks, to interrupt."""
         if self.training:
             self._end_if_terminated(runner, runner.iter, (runner.iter, 'end'))
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Correct the number of iterations, because MMEngine always stores one more than the runner has counted."""
+        """Correct the iteration count, because MMEngine always stores one more than the runner has counted."""
         if self.iterations:
             checkpoint['meta']['iter'] = self.iterations
 
