@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def pytest_configure():
-    """Divide the cores among the workers of pytest-xdist, so that neither they nor their subprocesses compete."""
+    """Split the cores among the pytest-xdist workers, so that they and their subprocesses do not compete for them."""
     workers = int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', 1))
     if workers > 1:
         threads = max(1, os.cpu_count() // workers)
@@ -25,13 +25,13 @@ def pytest_configure():
 
 
 def pytest_collection_modifyitems(items):
-    """Run pytest-xdist groups first, because a group that starts last would keep a single worker busy."""
+    """Run pytest-xdist groups first, because a group that started late would leave one worker running alone."""
     items.sort(key=lambda item: item.get_closest_marker('xdist_group') is None)
 
 
 @pytest.fixture
 def run_tool(tmp_path):
-    """Return a function that runs ``tools/NAME.py`` as a user does and returns the completed process."""
+    """Return a function that runs ``tools/NAME.py`` the way a user would and returns the completed process."""
 
     def run(name, *args, cwd=ROOT, **env):
         return subprocess.run(
@@ -58,7 +58,7 @@ def run_here(monkeypatch):
 
 @pytest.fixture(scope='session')
 def scenes(tmp_path_factory):
-    """Return the folder of a small ``digits`` data set."""
+    """Return the folder containing a small ``digits`` data set."""
     root = tmp_path_factory.mktemp('data') / 'digits'
     digits.prepare(root, dict(train=8, val=2))
     return root
@@ -66,14 +66,14 @@ def scenes(tmp_path_factory):
 
 @pytest.fixture
 def server():
-    """Run a local server of archives: see ``archive_server.py``."""
+    """Run a local archive server; see ``archive_server.py``."""
     with running_server() as server:
         yield server
 
 
 @pytest.fixture
 def train(tmp_path, scenes):
-    """Return a function that trains with two scenes per batch; hooks may interfere."""
+    """Return a function that trains with two scenes per batch, optionally with hooks that interfere."""
 
     def run(iterations=4, hooks=(), root=scenes, **changes):
         config = load_config(ROOT / 'configs/xcit_upernet_digits.py', {

@@ -1,4 +1,4 @@
-"""Errors about files are also the OSErrors that callers of Python's own functions expect."""
+"""File errors are also instances of the OSErrors that callers would expect from Python's own functions."""
 import errno
 import os
 import pickle

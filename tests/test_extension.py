@@ -1,4 +1,4 @@
-"""A single registration extends any part of inference from outside the package."""
+"""Any part of inference can be extended from outside the package with a single registration."""
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ USED = []  # the parts that ran
 
 
 class SlimHead(FCNHead):
-    """A third-party head: one map, without convolutions before the classifier."""
+    """A third-party head with one input map and no convolutions before the classifier."""
 
     def __init__(self, **kwargs):
         super().__init__(num_convs=0, concat_input=False, **kwargs)
@@ -43,7 +43,7 @@ def registered():
 
     @run_in_bands(SlimHead)
     class BandedSlimHead(BandedModule):
-        """Only the classifier of the head."""
+        """Only the head's classifier."""
 
         whole_maps = 1.0
 
@@ -55,7 +55,7 @@ def registered():
             return convolve(levels[module.in_index], module.conv_seg)
 
     class LeftHalf(Moments):
-        """The moment of the left half of each row, as a blend of two identical maps."""
+        """Moments of the left half of each row, as a blend of two identical maps."""
 
         def __init__(self, width):
             self.inner, self.width = ImageStatistics().moments(0, 0, 0), width
@@ -88,7 +88,7 @@ def registered():
 
     @SOURCES.register_module()
     class NumpyFile(Source):
-        """BGR arrays (H, W, 3) saved by numpy, read by rows."""
+        """BGR arrays (H, W, 3) saved by numpy, read a few rows at a time."""
 
         suffixes = ('.npy', )
 
@@ -102,7 +102,7 @@ def registered():
 
     @SINKS.register_module(name='counts')
     class Counts(Sink):
-        """The number of pixels of each class."""
+        """The number of pixels in each class."""
 
         summary = 'pixels per class'
 

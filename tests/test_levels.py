@@ -1,4 +1,4 @@
-"""A backbone builds exactly the levels that a neck or a head takes, and images may have any number of channels."""
+"""A backbone builds exactly the levels that a neck or head needs, and images can have any number of channels."""
 import inspect
 from itertools import combinations
 

@@ -1,4 +1,4 @@
-"""Measure the speed and memory of contenders that take turns, print a table and write strict JSON."""
+"""Measure the speed and memory use of contenders that take turns, print a table and write strict JSON."""
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,7 +75,7 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def cases(args: argparse.Namespace) -> Iterator[Case]:
-    """Yield the facts about each case of a benchmark, and its contenders."""
+    """Yield each case of a benchmark: the facts about it, and its contenders."""
     torch.manual_seed(0)
     device, dtype = args.device, getattr(torch, args.dtype)
     if args.benchmark == 'inference':
@@ -113,7 +113,7 @@ def cases(args: argparse.Namespace) -> Iterator[Case]:
 
 
 def measure(args: argparse.Namespace) -> Iterator[list[dict]]:
-    """Measure case by case, and yield the rows of each case, one per contender."""
+    """Measure one case at a time, and yield its rows, one per contender."""
     if args.benchmark == 'resolution':
         for width, height in args.sizes:
             facts = dict(benchmark='resolution', device='cpu', dtype='float32', config=args.config.stem, width=width,

@@ -1,4 +1,4 @@
-"""Convert weights in any published format to a file of tensors with the authors' names, which are also ours."""
+"""Convert weights in any published format to a file of tensors with the authors' names, which we use too."""
 import argparse
 from pathlib import Path
 

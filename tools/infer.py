@@ -1,4 +1,4 @@
-"""Segment images or detect objects in them, and write overlays with PNGs of class indices or JSON files of objects."""
+"""Segment images or detect objects in them, and write overlays plus class-index PNGs or JSON files of objects."""
 import argparse
 import tempfile
 from collections.abc import Callable
@@ -50,7 +50,7 @@ def parse_args() -> argparse.Namespace:
 
 
 class Results:
-    """The files of an image's results, which are checked before anything is computed.
+    """An image's result files, which are checked before anything is computed.
 
     Args:
         args: arguments of the command line.
@@ -65,7 +65,7 @@ class Results:
         require_replaceable_results(self.sinks, self.folder, self.name)
 
     def meta(self, size: tuple[int, int]) -> ResultMeta:
-        """Describe the result of an image whose height and width are ``size``."""
+        """Describe the result for an image whose height and width are ``size``."""
         known = self.model.dataset_meta
         return ResultMeta(self.name, *size, classes=known['classes'], palette=known['palette'],
                           read_image=lambda: read_as_shown(self.model.cfg, self.path)[..., ::-1])
@@ -100,7 +100,7 @@ def segment(args: argparse.Namespace, model: BaseModel, path: Path, advance: Cal
 
 
 def check(args: argparse.Namespace, detects: bool) -> None:
-    """Reject options that cannot work before anything is computed."""
+    """Before anything is computed, reject options that cannot work."""
     wrong = ([args.mode != 'auto', args.max_memory, args.full_resolution, args.blocks, args.probabilities] if detects
              else [args.boxes_only, args.min_score is not None])
     if any(wrong):

@@ -1,4 +1,4 @@
-"""Compile mmcv's ops, which mmdet needs, and install them. The first time takes minutes; later installs use a cache."""
+"""Compile mmcv's ops, which mmdet needs, and install them. The first install takes minutes; later ones use a cache."""
 import argparse
 import os
 import re
@@ -25,7 +25,7 @@ Report = Callable[[int, int], None]
 
 
 def install(report: Report) -> Path | None:
-    """Replace the installed mmcv with the same version including compiled ops, building the wheel if it is not cached.
+    """Replace the installed mmcv with the same version plus compiled ops, building the wheel if it is not cached.
 
     The cache is ``$XDG_CACHE_HOME/xcit_mm/wheels`` (default: ``~/.cache``), with one folder for each combination of
     mmcv, torch, Python and device (CPU or CUDA).
@@ -54,7 +54,7 @@ def install(report: Report) -> Path | None:
             built = next(Path(partial).glob('*.whl'))
             folder.mkdir(parents=True, exist_ok=True)
             wheel = folder / built.name
-            # An interrupted copy must not look like a wheel, and the cache may not be on the same disk as `built`.
+            # An interrupted copy must not look like a wheel, and the cache might be on a different disk from `built`.
             copy = wheel.with_suffix('.partial')
             copy.write_bytes(built.read_bytes())
             copy.replace(wheel)
@@ -100,10 +100,10 @@ def _build(name: str, mmcv_version: str, out_dir: str, report: Report) -> None:
 
 
 def _merge_bindings(folder: Path) -> None:
-    """Merge the bindings of all ops into one file, so that the compiler parses torch's headers only once for them.
+    """Merge the bindings of all ops into one file, so that the compiler parses torch's headers for them only once.
 
     The kernels (``cpu/``, ``cuda/``) stay separate because several define the same names. ``pybind.cpp`` stays separate
-    because it takes longer than all the bindings together and compiles in parallel.
+    because compiling it takes longer than all the bindings together and runs in parallel.
     """
     bindings = sorted(path for path in folder.glob('*.cpp') if path.name != 'pybind.cpp')
     if not bindings:

@@ -1,4 +1,4 @@
-"""Draw the loss and a validation metric of a training run from its work directory."""
+"""Plot a training run's loss and a validation metric from its work directory."""
 import argparse
 from pathlib import Path
 

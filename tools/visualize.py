@@ -1,4 +1,4 @@
-"""Draw the backbone's feature maps for images in colour, and the channel attention of each head."""
+"""Draw the backbone's feature maps in colour for each image, along with the channel attention of each head."""
 from collections.abc import Callable
 from pathlib import Path
 

@@ -53,7 +53,7 @@ def init_model(config: str | Path | Config, checkpoint: str | Path | None = None
     model.cfg, model.dataset_meta = config, dataset_meta(config, model, content)
     try:
         return model.to(device).eval()
-    except (AssertionError, RuntimeError) as error:  # AssertionError: a torch built without CUDA
+    except (AssertionError, RuntimeError) as error:  # AssertionError: torch was built without CUDA
         raise InputError(f'cannot use the device {device}: {str(error).splitlines()[0]}') from None
 
 

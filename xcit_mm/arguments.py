@@ -1,4 +1,4 @@
-"""Check the arguments of ``XCiT`` so that a wrong one is a one-line error."""
+"""Check the arguments of ``XCiT`` so that an invalid one gives a one-line error."""
 from __future__ import annotations
 
 import difflib
@@ -39,7 +39,7 @@ def check_arguments(arguments: Mapping[str, object], unknown: Iterable[str]) -> 
 
 def choose_levels(variant: Variant, out_indices: Sequence[int] | None, out_strides: Sequence[int] | None,
                   pyramid: bool) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the block and the stride of each map; for the arguments, see ``XCiT``.
+    """Return the block and the stride for each map; see ``XCiT`` for the arguments.
 
     Raises:
         InputError: a block does not exist, strides are not ascending, or arguments contradict each other.

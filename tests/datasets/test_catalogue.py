@@ -12,14 +12,14 @@ from xcit_mm.datasets.catalogue import CATALOGUE
 
 
 def prepared_paths(root, layout):
-    """List the folders and files of a layout."""
+    """List the folders and files in a layout."""
     for pattern in layout:
         path = PurePosixPath(pattern)
         fixed = [part for part in path.parts if '*' not in part]
         yield Path(root, *path.parts[:len(fixed)])
 
 
-# One config per head and data set; the zoo's other configs differ only in the backbone.
+# One config for each head and data set; the zoo's other configs differ only in the backbone.
 KINDS = {(path.stem.split('_')[1], path.stem.split('_')[-1]): path for path in LEAVES}
 
 

@@ -20,7 +20,7 @@ def archive(server):
 
 @pytest.fixture
 def largest_file():
-    """Return a function that limits the size of files, in bytes, until the test ends."""
+    """Return a function that caps the size of files, in bytes, until the test ends."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size or soft, hard))
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

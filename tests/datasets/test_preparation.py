@@ -1,4 +1,4 @@
-"""Prepare the data sets in the catalogue from small archives with the real layouts."""
+"""Prepare the catalogue's data sets from small archives that have the real layouts."""
 import os
 import pickle
 import signal
@@ -135,7 +135,7 @@ def test_unexpected_archive_content_creates_no_folder(small, tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """Mount a file system of 1 MB."""
+    """Mount a 1 MB file system."""
     disk = tmp_path / 'disk'
     disk.mkdir()
     if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk], capture_output=True).returncode:

@@ -31,7 +31,7 @@ CHECKPOINT = 'work_dirs/xcit_upernet_digits/iter_1000.pth'
 
 @pytest.fixture(scope='module')
 def project(tmp_path_factory, scenes):
-    """Return a folder like the one that ``make demo`` leaves, plus a photo; the weights are random."""
+    """Return a folder like the one ``make demo`` leaves behind, plus a photo; the weights are random."""
     folder = tmp_path_factory.mktemp('project')
     for name in ('configs', 'tools'):
         (folder / name).symlink_to(ROOT / name)

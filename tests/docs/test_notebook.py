@@ -1,4 +1,4 @@
-"""Run the notebook with a short training run, and check that it shows its pictures."""
+"""Run the notebook with a short training run, and check that all its pictures appear."""
 from pathlib import Path
 
 import nbformat

@@ -1,4 +1,4 @@
-"""Exported files give the same results as the model at any size; a file that differs is not kept."""
+"""Exported files give the same results as the model at any size; files that do not are discarded."""
 import json
 import sys
 from importlib.util import find_spec
@@ -24,7 +24,7 @@ CLASSES, SIZE = 5, (128, 128)
 
 
 def config(kind, patch):
-    """Shrink a published recipe to one block of nano's width and small heads, because every operation slows tracing."""
+    """Shrink a published recipe to one block of nano's width, with small heads, as every operation slows tracing."""
     result = Config.fromfile(config_path(f'{kind}/xcit_{kind}_nano_12_p{patch}_ade20k.py'))
     arch = dict(embed_dim=128, depth=1, num_heads=4, patch_size=patch)
     result.model.backbone.update(arch=arch, out_indices=(0, 0, 0, 0), init_cfg=None)
@@ -54,7 +54,7 @@ def build(kind, patch):
 
 
 def build_stem():
-    """Build a segmentor whose backbone has one level and few operations."""
+    """Build a segmentor whose backbone has a single level and few operations."""
     model = build('sem_fpn', 16)
     arch = dict(embed_dim=16, depth=1, num_heads=2, patch_size=16)
     model.backbone = XCiT(arch, out_indices=(0, ), pyramid=False).eval()
@@ -90,7 +90,7 @@ def test_files_compute_the_same_as_the_model(tmp_path, kind, patch, backbone_onl
 
 
 class TiedToSize(nn.Module):
-    """A module with a constant from tracing that is correct at the traced size and wrong at others."""
+    """A module in which tracing bakes a constant that is right for the traced size and wrong for any other."""
 
     def forward(self, x):
         width = x.shape[-1]

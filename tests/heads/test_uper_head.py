@@ -1,4 +1,4 @@
-"""The efficient head matches mmsegmentation's in outputs, gradients and keys, in training and in inference."""
+"""The efficient head has the same outputs, gradients and keys as mmsegmentation's, in training and inference."""
 import pytest
 import torch
 from mmengine.registry import init_default_scope

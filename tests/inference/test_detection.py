@@ -1,4 +1,4 @@
-"""Detection returns objects in image pixels, with masks pasted all at once or encoded one by one."""
+"""Detection returns objects in image pixel coordinates, with masks pasted all at once or encoded one by one."""
 import json
 from pathlib import Path
 

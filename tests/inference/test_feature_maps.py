@@ -1,4 +1,4 @@
-"""Drawings of features and channel attention show what the network computes."""
+"""Pictures of features and channel attention show what the network actually computes."""
 import numpy as np
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Models with hooks, adapters or other parts compute the same in every mode, or the mode refuses and names the part."""
+"""Hooks, adapters and custom parts have the same effect in every mode, or the mode refuses them by name."""
 import copy
 
 import pytest
@@ -15,14 +15,14 @@ from xcit_mm.layers import CrossCovarianceAttention, XCiTBlock
 
 
 class HalfBlock(XCiTBlock):
-    """A block of somebody else's."""
+    """A third-party block."""
 
     def forward(self, *args):
         return super().forward(*args) / 2
 
 
 class HalfAttention(CrossCovarianceAttention):
-    """An attention of somebody else's, which keeps the inherited ``add_to``."""
+    """A third-party attention layer that keeps the inherited ``add_to``."""
 
     def forward(self, x, moments=None):
         return super().forward(x, moments) / 2
@@ -43,7 +43,7 @@ class Wrapped(nn.Module):
 
 
 class Adapter(nn.Linear):
-    """A low-rank adapter, as loralib and peft build them: a linear layer with one more branch."""
+    """A low-rank adapter like those in loralib and peft: a linear layer with one extra branch."""
 
     def forward(self, x):
         return super().forward(x) + 0.5 * x.mean(dim=-1, keepdim=True)

@@ -1,4 +1,4 @@
-"""A resized side has at least one pixel, in inference, training and evaluation."""
+"""Resizing leaves at least one pixel per side, in inference, training and evaluation."""
 import copy
 import pickle
 

@@ -1,4 +1,4 @@
-"""Segmenting a file by rows gives the same labels as segmenting the whole image."""
+"""Segmenting a file a few rows at a time gives the same labels as segmenting the whole image."""
 import cv2
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Every inference mode gives mmseg's results, and only the requested maps are returned."""
+"""Every inference mode gives the same results as mmseg, and only the requested maps are returned."""
 import numpy as np
 import pytest
 import torch

@@ -84,7 +84,7 @@ def test_a_subclass_that_predicts_in_its_own_way(image):
 
 
 def augmented(image):
-    """Return an image at two scales, each plain and flipped, as TestTimeAug packs them."""
+    """Return an image at two scales, each with and without flips, as TestTimeAug packs them."""
     data = dict(inputs=[], data_samples=[])
     pixels = torch.from_numpy(image).permute(2, 0, 1)
     for size in ((150, 141), (100, 94)):

@@ -1,4 +1,4 @@
-"""Both forms of XCA compute the same function in every dtype, and the Gram form stores less."""
+"""Both forms of XCA compute the same function in every dtype, and the Gram form stores less for backward."""
 from functools import partial
 
 import pytest
@@ -122,7 +122,7 @@ def test_layer_supports_functional_transforms():
 
 
 def test_large_offsets_cancelled_by_the_bias_give_bounded_errors():
-    """q and k are small differences of large terms, so both forms lose digits; the error must stay bounded."""
+    """q and k are small differences between large terms, so both forms lose digits; the error must stay bounded."""
     layer = make_layer(32, 4, 'direct', torch.float64)
     offset = 100 * torch.randn(32, dtype=torch.float64)
     layer.qkv.bias.data -= layer.qkv.weight.data @ offset

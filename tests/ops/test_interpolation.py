@@ -1,4 +1,4 @@
-"""Resizing matrices are computed once for each size, dtype and device, and follow sizes in a trace."""
+"""Resizing matrices are computed once per size, dtype and device, and adapt to new sizes in a trace."""
 import threading
 
 import pytest

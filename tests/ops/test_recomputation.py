@@ -1,4 +1,4 @@
-"""Recomputing blocks in the backward pass gives the same gradients and stores less."""
+"""Recomputing blocks in the backward pass gives the same gradients while storing less."""
 from functools import partial
 
 import pytest

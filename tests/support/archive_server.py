@@ -1,4 +1,4 @@
-"""A web server for archives that records its requests and can imitate the faults of real servers."""
+"""A web server for archives that records its requests and can mimic the failures of real servers."""
 import io
 import threading
 import zipfile
@@ -17,7 +17,7 @@ class Request:
 
 @dataclass
 class ArchiveServer:
-    """State of the server: ``files`` maps paths to contents; the next GETs break after the bytes in ``cuts``."""
+    """State of the server: ``files`` maps paths to contents; the next GETs break off after ``cuts`` bytes."""
     url: str = ''
     files: dict[str, bytes] = field(default_factory=dict)
     supports_range: bool = True

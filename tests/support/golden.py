@@ -1,7 +1,7 @@
 """Deterministic weights and inputs, with the outputs that the authors' dense backbone computes from them.
 
 The arrays in ``fixtures/*.npz`` were computed once with the authors' code in float64 and eval mode.
-A weight is a function of its published name and shape, so no weight file is needed.
+Each weight is generated from its published name and shape, so no weight file is needed.
 """
 import json
 import zlib

@@ -1,4 +1,4 @@
-"""Small image files of many kinds: for each, how to write it and the pixels or the refusal to expect."""
+"""Small image files of many kinds, each with a function that writes it and the pixels or the error to expect."""
 import io
 
 import cv2

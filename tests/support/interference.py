@@ -3,7 +3,7 @@ from mmengine.hooks import Hook
 
 
 class At(Hook):
-    """Hook that runs an action before a given training iteration, or during the validation that follows it."""
+    """A hook that runs an action before a given training iteration, or during the validation that follows it."""
 
     def __init__(self, iteration, action, loop='train'):
         self.iteration, self.action = iteration, action

@@ -10,7 +10,7 @@ FORMATS = ('facebook_classifier', 'facebook_dense_backbone', 'mmpretrain_1.3.6_c
 
 
 def weights_of(format, arch):
-    """Build a state dict in one of ``FORMATS``, whose tensors take almost no memory."""
+    """Build a state dict in one of the ``FORMATS``, with tensors that use almost no memory."""
     if not FOLDER.is_dir():
         pytest.skip(f'no published keys in {FOLDER}')
     shapes = json.loads((FOLDER / f'{format}.json').read_text())[arch]

@@ -19,13 +19,13 @@ def digits_config(**test_cfg):
 
 
 def build(**test_cfg):
-    """Build a digits model; the weights are the same in every call."""
+    """Build a digits model; the weights are the same on every call."""
     torch.manual_seed(0)
     return init_model(digits_config(**test_cfg))
 
 
 def build_mmseg(**test_cfg):
-    """Build the same model as mmseg's own ``EncoderDecoder``, which has the modes whole and slide."""
+    """Build the same model as mmseg's own ``EncoderDecoder``, which supports whole and slide modes."""
     config = digits_config(**{'mode': 'whole', **test_cfg})
     config.model.type = 'EncoderDecoder'
     torch.manual_seed(0)
@@ -33,7 +33,7 @@ def build_mmseg(**test_cfg):
 
 
 def assert_same_labels(labels, expected, logits):
-    """Compare labels (H, W) where the two best logits (classes, H, W) differ by more than a rounding error."""
+    """Compare labels (H, W) where the two highest logits (classes, H, W) differ by more than rounding error."""
     best = logits.topk(2, dim=0).values
     clear = best[0] - best[1] > 1e-4 * logits.abs().max()
     assert clear.float().mean() > 0.9 and torch.equal(labels[clear], expected[clear])

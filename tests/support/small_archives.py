@@ -1,4 +1,4 @@
-"""Small archives with the real layouts of the catalogue's data sets, for a local server."""
+"""Small archives laid out like those of the catalogue's data sets, for a local server."""
 import hashlib
 import io
 from dataclasses import replace
@@ -28,7 +28,7 @@ MEMBERS = {  # data set -> archive -> names of its entries
 
 
 def small_set(server, name):
-    """Put small archives of a data set on the server and return its catalogue entry with their addresses."""
+    """Put small archives of a data set on the server, and return its catalogue entry with their URLs."""
     dataset = CATALOGUE[name]
     if name == 'nuclei':
         zips, counts = {'stage1_train.zip': zipped(bowl_entries(5))}, [4, 4, 1, 1, 1, 1]

@@ -34,7 +34,7 @@ def build_fcn():
 
 
 def build_retinanet():
-    """mmdet's RetinaNet: three levels of the backbone, five of the neck."""
+    """mmdet's RetinaNet: three levels from the backbone, five from the neck."""
     from mmdet.models.dense_heads import RetinaHead
     from mmdet.models.necks import FPN
 
@@ -43,7 +43,7 @@ def build_retinanet():
 
 
 def build_rtmdet():
-    """mmdet's RTMDet, which takes three levels."""
+    """mmdet's RTMDet, which uses three levels."""
     from mmdet.models.dense_heads import RTMDetHead
     from mmdet.models.necks import CSPNeXtPAFPN
 
@@ -55,7 +55,7 @@ def build_rtmdet():
 
 
 def build_five_levels():
-    """A head for each of five levels."""
+    """A separate head for each of five levels."""
     head = Each(nn.ModuleList(nn.Conv2d(16, 2, 1) for _ in range(5)))
     return Network(XCiT(ARCH, out_strides=[4, 8, 16, 32, 64]), nn.Identity(), head)
 
@@ -72,7 +72,7 @@ class Each(nn.Module):
 
 
 def build_unused():
-    """A head that takes one of three levels, so that the others get no gradient."""
+    """A head that uses only one of three levels, so the others get no gradient."""
     network = build_fcn()
     network.backbone = XCiT(ARCH, out_strides=[4, 8, 16])
     network.head.in_index = 1
@@ -102,6 +102,6 @@ def train(rank, kind, folder):
 
 
 def run(kind, folder):
-    """Train in two processes, and return gradients and weights of both."""
+    """Train in two processes, and return the gradients and weights from both."""
     torch.multiprocessing.spawn(partial(train, kind=kind, folder=folder), nprocs=2)
     return [torch.load(f'{folder}/{rank}.pth') for rank in range(2)]

@@ -52,7 +52,7 @@ def test_saved_bytes_are_counted_once_and_without_parameters():
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Replace the clock by one that only tests advance, so that results do not depend on the machine's speed."""
+    """Replace the clock with one that only tests advance, so that results do not depend on the machine's speed."""
     seconds = [0.0]
     monkeypatch.setattr(measurement, 'timer', lambda: seconds[0])
     return seconds
@@ -85,7 +85,7 @@ def test_short_runs_are_repeated_within_a_turn(clock):
 
 @pytest.fixture
 def two_threads():
-    """Set torch to two threads, to reveal whether a benchmark changes their number."""
+    """Run torch with two threads, to reveal whether a benchmark changes the thread count."""
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     yield
@@ -130,7 +130,7 @@ def test_ways_run_in_separate_processes(run_tool, run_here, capsys, tmp_path):
 
 @pytest.mark.slow
 def test_results_record_a_way_that_runs_out_of_memory():
-    # The limit lies between what the two need on either MM family: 1.4 GB, and more than 2 GB.
+    # On either MM family, the limit is between what the two need: 1.4 GB, and more than 2 GB.
     ways, limit = ('banded', 'mmseg-whole'), 17 * 10**8
     row, failed = compare_ways(Path('configs/xcit_upernet_digits.py'), ways, 2400, 2400, 1, limit)
     assert row['ratio'] == 1 and failed == dict(contender='mmseg-whole', failed='more than 1.7 GB')

@@ -1,4 +1,4 @@
-"""``tools/convert_checkpoint.py`` converts to the authors' format; bad files run no code and leave no output."""
+"""``tools/convert_checkpoint.py`` converts to the authors' format; bad files neither run code nor leave output."""
 import re
 
 import pytest

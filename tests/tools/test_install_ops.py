@@ -35,7 +35,7 @@ SOURCES = {CSRC + 'one.cpp': 'one', CSRC + 'two.cpp': 'two', CSRC + 'pybind.cpp'
 
 
 def build(folder, monkeypatch, broken='none'):
-    """Return the files in the wheel that the tool builds from ``SOURCES``, and the steps that it reports.
+    """Return the files in the wheel that the tool builds from ``SOURCES``, and the build steps it reports.
 
     The build fails if the file ``broken`` is among the sources.
     """

@@ -1,4 +1,4 @@
-"""Run the command-line tools as a user does."""
+"""Run the command-line tools the way a user would."""
 import json
 import os
 import signal

@@ -1,4 +1,4 @@
-"""COCO categories match the classes of the config by name, or training does not start."""
+"""Training starts only if the COCO categories match the config's classes by name."""
 import json
 from shutil import copytree
 
@@ -22,7 +22,7 @@ if HAS_MMDET:
 
 @pytest.fixture
 def annotated(scenes, tmp_path):
-    """Copy the scenes and change the content of their annotation files; returns the config."""
+    """Return a function that copies the scenes, changes their annotation files and returns the config."""
 
     def make(change):
         root = copytree(scenes, tmp_path / 'digits')
@@ -42,7 +42,7 @@ def build(config, part='train_dataloader'):
 
 
 def rotate(content):
-    """List the categories in another order and give them ids that do not ascend."""
+    """List the categories in a different order and give them ids that are not ascending."""
     content['categories'] = content['categories'][3:] + content['categories'][:3]
     ids = {category['id']: 100 - category['id'] * 7 % 11 for category in content['categories']}
     for category in content['categories']:
@@ -52,7 +52,7 @@ def rotate(content):
 
 
 def names_of(dataset, content):
-    """Return (bounding box, name) of each object according to the data set and to the file."""
+    """Return each object's (bounding box, name), first according to the data set and then to the file."""
     found = [(tuple(np.round(entry['bbox'], 3)), dataset.metainfo['classes'][entry['bbox_label']])
              for index in range(len(dataset)) for entry in dataset.get_data_info(index)['instances']]
     names = {category['id']: category['name'] for category in content['categories']}
@@ -109,7 +109,7 @@ def rename(old, new):
 
 
 def first(kind, key, value=None):
-    """Change or remove a key of the second entry."""
+    """Change or remove a key in the second entry."""
     def change(content):
         if value is None:
             del content[kind][1][key]

@@ -1,4 +1,4 @@
-"""An error names an unreadable image or mask; with ``damaged_files=skip``, training skips and counts it."""
+"""An unreadable image or mask is named in an error; with ``damaged_files=skip``, training skips and counts it."""
 import copy
 import errno
 import pickle
@@ -39,7 +39,7 @@ def damaged(scenes, tmp_path):
 @pytest.mark.parametrize('folder', ['images', 'masks'])
 def test_training_names_the_damaged_file(run_tool, damaged, tmp_path, folder):
     root, path = damaged(folder)
-    # Otherwise OpenCV could print into the middle of our line from another worker.
+    # Otherwise OpenCV could print from another worker into the middle of our line.
     result = run_tool('train', CONFIG, '--work-dir', tmp_path / 'run', '--cfg-options', f'data_root={root}', *OPTIONS,
                       OPENCV_LOG_LEVEL='SILENT')
     assert result.returncode == 1

@@ -18,8 +18,8 @@ from xcit_mm.command_line import runner_config, runner_parser
 
 pytestmark = pytest.mark.xdist_group('distributed')  # the tests share training runs
 ROOT = Path(__file__).resolve().parents[2]
-# Replaces what depends on the whole batch and would thus differ between processes: batch norms, and the class weights
-# by which mmseg averages its losses.
+# Replace what depends on the whole batch and so would differ between processes: batch norms, and the class weights by
+# which mmseg averages its losses.
 CHANGES = ['model.backbone.arch.embed_dim=16', 'model.backbone.norm_cfg.type=IN', 'model.backbone.norm_cfg.affine=True',
            'model.decode_head.in_channels=[16,16,16,16]', 'model.decode_head.channels=16',
            'model.decode_head.norm_cfg.type=GN', 'model.decode_head.norm_cfg.num_groups=4',
@@ -37,10 +37,10 @@ SHARDED = """_base_ = [__import__('xcit_mm').config_path(name) for name in (
 
 @pytest.fixture(scope='module')
 def command(tmp_path_factory, scenes):
-    """Return a function that makes commands to train in one or two processes, with four images per batch in total.
+    """Return a function that builds training commands for one or two processes, with four images per batch in total.
 
-    All start from the same weights, because MMEngine's two runners draw different random numbers before initialising a
-    model.
+    All runs start from the same weights, because MMEngine's two runners draw different random numbers before
+    initialising a model.
     """
     load_from, sharded_config = [], tmp_path_factory.mktemp('configs') / 'sharded.py'
     sharded_config.write_text(SHARDED)
@@ -65,7 +65,7 @@ def command(tmp_path_factory, scenes):
 
 @pytest.fixture(scope='module')
 def trained(command, tmp_path_factory):
-    """Return a function that trains four uninterrupted iterations, once per variant, and returns the work directory."""
+    """Return a function that trains four iterations uninterrupted, once per variant, and returns the work directory."""
     @cache
     def train(processes, sharded=False):
         folder = tmp_path_factory.mktemp('steady')
@@ -108,7 +108,7 @@ def test_two_processes_match_one_with_twice_the_batch_size(trained, sharded):
 
 @pytest.fixture
 def interrupted(trained, tmp_path):
-    """Return a function that copies a work directory as two processes left it after their second iteration."""
+    """Return a function that copies a work directory as it was after two processes ran their second iteration."""
     def make(sharded):
         shutil.copy(trained(2, sharded) / 'iter_2.pth', tmp_path)
         (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'iter_2.pth'))

@@ -1,4 +1,4 @@
-"""Labels mean the same class in masks, data sets, checkpoints and results, or the user is told."""
+"""A label means the same class in masks, data sets, checkpoints and results, or the user is told."""
 from shutil import copytree
 from types import SimpleNamespace
 

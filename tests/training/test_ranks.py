@@ -1,4 +1,4 @@
-"""Ranks exchange flags rarely, and never wait for each other in vain."""
+"""Ranks rarely exchange flags, and never hang waiting for each other."""
 import os
 import subprocess
 import sys

@@ -106,7 +106,7 @@ def make_training(folder, lr=0.1, momentum=0.9, end=4, optimizer='SGD', **argume
 
 @pytest.fixture
 def warnings_of_resuming(tmp_path, monkeypatch):
-    """Train two iterations, resume with changed settings, and return the warnings."""
+    """Train for two iterations, resume with changed settings, and return the warnings."""
     messages = []
     monkeypatch.setattr('xcit_mm.training.resumption.print_log', lambda message, *args: messages.append(message))
 

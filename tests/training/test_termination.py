@@ -1,4 +1,4 @@
-"""Training that receives SIGTERM saves a checkpoint and resumes from it."""
+"""Training saves a checkpoint on SIGTERM and can resume from it."""
 import os
 import signal
 import subprocess
@@ -58,7 +58,7 @@ def test_failed_training_restores_the_signal_handler(train):
 
 
 def test_training_runs_in_another_thread(train):
-    # MMEngine raises some errors without releasing its lock, so an earlier test may have left it to this thread.
+    # MMEngine raises some errors without releasing its lock, so this thread may still own it after an earlier test.
     while manager._lock._is_owned():
         manager._lock.release()
     with ThreadPoolExecutor() as pool:

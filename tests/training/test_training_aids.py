@@ -20,7 +20,7 @@ class Model(BaseModel):
 
 
 def train(folder, iterations, batch_size, model=None, hooks=(), **optim_wrapper):
-    """Train for some iterations on the same four images, and return the checkpoint."""
+    """Train for a given number of iterations on the same four images, and return the checkpoint."""
     generator = torch.Generator().manual_seed(1)
     images = [dict(inputs=torch.randn(3, 32, 32, generator=generator)) for _ in range(4)]
     runner = StrictRunner(

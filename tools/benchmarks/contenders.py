@@ -58,7 +58,7 @@ def pyramid_pixels(size: int) -> int:
 
 
 def heads(channels: int) -> dict[str, nn.Module]:
-    """Return mmseg's UPerHead and ours, as in the ADE20K recipes, with the same weights."""
+    """Return mmseg's UPerHead and ours, configured as in the ADE20K recipes, with the same weights."""
     from mmseg.models.decode_heads import UPerHead  # the other benchmarks run without mmseg
 
     from xcit_mm.heads import EfficientUPerHead
@@ -78,7 +78,7 @@ def under_autocast(modules: dict[str, nn.Module], device: torch.device, dtype: t
 
 
 def forward_runs(modules: Mapping[str, nn.Module], x: Tensor) -> dict[str, Run]:
-    """Return callables that each run inference on ``x``, in eval mode and without a graph."""
+    """Return callables that each run inference on ``x``, in eval mode and without an autograd graph."""
     return {name: torch.inference_mode()(partial(_frozen(module.to(x)), x)) for name, module in modules.items()}
 
 
@@ -117,7 +117,7 @@ def inference_runs(models: Mapping[str, nn.Module], modes: Sequence[str], size: 
 
 
 def convolution_runs(channels: int, rows: int, width: int) -> dict[str, Run]:
-    """Return callables that convolve a band by Winograd's algorithm, as banded inference does, and with torch."""
+    """Return callables that convolve a band with Winograd's algorithm, as banded inference does, and with torch."""
     x, weight = torch.randn(rows + 2, width, channels), torch.randn(channels, channels, 3, 3)
     kernel = winograd.transform_kernel(weight)
     weight = weight.contiguous(memory_format=torch.channels_last)

@@ -23,10 +23,10 @@ SHORTEST_SAMPLE_S = 0.02
 
 
 def compare(contenders: Mapping[str, Run], rounds: int, device: torch.device) -> list[dict]:
-    """Run every contender once per round, so that if the machine slows down for a while, all of them are affected.
+    """Run every contender once per round, so that a temporary slowdown of the machine affects them all.
 
-    The order rotates from round to round. A contender faster than ``SHORTEST_SAMPLE_S`` runs several times in a row in
-    its turn.
+    The order rotates from round to round. A contender faster than ``SHORTEST_SAMPLE_S`` runs several times in a row
+    when its turn comes.
 
     Args:
         contenders: callables by name.
@@ -76,7 +76,7 @@ def _time(run: Run, number: int = 1) -> float:
 
 
 def count_flops(run: Run) -> int:
-    """Count the floating-point operations of the matrix products and convolutions in one run."""
+    """Count the floating-point operations that one run spends on matrix products and convolutions."""
     # torch's counter omits the in-place product (B, N, C) @ (B, C, C).
     in_place = {torch.ops.aten.baddbmm_: lambda _, a, b, **__: 2 * math.prod(a) * b[-1]}
     with FlopCounterMode(display=False, custom_mapping=in_place) as counter:
@@ -85,7 +85,7 @@ def count_flops(run: Run) -> int:
 
 
 def count_saved_bytes(run: Run) -> int:
-    """Count the bytes of the tensors that one run keeps for its backward pass, except parameters."""
+    """Count the bytes in the tensors that one run keeps for its backward pass, excluding parameters."""
     sizes: dict[int, int] = {}  # by address, because views share their storage
 
     def pack(tensor: Tensor) -> Tensor:
@@ -100,7 +100,7 @@ def count_saved_bytes(run: Run) -> int:
 
 
 def peak_memory(run: Run, device: torch.device) -> int:
-    """Return the peak size of the tensors in one run, in bytes, beyond those that exist before it."""
+    """Return the peak size, in bytes, of the tensors in one run, not counting those that existed before it."""
     if device.type == 'cuda':
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)

@@ -22,7 +22,7 @@ Segment = Callable[[np.ndarray], torch.Tensor]  # (H, W, 3) uint8 -> labels (H, 
 
 
 def build(config: Path, way: str) -> Segment:
-    """Build a function that segments images at full resolution; all ways share the same random weights."""
+    """Build a function that segments images at full resolution; every way uses the same random weights."""
     changes: dict[str, object] = {'model.backbone.init_cfg': None}
     if way.startswith('mmseg'):
         changes |= {'model.decode_head.type': 'UPerHead', 'model.type': 'EncoderDecoder',

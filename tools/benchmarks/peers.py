@@ -11,7 +11,7 @@ from xcit_mm.variants import Variant, get_variant
 
 
 def build_peers(arch: str) -> dict[str, nn.Module]:
-    """Build the peers of the XCiT ``arch`` that can be imported, with random weights.
+    """Build those peers of the XCiT ``arch`` that can be imported, with random weights.
 
     The XCiT peers run the same blocks and return the same taps, but have no pyramid. Like ours, they have no class
     attention. Swin-T and ConvNeXt-T return maps at strides 4 to 32.
@@ -27,7 +27,7 @@ def build_peers(arch: str) -> dict[str, nn.Module]:
     for name, build in builders.items():
         try:
             peers[name] = build()
-        except (ImportError, RuntimeError) as error:  # RuntimeError: torchvision was built for another torch
+        except (ImportError, RuntimeError) as error:  # RuntimeError: torchvision was built for a different torch
             print(f'leaving out {name}: {error}')
     return peers
 

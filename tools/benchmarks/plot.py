@@ -14,7 +14,7 @@ PANELS = (('median_s', 1.0, 'median time (s)'), ('peak_memory_bytes', 1e-9, 'pea
 
 
 def read(path: Path) -> tuple[dict, list[dict]]:
-    """Read the environment and the results from a benchmark's file.
+    """Read the environment and the results from a benchmark file.
 
     Raises:
         InputError: the file does not exist, or ``tools/benchmark.py`` did not write it.
@@ -29,7 +29,7 @@ def read(path: Path) -> tuple[dict, list[dict]]:
 
 
 def plot(environment: dict, results: list[dict], out: Path) -> None:
-    """Plot a benchmark as a PNG, with one curve per contender over pixels or tokens.
+    """Plot a benchmark as a PNG, with one curve per contender against pixels or tokens.
 
     Raises:
         InputError: the picture cannot be written.

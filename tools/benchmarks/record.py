@@ -19,7 +19,7 @@ DISTRIBUTIONS = ('torch', 'numpy', 'torchvision', 'timm', 'onedl-mmengine', 'one
 
 
 def write(path: Path, environment: dict, results: list[dict]) -> None:
-    """Write results, with the output of ``describe_environment`` from before the first run.
+    """Write the results, along with the output of ``describe_environment`` from before the first run.
 
     Raises:
         InputError: the file cannot be written.
@@ -31,7 +31,7 @@ def write(path: Path, environment: dict, results: list[dict]) -> None:
 
 
 def describe_environment() -> dict:
-    """Return the machine, the versions and the command as values for strict JSON."""
+    """Return the machine, the versions and the command as values that strict JSON can represent."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return dict(
         command=shlex.join(['python', *sys.argv]),
@@ -45,7 +45,7 @@ def describe_environment() -> dict:
 
 
 def _commit() -> str | None:
-    """Return the commit of the checkout, with ``-dirty`` if files differ from it, or None outside a checkout."""
+    """Return the checkout's commit, with ``-dirty`` appended if files differ from it, or None outside a checkout."""
     command = ['git', '-C', str(Path(__file__).parent), 'describe', '--always', '--dirty', '--abbrev=40']
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

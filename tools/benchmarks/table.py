@@ -15,7 +15,7 @@ PROCESS_HEADINGS = ('contender', 'median, s', 'spread, s', 'times the first', 's
 
 
 def show(rows: list[dict]) -> None:
-    """Print the contenders of one case."""
+    """Print a table of one case, with one row per contender."""
     facts = ', '.join(f'{key} {value}' for key, value in _facts(rows[0]).items())
     first, *others = _headings(rows)
     table = Table(first, title=facts, title_justify='left')
@@ -27,9 +27,9 @@ def show(rows: list[dict]) -> None:
 
 
 def to_markdown(results: list[dict]) -> str:
-    """Return one table of all cases of a benchmark; the first row of each case begins with its size.
+    """Return a single table of all cases in a benchmark; the first row of each case begins with its size.
 
-    The last column is the exponent by which the time grows with tokens or pixels from one size to the next.
+    The last column is the growth exponent of time against tokens or pixels, from one size to the next.
     """
     key, headings = size_key(results), _headings(results)
     lines = [' | '.join(('', key, *headings, 'exponent', '')).strip(), '|--:|:--' + '|--:' * len(headings) + '|']
@@ -45,7 +45,7 @@ def to_markdown(results: list[dict]) -> str:
 
 
 def size_key(results: list[dict]) -> str:
-    """Return the key that holds the size of a benchmark's cases; ``size`` is the side of a square image in px."""
+    """Return the key for the size of a benchmark's cases; ``size`` is the side of a square image in px."""
     return next(key for key in ('tokens', 'size', 'megapixels', 'channels') if key in results[0])
 
 

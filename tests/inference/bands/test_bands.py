@@ -1,4 +1,4 @@
-"""Bands of rows give the same result as the whole image, for any band height, image size and architecture."""
+"""Running in bands of rows matches running on the whole image, for any band height, image size and architecture."""
 from pathlib import Path
 
 import pytest
@@ -26,7 +26,7 @@ LARGE = [arch for arch in ARCHITECTURES if '24' in arch]
 
 
 def build(head, arch=TINY, **changes):
-    """Build a segmentor with narrow heads, and weights that would reveal a wrong order or scale."""
+    """Build a segmentor with narrow heads, and with weights that would expose a wrong order or scale."""
     config = Config.fromfile(CONFIGS / f'xcit_{head}_ade20k.py')
     channels = get_variant(arch).embed_dim
     config.model.backbone.arch, config.model.backbone.init_cfg = arch, None
@@ -48,13 +48,13 @@ def build(head, arch=TINY, **changes):
 
 
 def run_bands(model, image, size=None, mode='banded'):
-    """Return the bands of an image (H, W, 3) that is fed to the network unchanged."""
+    """Return the bands computed for an image (H, W, 3) that is fed to the network unchanged."""
     pixels = Normalised(Stored(image), model.data_preprocessor)
     return compute_bands(model, scene.Scene(pixels, size or image.shape[:2]), Options(mode))[1]
 
 
 def compare(model, height, width, size=None, channels=3):
-    """Check the labels of the bands, and return the relative error of their logits against the whole image's."""
+    """Check the bands' labels, and return the relative error of their logits compared with the whole image's."""
     image = torch.randint(0, 256, (height, width, channels), dtype=torch.uint8)
     size = size or (height, width)
     with torch.inference_mode():

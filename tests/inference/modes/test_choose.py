@@ -1,4 +1,4 @@
-"""Mode ``auto`` selects a mode that fits the model, config and memory; errors name impossible modes."""
+"""Mode ``auto`` selects a mode that fits the model, config and memory; errors name modes that cannot run."""
 import numpy as np
 import pytest
 import torch
@@ -19,7 +19,7 @@ def image():
 
 
 def scene_of_size(height, width):
-    """Return a scene whose pixels take no memory."""
+    """Return a scene whose pixels use no memory."""
     return Scene(Stored(torch.zeros(1, 1, 3).expand(height, width, -1)), (height, width))
 
 

@@ -1,4 +1,4 @@
-"""Sinks for PNG files write label maps and overlays."""
+"""PNG sinks write label maps and overlays."""
 import cv2
 import numpy as np
 import pytest

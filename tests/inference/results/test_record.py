@@ -1,4 +1,4 @@
-"""A sink replaces only what an earlier run wrote and nobody changed."""
+"""A sink overwrites only files that an earlier run wrote and nobody has changed since."""
 import json
 
 import numpy as np

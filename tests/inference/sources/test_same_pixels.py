@@ -1,4 +1,4 @@
-"""Training, inference and reading by rows see the same pixels of a file, or refuse it for the same reason."""
+"""Training, inference and row-wise reading see the same pixels in a file, or reject it for the same reason."""
 import re
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""TIFF files by rows: every pixel is read whatever the inner order of the file; other files are named."""
+"""Row-wise TIFF reading returns every pixel, whatever the file's internal layout; errors name unreadable files."""
 import numpy as np
 import pytest
 import tifffile
