@@ -1,6 +1,5 @@
 """Segment images or detect objects in them, and write overlays plus class-index PNGs or JSON files of objects."""
 import argparse
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +10,8 @@ from xcit_mm.apis import inference_detector, inference_segmentor, init_model, se
 from xcit_mm.classes import class_index
 from xcit_mm.command_line import for_each_image, image_parser, run
 from xcit_mm.config import load_config
-from xcit_mm.errors import InputError, file_error
+from xcit_mm.errors import InputError
+from xcit_mm.files import require_writable
 from xcit_mm.inference.memory import parse_bytes
 from xcit_mm.inference.modes import MODES
 from xcit_mm.inference.pipeline import read_as_shown
@@ -109,11 +109,7 @@ def check(args: argparse.Namespace, detects: bool) -> None:
     if args.blocks and args.probabilities:
         raise InputError('--blocks writes labels only; leave out --blocks or --probabilities')
     parse_bytes(args.max_memory)
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=args.out).close()
-    except OSError as error:
-        raise file_error(f'cannot write to the folder {args.out}: {error.strerror}', error) from None
+    require_writable(args.out)
 
 
 def main() -> None:

@@ -1,8 +1,9 @@
-"""Write files and folders that appear only once they are complete."""
+"""Write files and folders that appear only once they are complete, and check folders before any work begins."""
 from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,6 +30,19 @@ def complete_file(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # usually already renamed
             partial.unlink()
+
+
+def require_writable(folder: Path) -> None:
+    """Create a folder if needed, and check that files can be written to it.
+
+    Raises:
+        InputError: the folder is not writable.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise file_error(f'cannot write to the folder {folder}: {error.strerror}', error) from None
 
 
 @contextmanager

@@ -3,14 +3,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from messages import is_one_line
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 ADE20K, DIGITS = 'configs/xcit_upernet_ade20k.py', 'configs/xcit_upernet_digits.py'
-
-
-def is_one_line(said, *words):
-    return said.startswith('error: ') and len(said.splitlines()) == 1 and all(word in said for word in words)
 
 
 def test_train_says_where_data_are_missing(run_tool, run_here, tmp_path, monkeypatch):

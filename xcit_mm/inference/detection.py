@@ -36,9 +36,9 @@ def detect(model: nn.Module, data: dict, with_masks: bool) -> DetDataSample:
     found, = head.predict_bbox(features, [sample.metainfo], proposals, head.test_cfg, rescale=not pastes)
     if pastes:
         number = max(PASTED_BYTES // (sample.ori_shape[0] * sample.ori_shape[1]), 1)
-        parts = [_encode(head.predict_mask(features, [sample.metainfo], [found[start:start + number]], rescale=True)[0])
-                 for start in range(0, max(len(found), 1), number)]
-        found = InstanceData.cat(parts)
+        groups = [found[start:start + number] for start in range(0, max(len(found), 1), number)]
+        found = InstanceData.cat([
+            encode_masks(head.predict_mask(features, [sample.metainfo], [group], rescale=True)[0]) for group in groups])
     sample.pred_instances = found
     return sample
 
@@ -48,12 +48,13 @@ def _detect_at_once(model: nn.Module, data: dict, with_masks: bool) -> DetDataSa
     sample = predict(model, data)
     if 'masks' in sample.pred_instances:
         if with_masks:
-            _encode(sample.pred_instances)
+            encode_masks(sample.pred_instances)
         else:
             del sample.pred_instances.masks
     return sample
 
 
-def _encode(found: InstanceData) -> InstanceData:
+def encode_masks(found: InstanceData) -> InstanceData:
+    """Replace an ``InstanceData``'s masks (N, H, W) with run-length encoded ones, and return it."""
     found.masks = encode_mask_results(found.pop('masks').cpu().numpy())
     return found

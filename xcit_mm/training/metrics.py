@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from mmengine.logging import print_log
 
 from ..classes import list_names
 from ..errors import InputError
+from ..inference.results import draw_indices, save_png
 from .coco_files import category_ids, check
 
 
@@ -79,11 +81,24 @@ def _name_absent_classes(metric: Any) -> None:
 
 
 def _save_class_indices(metric: Any) -> None:
-    """Save the same class indices as in all our other outputs; mmseg would add one if ``reduce_zero_label`` is set."""
-    process = metric.process
+    """Save the same class indices as in all our other outputs, and never replace a file that is not a result.
+
+    mmseg adds one to the indices if ``reduce_zero_label`` is set.
+    """
+    process, owners = metric.process, dict[Path, str]()
 
     def process_indices(data_batch: dict, data_samples: Sequence[dict]) -> None:
-        process(data_batch, [sample | dict(reduce_zero_label=False) for sample in data_samples])
+        folder, metric.output_dir = metric.output_dir, None
+        try:
+            process(data_batch, data_samples)
+        finally:
+            metric.output_dir = folder
+        for sample in data_samples if folder else ():
+            file = Path(folder, Path(sample['img_path']).stem + '.png')
+            if owners.setdefault(file, sample['img_path']) != sample['img_path']:
+                raise InputError(f'cannot write {file}: it already holds the result for {owners[file]}; rename '
+                                 f'{sample["img_path"]}, or use --out of tools/test.py, which keeps subfolders')
+            save_png(draw_indices(sample['pred_sem_seg']['data'][0].cpu()), file)
 
     metric.process = process_indices
 

@@ -7,6 +7,17 @@ train_pipeline = [
     dict(type='PackSegInputs'),
 ]
 test_pipeline = train_pipeline
+# Without flips, because they change the meaning of some images, such as digits.
+tta_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [dict(type='Resize', scale_factor=scale, keep_ratio=True) for scale in (0.75, 1.0, 1.25)],
+            [dict(type='LoadAnnotations')],
+            [dict(type='PackSegInputs')],
+        ]),
+]
 train_dataloader = dict(
     dataset=dict(
         type='BaseSegDataset',

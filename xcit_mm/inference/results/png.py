@@ -24,13 +24,28 @@ class PngLabels(Sink):
     endings = '_classes.png', '_palette.png'
 
     def write_labels(self, folder: Path, bands: Iterable[Tensor], meta: ResultMeta) -> None:
-        labels = whole_map(bands).numpy()
-        indices = Image.fromarray(labels.astype(np.uint8 if labels.max() < 256 else np.uint16))
+        indices = draw_indices(whole_map(bands))
         save_png(indices, folder / f'{meta.name}_classes.png')
         if len(meta.palette) <= 256:
             colors = indices.copy()
             colors.putpalette(np.asarray(meta.palette, np.uint8).tobytes())
             save_png(colors, folder / f'{meta.name}_palette.png')
+
+
+@SINKS.register_module(name='masks')
+class PngMasks(Sink):
+    """A sink for ``<name>.png``: class indices, as in the data set's own masks and as benchmark servers expect them."""
+
+    summary = 'PNG files of class indices with the names of the images'
+    endings = ('.png', )
+
+    def write_labels(self, folder: Path, bands: Iterable[Tensor], meta: ResultMeta) -> None:
+        save_png(draw_indices(whole_map(bands)), folder / f'{meta.name}.png')
+
+
+def draw_indices(labels: Tensor) -> Image.Image:
+    """Return class indices (H, W) as a picture with 8 bits per pixel, or with 16 if one is above 255."""
+    return Image.fromarray(labels.numpy().astype(np.uint8 if labels.max() < 256 else np.uint16))
 
 
 def save_png(picture: Image.Image, path: Path) -> None:

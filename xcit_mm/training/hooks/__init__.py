@@ -4,7 +4,8 @@ from .complete_checkpoint import CompleteCheckpointHook
 from .invalid_loss import InvalidLossHook
 from .label_census import LabelCensusHook
 from .label_range import LabelRangeHook
+from .results import ResultsHook
 from .termination import TerminationHook
 
 __all__ = ['ClassNamesHook', 'CompleteCheckpointHook', 'InvalidLossHook', 'LabelCensusHook', 'LabelRangeHook',
-           'TerminationHook']
+           'ResultsHook', 'TerminationHook']

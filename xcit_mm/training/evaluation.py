@@ -1,0 +1,66 @@
+"""Change how a config evaluates: the inference mode, the resolution, augmentation, and the results to write."""
+from __future__ import annotations
+
+from mmengine.config import Config
+
+from ..config import iterate_test_data
+from ..errors import InputError
+from ..inference.pipeline import without_resizing
+from .hooks import ResultsHook
+
+BOUNDED = 'xcit_mm.inference.segmentor.BoundedEncoderDecoder'
+BOUNDED_TTA = 'xcit_mm.inference.tta.BoundedTTAModel'
+
+
+def set_mode(config: Config, mode: str) -> None:
+    """Set the inference mode of a config's segmentor, replacing mmseg's ``EncoderDecoder`` with ours.
+
+    Raises:
+        InputError: the model is of another type.
+    """
+    kind = _name(config.model.type)
+    if kind not in ('EncoderDecoder', 'BoundedEncoderDecoder'):
+        raise InputError(f'--mode is for an EncoderDecoder, but the model is a {kind}; leave it out')
+    config.model.type = BOUNDED
+    config.model.setdefault('test_cfg', {})['mode'] = mode
+
+
+def use_full_resolution(config: Config) -> None:
+    """Evaluate images and labels at their original size."""
+    for dataset in iterate_test_data(config):
+        dataset.pipeline = without_resizing(dataset.pipeline)
+
+
+def use_augmentation(config: Config) -> None:
+    """Evaluate with the config's test-time augmentation, as the tools of mmseg and mmdet do.
+
+    Raises:
+        InputError: the config does not define it.
+    """
+    missing = [name for name in ('tta_pipeline', 'tta_model') if not config.get(name)]
+    if missing:
+        raise InputError(f'cannot use --tta: the config has no {" and no ".join(missing)}; add '
+                         'tta_pipeline with a TestTimeAug, and tta_model')
+    for dataset in iterate_test_data(config):
+        dataset.pipeline = config.tta_pipeline
+    if _name(config.model.type) == 'BoundedEncoderDecoder' and _name(config.tta_model.type) == 'SegTTAModel':
+        config.tta_model.type = BOUNDED_TTA  # mmseg's averages the logits of whole images, which ours does not return
+    config.model = dict(config.tta_model, module=config.model)
+
+
+def save_results(config: Config, folder: str | None, pictures: str | None) -> None:
+    """Write predictions to one folder, and pictures of them to another.
+
+    Args:
+        config: of a segmentor, for PNG files of class indices, or of a detector, for JSON files of objects.
+        folder, pictures: None to write none.
+    """
+    sink = 'coco_json' if config.get('default_scope') == 'mmdet' else 'masks'
+    folders = {name: each for name, each in ((sink, folder), ('overlay', pictures)) if each}
+    if folders:
+        config.custom_hooks = [*(config.get('custom_hooks') or ()), dict(type=ResultsHook, folders=folders)]
+
+
+def _name(kind: object) -> str:
+    """Return the class name of a type, which configs give bare, as a dotted path, or as the class itself."""
+    return getattr(kind, '__name__', str(kind)).rsplit('.', 1)[-1]
