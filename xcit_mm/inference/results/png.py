@@ -45,7 +45,7 @@ class PngMasks(Sink):
 
 def draw_indices(labels: Tensor) -> Image.Image:
     """Return class indices (H, W) as a picture with 8 bits per pixel, or with 16 if one is above 255."""
-    return Image.fromarray(labels.numpy().astype(np.uint8 if labels.max() < 256 else np.uint16))
+    return Image.fromarray(labels.numpy().astype(np.uint8 if int(labels.max()) < 256 else np.uint16))
 
 
 def save_png(picture: Image.Image, path: Path) -> None:
