@@ -53,9 +53,10 @@ setup(
         'safetensors': SAFETENSORS,
         'tiff': TIFF,
         'export': EXPORT,
-        'dev': [*DATA, *DIGITS, *SAFETENSORS, *TIFF, *EXPORT, 'build>=1.2', 'furo>=2024.8', 'import-linter>=2.1',
-                'ipykernel>=6', 'matplotlib>=3.8', 'mypy>=2.4', 'myst-parser>=4', 'nbclient>=0.10', 'pylint>=4',
-                'pytest>=8', 'pytest-xdist>=3.6', 'ruff>=0.6', 'sphinx>=8', 'sybil>=9', 'tensorboard>=2.17'],
+        'dev': [*DATA, *DIGITS, *SAFETENSORS, *TIFF, *EXPORT, 'build>=1.2', 'furo>=2024.8', 'hypothesis>=6.100',
+                'import-linter>=2.1', 'ipykernel>=6', 'loralib>=0.1.2', 'matplotlib>=3.8', 'mypy>=2.4',
+                'myst-parser>=4', 'nbclient>=0.10', 'peft>=0.17', 'pylint>=4', 'pytest>=8', 'pytest-xdist>=3.6',
+                'ruff>=0.6', 'sphinx>=8', 'sybil>=9', 'tensorboard>=2.17'],
     },
     cmdclass={'build_py': BuildWithMim},
 )

@@ -3,7 +3,7 @@ _base_ = [
     '_base_/models/upernet_xcit.py', '_base_/datasets/digits.py', '_base_/schedules/adamw_1k.py',
     '_base_/segmentation_runtime.py'
 ]
-# Digits cover a tenth of a scene. Without class weights, training first settles on predicting only background.
+# Digits cover a tenth of each scene. Without class weights, training first settles into predicting only the background.
 loss_decode = dict(class_weight=[0.2] + [1.0] * 10)
 model = dict(
     data_preprocessor=dict(size=(128, 128)),

@@ -1,4 +1,4 @@
-# Segmentation of street scenes: trains on crops of 1024 px and tests on whole images of 2048 x 1024 px.
+# Street-scene segmentation: trains on 1024 px crops and tests on whole images of 2048 x 1024 px.
 _base_ = [
     '../_base_/models/upernet_xcit.py', '../_base_/datasets/cityscapes.py', '../_base_/schedules/adamw_80k.py',
     '../_base_/segmentation_runtime.py'

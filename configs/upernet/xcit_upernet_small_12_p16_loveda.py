@@ -1,4 +1,4 @@
-# Segmentation of land cover in aerial images.
+# Land-cover segmentation in aerial images.
 _base_ = [
     '../_base_/models/upernet_xcit.py', '../_base_/datasets/loveda.py', '../_base_/schedules/adamw_80k.py',
     '../_base_/segmentation_runtime.py'

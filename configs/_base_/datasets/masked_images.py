@@ -1,5 +1,5 @@
-# Images with masks of class indices: images/<split>/NAME.png and masks/<split>/NAME.png. Each
-# data set adds data_root and metainfo.
+# Images with class-index masks: images/<split>/NAME.png and masks/<split>/NAME.png. Each data set adds data_root and
+# metainfo.
 _base_ = 'small_runs.py'
 train_pipeline = [
     dict(type='LoadImageFromFile'),

@@ -1,4 +1,4 @@
-# Images are enlarged to about 384 px, because half of the nuclei are smaller than 20 px.
+# Images are enlarged to about 384 px because half of the nuclei are smaller than 20 px.
 _base_ = ['nuclei_folder.py', 'masked_instances.py']
 metainfo = dict(classes=('nucleus', ), palette=[[255, 225, 25]])
 train_pipeline = [

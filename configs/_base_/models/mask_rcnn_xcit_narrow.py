@@ -1,5 +1,5 @@
-# For small training runs from scratch: 64 channels after the backbone, fewer proposals, and anchors from 16 px. The
-# neck has norms, because XCiT's maps are not normalised and are too large for untrained heads.
+# For small training runs from scratch: 64 channels after the backbone, fewer proposals, and anchors starting at 16 px.
+# The neck has norms, because XCiT's maps are not normalised and are too large for untrained heads.
 _base_ = 'mask_rcnn_xcit.py'
 model = dict(
     backbone=dict(drop_path_rate=0.0),

@@ -1,5 +1,5 @@
-# A segmentor with a small_12_p16 backbone and no heads. Other architectures change arch, drop_path_rate and the head
-# widths. Heads that use mmcv's compiled ops need channels_last=False.
+# A segmentor with a small_12_p16 backbone and no heads. For other architectures, change arch, drop_path_rate and the
+# head widths. Heads that use mmcv's compiled ops need channels_last=False.
 model = dict(
     type='xcit_mm.inference.segmentor.BoundedEncoderDecoder',
     data_preprocessor=dict(

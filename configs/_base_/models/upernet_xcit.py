@@ -1,4 +1,4 @@
-# The heads of the authors' UPerNet. EfficientUPerHead computes the same as mmseg's UPerHead in half the time.
+# The heads of the authors' UPerNet. EfficientUPerHead computes the same result as mmseg's UPerHead in half the time.
 _base_ = 'segmentor_xcit.py'
 norm_cfg = dict(type='BN', requires_grad=True)
 model = dict(

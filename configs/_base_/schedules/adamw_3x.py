@@ -1,5 +1,5 @@
-# The authors' schedule for Mask R-CNN: 36 epochs of AdamW, a warm-up of 500 iterations, steps after epochs 27 and 33.
-# They trained in mixed precision, as tools/train.py --amp does.
+# The authors' schedule for Mask R-CNN: 36 epochs of AdamW, with a warm-up of 500 iterations and learning-rate steps
+# after epochs 27 and 33. They trained in mixed precision, as tools/train.py --amp does.
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=0.05),

@@ -1,4 +1,4 @@
-# The authors' schedule for Semantic FPN: half as long as for UPerNet.
+# The authors' schedule for Semantic FPN: half as long as the one for UPerNet.
 _base_ = 'adamw_160k.py'
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-6, by_epoch=False, begin=0, end=1500),

@@ -1,5 +1,5 @@
-# Weights, gradients and optimizer state are sharded over the GPUs; a checkpoint is not sharded.
-# Batch norms are not synchronised: only StrictRunner applies sync_bn.
+# Weights, gradients and optimizer state are sharded across the GPUs; checkpoints are not sharded. Batch norms are not
+# synchronised: only StrictRunner applies sync_bn.
 strategy = dict(
     type='xcit_mm.training.fsdp.CorrectedFSDPStrategy',
     model_wrapper=dict(
