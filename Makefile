@@ -9,7 +9,7 @@ RUN := work_dirs/xcit_upernet_digits
 # A test process on each core, four at most: each needs up to 4 GB of memory. tests/conftest.py divides the threads.
 PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadgroup
 
-.PHONY: setup setup-det demo test test-openmmlab test-fast lint docs wheel transcript clean
+.PHONY: setup setup-det demo test test-openmmlab test-fast fuzz lint docs wheel transcript clean
 
 setup: $(VENV)/.installed
 
@@ -57,6 +57,10 @@ test-openmmlab:
 
 test-fast: setup
 	$(PYTEST) -m 'not slow'
+
+# Try 15,000 random configs, image files, checkpoints and COCO files; the tests try 60 of each.
+fuzz: setup-det
+	$(PYTEST) tests/fuzz --hypothesis-profile=thorough
 
 lint: setup
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""Any MM project finds the backbone from its own scope, through the root registry."""
+"""Any MM project can find the backbone from its own scope, through the root registry."""
 from mmengine.registry import MODELS, Registry
 
 from xcit_mm import XCiT

@@ -66,7 +66,7 @@ def install(report: Report) -> Path | None:
 
 
 def _import_error() -> str | None:
-    """Return why a new process cannot import the ops, or None if it can."""
+    """Return the reason a new process cannot import the ops, or None if it can."""
     check = subprocess.run([sys.executable, '-c', 'import mmcv.ops'], capture_output=True, text=True)
     return _last_line(check.stderr) if check.returncode else None
 

@@ -5,7 +5,13 @@ import reprlib
 
 
 class InputError(ValueError):
-    """Unusable user input; the message names it and says why it cannot be used and how to fix it."""
+    """Unusable user input; the message names it and says why it cannot be used and how to fix it.
+
+    Line breaks, which names in a file can contain, become spaces.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(' '.join(message.splitlines()))
 
 
 class UnreadableImageError(InputError):

@@ -84,7 +84,7 @@ BUILDERS = dict(fcn=build_fcn, retinanet=build_retinanet, rtmdet=build_rtmdet, f
 
 
 def train(rank, kind, folder):
-    """Run one of two processes; rank 0 saves the norm of each parameter's gradient and the weights of every rank."""
+    """Run one of two processes, and save its gradients and weights."""
     torch.set_num_threads(1)
     torch.distributed.init_process_group('gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
     torch.manual_seed(0)

@@ -30,7 +30,7 @@ def attention_layers(channels: int, num_heads: int) -> dict[str, nn.Module]:
 
 
 def backbones(arch: str, with_peers: bool) -> dict[str, nn.Module]:
-    """Return our backbone in several settings, and its peers. The XCiT peers have no pyramid."""
+    """Return our backbone in several configurations, and its peers. The XCiT peers have no pyramid."""
     ours = {'xcit_mm': XCiT(arch, channels_last=True),
             'xcit_mm, direct form': XCiT(arch, channels_last=True, attention='direct'),
             'xcit_mm, no pyramid': XCiT(arch, channels_last=True, pyramid=False)}
@@ -105,7 +105,7 @@ def _training_run(module: nn.Module, x: Tensor, step: bool) -> Run:
 
 
 def segmentors(paths: list[Path], device: torch.device) -> dict[str, nn.Module]:
-    """Build the model of each config with random weights."""
+    """Build each config's model with random weights."""
     return {path.stem: _frozen(init_model(load_config(path), device=device)) for path in paths}
 
 

@@ -1,4 +1,4 @@
-"""Format benchmark results as tables for the terminal and in Markdown."""
+"""Format benchmark results as terminal and Markdown tables."""
 from __future__ import annotations
 
 from itertools import groupby

@@ -5,17 +5,45 @@ import json
 import logging
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from mmengine.logging import print_log
 
 from ..classes import list_names, require_names
-from ..errors import InputError
+from ..errors import InputError, describe_value
 
-REQUIRED = dict(images=('id', 'file_name', 'height', 'width'), categories=('id', 'name'),
-                annotations=('id', 'image_id', 'category_id', 'bbox', 'area'))
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_length(value: Any) -> bool:
+    return _is_number(value) and value >= 1
+
+
+def _is_box(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 4 and all(map(_is_number, value))
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, (int, str))
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+# The keys that every entry needs, with a test of the value
+REQUIRED: dict[str, dict[str, Callable[[object], bool]]] = dict(
+    images=dict(id=_is_id, file_name=_is_text, height=_is_length, width=_is_length),
+    categories=dict(id=_is_id, name=_is_text),
+    annotations=dict(id=_is_id, image_id=_is_id, category_id=_is_id, bbox=_is_box, area=_is_number))
+# The same for keys that entries may lack
+OPTIONAL: dict[str, dict[str, Callable[[object], bool]]] = dict(
+    annotations=dict(segmentation=lambda value: value is None or isinstance(value, (list, dict)),
+                     iscrowd=lambda value: value in (0, 1), ignore=lambda value: value in (0, 1)))
 
 
 @contextmanager
@@ -89,13 +117,13 @@ def check(dataset: Any, file: str) -> object:
     Raises:
         InputError: an entry lacks something, or refers to something that does not exist.
     """
-    for kind, keys in REQUIRED.items():
+    for kind in REQUIRED:
         if kind not in dataset and kind == 'annotations':  # a test set
             return None
         entries = dataset.get(kind)
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             raise InputError(f'cannot use {file}: it has no list of {kind}; export it in COCO format')
-        _check_entries(entries, kind, keys, file)
+        _check_entries(entries, kind, file)
     categories, images = ({entry['id'] for entry in dataset[kind]} for kind in ('categories', 'images'))
     annotations = dataset['annotations']
     for entry in annotations:
@@ -108,30 +136,19 @@ def check(dataset: Any, file: str) -> object:
     return next((entry['id'] for entry in annotations if not entry.get('segmentation') and _is_used(entry)), None)
 
 
-def _check_entries(entries: list[dict], kind: str, keys: Sequence[str], file: str) -> None:
+def _check_entries(entries: list[dict], kind: str, file: str) -> None:
     name, ids = 'category' if kind == 'categories' else kind[:-1], set()
     for index, entry in enumerate(entries):
         label = f'{name} {entry["id"]}' if 'id' in entry else f'{name} number {index + 1}'
-        lacking = [key for key in keys if entry.get(key) is None]
+        lacking = [key for key in REQUIRED[kind] if entry.get(key) is None]
         if lacking:
             raise InputError(f'cannot use {file}: {label} lacks {", ".join(lacking)}; complete the file')
+        for key, is_valid in (REQUIRED[kind] | OPTIONAL.get(kind, {})).items():
+            if key in entry and not is_valid(entry[key]):
+                raise InputError(f'cannot use {file}: {label} has {key}={describe_value(entry[key])}; correct the file')
         if entry['id'] in ids:
             raise InputError(f'cannot use {file}: {label} occurs twice; number each {name} differently')
         ids.add(entry['id'])
-        numbers = {'images': ('height', 'width'), 'annotations': ('area', )}.get(kind, ())
-        wrong = next((key for key in numbers if not _are_numbers([entry[key]])), None)
-        wrong = wrong or ('bbox' if 'bbox' in keys and not _is_box(entry['bbox']) else None)
-        wrong = wrong or next((key for key in numbers[:2] if kind == 'images' and entry[key] < 1), None)
-        if wrong:
-            raise InputError(f'cannot use {file}: {label} has {wrong}={entry[wrong]!r}; correct the file')
-
-
-def _are_numbers(values: Sequence) -> bool:
-    return all(isinstance(value, (int, float)) and math.isfinite(value) for value in values)
-
-
-def _is_box(box: object) -> bool:
-    return isinstance(box, (list, tuple)) and len(box) == 4 and _are_numbers(box)
 
 
 def _is_used(annotation: dict) -> bool:

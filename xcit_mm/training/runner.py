@@ -24,7 +24,7 @@ from ..classes import require_names
 from ..errors import InputError
 from ..files import complete_file
 from .coco_files import matched_by_name
-from .damaged_files import guard, require_masks
+from .damaged_files import guard, name_empty_data, require_masks
 from .hooks import (
     ClassNamesHook,
     CompleteCheckpointHook,
@@ -88,7 +88,7 @@ class RunnerMixin(AnyRunner):
             action = dataloader.pop('damaged_files', action)
             if not dataloader.get('num_workers'):
                 dataloader = {key: value for key, value in dataloader.items() if key not in WORKER_SETTINGS}
-        with matched_by_name(dataloader) as maskless:
+        with matched_by_name(dataloader) as maskless, name_empty_data(dataloader):
             built = super().build_dataloader(dataloader, *args, **kwargs)
         if built is not dataloader:
             require_names(getattr(built.dataset, 'metainfo', None) or {})
