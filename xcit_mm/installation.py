@@ -9,7 +9,7 @@ from .errors import InputError
 
 
 def installed_folder(package: str, name: str) -> Path:
-    """Locate a folder of an MM package: inside the package in a wheel, next to it in a checkout.
+    """Locate a folder of an MM package: inside the package if installed from a wheel, next to it in a checkout.
 
     Args:
         package: import name; the package is not imported, because importing mmdet fails without compiled ops.
@@ -27,7 +27,7 @@ def installed_folder(package: str, name: str) -> Path:
 
 
 def detection_hint() -> str:
-    """Describe how to install what detection requires."""
+    """Describe how to install the requirements for detection."""
     return ('in a checkout, run make setup-det; elsewhere, run python '
             f'{installed_folder("xcit_mm", "tools")}/install_ops.py and then install mmdet with pip')
 
@@ -36,7 +36,7 @@ def require_detection() -> None:
     """Check that mmdet and mmcv's compiled ops can be imported.
 
     Raises:
-        InputError: one of them cannot be imported; the message names the command that installs it.
+        InputError: one of them cannot be imported; the message gives the command to install it.
     """
     for module, name in (('mmcv._ext', "mmcv's compiled ops"), ('mmdet', 'mmdet')):
         try:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from zipfile import ZipFile, is_zipfile
 
 import torch
 
@@ -46,10 +47,23 @@ def _read_safetensors(path: Path, trust: bool) -> object:
 
 
 def _read_torch(path: Path, trust: bool) -> object:
+    if is_zipfile(path):
+        _require_intact(path)
     with harmless_classes():
         if not trust:
             return torch.load(path, map_location='cpu', weights_only=True)
         return torch.load(path, map_location='cpu', weights_only=False, pickle_module=Tolerant)
+
+
+def _require_intact(path: Path) -> None:
+    """Compare the checksums in a zip file, which torch ignores: a damaged weight would be loaded as it is."""
+    try:
+        with ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except Exception as error:  # damaged headers can cause anything
+        raise ValueError(f'damaged zip file: {error}') from None
+    if damaged:
+        raise InputError(f'it is damaged: the checksum of {damaged} does not match; copy or download it again')
 
 
 CONTAINERS = (

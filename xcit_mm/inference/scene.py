@@ -36,10 +36,10 @@ class Scene:
     Attributes:
         pixels: (rows, W, 3), normalised, float32, on the network's device.
         size: height and width of the result, px.
-        padding: left, right, top and bottom margins of ``pixels`` outside the image, px.
-        flip: direction in which ``pixels`` are flipped (``'horizontal'``, ``'vertical'`` or ``'diagonal'``), while the
-            result is not; None if they are not flipped.
-        data: the same image as input for ``test_step``, for models that have their own prediction code.
+        padding: left, right, top and bottom margins of ``pixels`` that lie outside the image, px.
+        flip: direction in which ``pixels``, but not the result, are flipped (``'horizontal'``, ``'vertical'`` or
+            ``'diagonal'``); None if they are not flipped.
+        data: the same image as ``test_step`` input, for models with their own prediction code.
     """
     pixels: Rows
     size: tuple[int, int]
@@ -48,7 +48,7 @@ class Scene:
     data: dict | None = None
 
     def fit(self, logits: Rows, align_corners: bool) -> Rows:
-        """Bring logits to the size of the result as mmseg does: resize, crop the padding, flip back and resize."""
+        """Bring logits to the size of the result the way mmseg does: resize, crop the padding, flip back and resize."""
         left, right, top, bottom = self.padding
         if self.flip in ('vertical', 'diagonal'):  # before resizing, because all rows have to be in memory
             logits, top, bottom = _upside_down(logits), bottom, top
@@ -60,7 +60,7 @@ class Scene:
         return _resize(logits, self.size, align_corners)
 
     def bands(self, channels: int) -> Iterator[tuple[int, int]]:
-        """Cut the result into bands [start, stop) of rows whose logits take about ``BAND_BYTES``."""
+        """Split the rows of the result into bands [start, stop), each with about ``BAND_BYTES`` of logits."""
         height, width = self.size
         # A row of an enlarged image has more pixels than a row of the result.
         pixels = max(width, self.pixels.width * self.pixels.height // height)

@@ -49,7 +49,7 @@ class Options:
 
 
 def scene_of(model: BaseSegmentor, data: dict) -> Scene:
-    """Make a scene from an input of ``test_step``, which is normalised band by band if the model is standard.
+    """Make a scene from a ``test_step`` input; for a standard model, the input is normalised band by band.
 
     Args:
         model: a segmentor.
@@ -95,7 +95,7 @@ class Normalised(Rows):
 @torch.no_grad()
 def compute_bands(model: BaseSegmentor, scene: Scene, options: Options, result_bytes: int = 0
                   ) -> tuple[Mode, Iterator[Band]]:
-    """Choose a mode, and compute the result for a scene band by band.
+    """Choose a mode and compute a scene's result band by band.
 
     Args:
         model: a segmentor.
@@ -126,7 +126,7 @@ def _run(mode: Mode, model: BaseSegmentor, scene: Scene, options: Options, stati
 
 
 def segment(model: BaseSegmentor, scene: Scene, sample: SegDataSample, options: Options) -> SegDataSample:
-    """Segment a scene and put the results into a sample, on the CPU; see ``inference_segmentor``.
+    """Segment a scene and store the results in a sample, on the CPU; see ``inference_segmentor``.
 
     Returns:
         The sample with ``pred_sem_seg`` (1, H, W) int64 and ``mode``, and on request with ``seg_logits``

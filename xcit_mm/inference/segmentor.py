@@ -1,4 +1,4 @@
-"""A segmentor that predicts in any inference mode, wherever mmseg runs its config."""
+"""A segmentor that can predict in any inference mode, wherever mmseg runs its config."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -15,9 +15,9 @@ from .segmentation import Options, scene_of, scene_of_tensor, segment
 
 @MODELS.register_module()
 class BoundedEncoderDecoder(EncoderDecoder):
-    """mmseg's ``EncoderDecoder`` with predictions in bounded memory. Arguments, weights and training are the same.
+    """mmseg's ``EncoderDecoder``, predicting in bounded memory. Arguments, weights and training are unchanged.
 
-    ``test_cfg`` selects how it predicts, in validation, in mmseg's test loop, ``inference_model`` and
+    ``test_cfg`` controls how it predicts in validation, in mmseg's test loop, in ``inference_model`` and in
     ``MMSegInferencer``::
 
         test_cfg = dict(mode='auto', max_memory='4GB')
@@ -31,7 +31,7 @@ class BoundedEncoderDecoder(EncoderDecoder):
     """
 
     def test_step(self, data: dict) -> list[SegDataSample]:
-        """Predict each image of a batch from the data loader, normalising it band by band.
+        """Predict each image in a batch from the data loader, normalising it band by band.
 
         Args:
             data: ``inputs``, a list of images (3, H, W) BGR, and ``data_samples``.
@@ -54,7 +54,7 @@ class BoundedEncoderDecoder(EncoderDecoder):
     val_step = test_step
 
     def predict(self, inputs: Tensor, data_samples: Sequence[SegDataSample] | None = None) -> list[SegDataSample]:
-        """Predict each image of a batch.
+        """Predict each image in a batch.
 
         Args:
             inputs: (N, 3, H, W), as the preprocessor returns them.
@@ -75,7 +75,7 @@ class BoundedEncoderDecoder(EncoderDecoder):
         return [sample.to(inputs.device) for sample in data_samples]
 
     def _predicts_otherwise(self) -> bool:
-        """Return whether a subclass changes how to predict; raise ``InputError`` if the config's mode ignores that."""
+        """Return whether a subclass overrides prediction; raise ``InputError`` if the config's mode ignores that."""
         if is_standard(self):
             return False
         mode = self.test_cfg.get('mode', 'auto')

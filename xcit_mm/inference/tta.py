@@ -19,14 +19,14 @@ from .segmentation import Options, scene_of
 
 @MODELS.register_module()
 class BoundedTTAModel(SegTTAModel):
-    """mmseg's ``SegTTAModel`` for a ``BoundedEncoderDecoder``. It averages the probabilities of all augmentations.
+    """mmseg's ``SegTTAModel`` for a ``BoundedEncoderDecoder``. It averages probabilities over all augmentations.
 
-    It reads the logits of all augmentations band by band, so it holds their tokens in memory, but no logits at the size
-    of the image. A vertical flip also holds the logits at the resolution of the head.
+    It reads the logits of all augmentations band by band, so it keeps their tokens in memory, but never image-sized
+    logits. For a vertical flip, it keeps the logits at the head's resolution in memory as well.
     """
 
     def test_step(self, data: dict) -> list[SegDataSample]:
-        """Predict the images of a batch.
+        """Predict the images in a batch.
 
         Args:
             data: ``inputs`` and ``data_samples`` from ``TestTimeAug``: for each augmentation, a list with one entry per

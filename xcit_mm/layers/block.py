@@ -12,7 +12,7 @@ from .cross_covariance_attention import CrossCovarianceAttention
 from .local_patch_interaction import LocalPatchInteraction
 
 MLP_RATIO = 4
-# The MLP's hidden layer, N x 4 C, is the largest tensor of a block. A chunk of this many tokens fits in cache.
+# The MLP's hidden layer, N x 4 C, is the largest tensor in a block. A chunk of this many tokens fits in cache.
 CHUNK_TOKENS = 2048
 LAYER_NORM_EPS = 1e-6
 
@@ -34,10 +34,10 @@ MLP_PARTS = (MLP, nn.Linear, nn.GELU)
 
 
 class XCiTBlock(nn.Module):
-    """Three residual branches, each normalised at its start and scaled per channel at its end.
+    """Three residual branches, each with a norm at its start and a per-channel scale at its end.
 
-    The published weights do not number norms and scales in execution order: 1 belongs to XCA, 3 to LPI and 2 to the
-    MLP. The names are kept so that the weights load unchanged.
+    In the published weights, norms and scales are not numbered in execution order: 1 belongs to XCA, 3 to LPI and 2 to
+    the MLP. The names are kept so that the weights load unchanged.
 
     Args:
         embed_dim: channels C of a token.
@@ -80,6 +80,6 @@ class XCiTBlock(nn.Module):
         return x
 
     def add_mlp_(self, x: Tensor) -> None:
-        """Add the MLP's branch to contiguous x (…, C), in place and in chunks; for inference only."""
+        """Add the MLP branch to contiguous x (…, C), in place and in chunks; for inference only."""
         for tokens in x.view(-1, x.shape[-1]).split(CHUNK_TOKENS):
             tokens.addcmul_(self.gamma2, self.mlp(self.norm2(tokens)))

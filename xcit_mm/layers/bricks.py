@@ -1,4 +1,4 @@
-"""Build mmcv's modules. Importing ``mmcv.cnn`` loads MMEngine's runner and FSDP, so only building a network does so."""
+"""Build mmcv's modules. ``mmcv.cnn`` loads MMEngine's runner and FSDP, so it is imported only to build a network."""
 from __future__ import annotations
 
 import torch
@@ -8,17 +8,18 @@ from ..errors import InputError, describe_value
 
 
 def build_norm(norm_cfg: dict, channels: int) -> nn.Module:
-    """Build the norm that an MM config describes, for maps of ``channels`` channels.
+    """Build the norm described by an MM config, for maps with ``channels`` channels.
 
     Raises:
-        InputError: the norm does not exist, its settings do not fit ``channels``, or it cannot take (B, C, H, W).
+        InputError: the norm does not exist, its settings do not match ``channels``, or it cannot handle (B, C, H, W)
+            input.
     """
     from mmcv.cnn import build_norm_layer
 
     try:
         norm = build_norm_layer(norm_cfg, channels)[1]
-        # A norm for other shapes fails only when it runs. The width differs from the channels, because a layer norm
-        # would accept a map in which they are equal.
+        # A norm meant for other shapes fails only when it is run. The width must differ from the number of channels,
+        # because a layer norm would accept a map in which they are equal.
         norm.eval()(torch.zeros(1, channels, 2, channels + 1))
     except Exception as error:  # a registered class can raise anything
         reason = next(iter(str(error).splitlines()), '') or 'a setting is missing or wrong'
@@ -28,7 +29,7 @@ def build_norm(norm_cfg: dict, channels: int) -> nn.Module:
 
 
 def build_drop_path(rate: float) -> nn.Module:
-    """Build a stochastic-depth module, which zeroes each sample with probability ``rate`` in training."""
+    """Build a stochastic-depth module, which zeroes each sample with probability ``rate`` during training."""
     from mmcv.cnn.bricks import DropPath
 
     return DropPath(rate)

@@ -18,15 +18,15 @@ NORM_EPS = 1e-12  # as in F.normalize, so that both forms treat an all-zero chan
 
 
 class CrossCovarianceAttention(nn.Module):
-    """Attention among channels, at a cost that is linear in the number of tokens.
+    """Attention between channels, at a cost linear in the number of tokens.
 
     In each head, every channel of q and k is scaled to unit L2 norm over the tokens; then the d x d map
     ``softmax(temperature * q k^T)`` mixes the channels of v.
 
-    The *direct* form computes this formula. But q, k and v are linear in x, so the map depends on the tokens only
-    through their Gram matrix, and the whole layer applies the same affine map, which depends on the image, to every
-    token. The *Gram* form computes this affine map. It passes over the tokens twice instead of eight times and never
-    forms q, k or v. Both forms give the same result.
+    The *direct* form evaluates this formula. However, q, k and v are linear in x, so the map depends on the tokens only
+    through their Gram matrix, and the whole layer applies the same image-dependent affine map to every token. The
+    *Gram* form computes this affine map. It makes two passes over the tokens instead of eight and never forms q, k or
+    v. Both forms give the same result.
 
     Args:
         embed_dim: channels C of a token.
@@ -88,11 +88,11 @@ class CrossCovarianceAttention(nn.Module):
         return moments.maps()
 
     def uses_gram(self, num_tokens: int) -> bool:
-        """Return whether the Gram form runs for images of ``num_tokens`` tokens.
+        """Return whether the Gram form is used for images with ``num_tokens`` tokens.
 
-        With C channels and heads of width d, the direct form takes N (4 C^2 + 2 C d) multiply-adds. The Gram form
-        takes 1.75 N C^2 for its tokens and 3 C^3 + 2 C^2 d for its C x C matrices. The latter are spread over about
-        twenty small operations, which run at half the speed of the large products (docs/benchmarks.md).
+        With C channels and heads of width d, the direct form needs N (4 C^2 + 2 C d) multiply-adds. The Gram form needs
+        1.75 N C^2 for the tokens and 3 C^3 + 2 C^2 d for its C x C matrices. The latter are spread over about twenty
+        small operations, which run at half the speed of the large products (docs/benchmarks.md).
         """
         if self.form != 'auto':
             return self.form == 'gram'
@@ -104,13 +104,13 @@ class CrossCovarianceAttention(nn.Module):
         return num_tokens * (2.25 * dim + 2 * head_dim) > SMALL_PRODUCT_COST * dim * (3 * dim + 2 * head_dim)
 
     def require_plain_linears(self) -> None:
-        """Raise ``InputError`` unless the Gram form computes the function of this layer."""
+        """Raise ``InputError`` unless the Gram form computes the same function as this layer."""
         if not (is_unmodified(self.qkv, nn.Linear) and is_unmodified(self.proj, nn.Linear)):
             raise InputError("the Gram form of attention needs qkv and proj to be plain linear layers without hooks or "
                              "adapters; use attention='auto' or 'direct', and mode whole")
 
     def direct(self, x: Tensor) -> Tensor:
-        """Compute the paper's formula: (B, N, C) -> (B, N, C)."""
+        """Evaluate the paper's formula: (B, N, C) -> (B, N, C)."""
         batch, num_tokens, embed_dim = x.shape
         # (B, N, 3 C) -> (3, B, H, d, N)
         query, key, value = self.qkv(x).view(batch, num_tokens, 3, self.num_heads, -1).permute(2, 0, 3, 4, 1)
@@ -121,7 +121,7 @@ class CrossCovarianceAttention(nn.Module):
         return self.proj(mixed)
 
     def attention_map(self, moment: Tensor) -> Tensor:
-        """Return the weight of every channel of v in every output channel, for the given ``second_moment``.
+        """Return the weight of each channel of v in each output channel, for the given ``second_moment``.
 
         Args:
             moment: (B, C + 1, C + 1), float32 or float64.
@@ -135,7 +135,7 @@ class CrossCovarianceAttention(nn.Module):
         with torch.autocast(moment.device.type, enabled=False):
             # With q = W x', the products over tokens are q q^T = W (x' x'^T) W^T.
             half_products = query_key @ moment  # (B, 2 C, C + 1)
-            # Rounding can push the sum of squares of a vanishing channel below 0.
+            # Rounding can push a vanishing channel's sum of squares below 0.
             norms = (half_products * query_key).sum(dim=-1).clamp_min(NORM_EPS**2).sqrt()  # (B, 2 C)
             query_norm, key_norm = norms.unflatten(1, (2, self.num_heads, -1)).unbind(dim=1)  # (B, H, d) each
             key = query_key.unflatten(0, (2, self.num_heads, -1))[1]  # (H, d, C + 1)
@@ -163,12 +163,12 @@ class CrossCovarianceAttention(nn.Module):
             return weight, bias + self.proj.bias
 
     def _augmented(self, moment: Tensor) -> Tensor:
-        """Return (3 C, C + 1) weights of q, k and v in the dtype of ``moment``; the bias multiplies a constant 1."""
+        """Return (3 C, C + 1) weights for q, k and v in ``moment``'s dtype; the bias column multiplies a constant 1."""
         return torch.cat((self.qkv.weight, self.qkv.bias[:, None]), dim=1).to(moment.dtype)
 
 
 def blend(maps: Sequence[BlendedMap], x: Tensor) -> Tensor:
-    """Apply the maps of a statistic to tokens: (B, N, C) -> (B, N, C)."""
+    """Apply a statistic's maps to tokens: (B, N, C) -> (B, N, C)."""
     total: Tensor | None = None
     for weight, bias, share in maps:
         mapped = torch.baddbmm(bias.to(x.dtype), x, weight.to(x.dtype))

@@ -30,10 +30,10 @@ class MaxPool(nn.Module):
 
 
 class Upsample2x(nn.ConvTranspose2d):
-    """A 2x2 transposed convolution with stride 2, as two matrix products.
+    """A 2x2 transposed convolution with stride 2, computed as two matrix products.
 
-    The 2x2 outputs of different pixels do not overlap, so one linear map turns each pixel into 2x2. On a CPU, this is
-    faster than torch's transposed convolution, and the result stays in channels-last memory.
+    The 2x2 outputs of different pixels do not overlap, so one linear map turns each pixel into a 2x2 block. On a CPU,
+    this is faster than torch's transposed convolution, and the result stays in channels-last memory.
 
     Shape:
         (B, C, H, W) -> (B, C, 2 H, 2 W)
@@ -61,9 +61,9 @@ class Upsample2x(nn.ConvTranspose2d):
 def build_resampler(channels: int, in_stride: int, out_stride: int, norm_cfg: dict) -> nn.Module:
     """Build a module that resamples a map from one power-of-two stride to another.
 
-    A coarser stride takes one max pooling, the same stride an identity, and a finer stride one 2x2 transposed
-    convolution per factor of two, with norm and GELU between them. For patches of 16 and 8 px, these modules equal
-    ``fpn1 … fpn4`` of the authors' dense backbone.
+    A coarser stride uses one max pooling, the same stride an identity, and a finer stride one 2x2 transposed
+    convolution per factor of two, with a norm and GELU in between. For 16 px and 8 px patches, these modules match
+    ``fpn1 … fpn4`` in the authors' dense backbone.
 
     Args:
         channels: C of both input and output.

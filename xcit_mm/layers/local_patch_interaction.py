@@ -27,7 +27,7 @@ class LocalPatchInteraction(nn.Module):
         self.conv2 = nn.Conv2d(embed_dim, embed_dim, 3, padding=1, groups=embed_dim)
 
         for conv in (self.conv1, self.conv2):
-            # Match the layout that the gradient has on channels-last maps; otherwise DDP copies the gradient and warns.
+            # Match the gradient's layout on channels-last maps; otherwise DDP copies the gradient and issues a warning.
             # The layouts are equivalent because the second dimension is 1.
             conv.weight = nn.Parameter(conv.weight.detach().as_strided((embed_dim, 1, 3, 3), (9, 1, 3, 1)))
 

@@ -17,7 +17,7 @@ from .bricks import build_norm
 class ConvNorm(nn.Sequential):
     """A convolution without bias, followed by a norm.
 
-    In inference, a batch norm is folded into the convolution, which saves a pass over the network's largest maps.
+    During inference, a batch norm is folded into the convolution, which saves a pass over the network's largest maps.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -31,7 +31,7 @@ class ConvNorm(nn.Sequential):
 class PatchEmbedding(nn.Module):
     """log2(patch) stages, each a 3x3 convolution with stride 2 and a norm, with GELU between stages.
 
-    Each stage doubles the number of channels; the last one has ``embed_dim``.
+    Each stage doubles the number of channels; the last one outputs ``embed_dim``.
 
     Args:
         embed_dim: channels C of a token.
@@ -60,11 +60,11 @@ class PatchEmbedding(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         if not torch.jit.is_tracing():  # a trace would warn about the comparison
             self.check_channels(image.shape[1])
-        # Converting the image, which has few channels, is cheap, and the (B, N, C) tokens become a view of the result.
+        # The image has few channels, so converting it is cheap, and the (B, N, C) tokens become a view of the result.
         return self.proj(image.contiguous(memory_format=torch.channels_last))
 
     def check_channels(self, channels: int) -> None:
-        """Raise ``InputError`` unless an image has as many channels as the stem expects."""
+        """Raise ``InputError`` unless an image has the number of channels the stem expects."""
         if channels != self.in_channels:
             raise InputError(f'the image has {channels} channels, but the backbone expects {self.in_channels}; set '
                              f'model.backbone.in_channels={channels}, or change the pipeline or data_preprocessor')

@@ -16,8 +16,8 @@ TEMPERATURE = 10000.0  # ratio of the longest to the shortest wavelength
 class PositionalEncoding(nn.Module):
     """Sines and cosines of the row and column, projected to the token width.
 
-    The encoding depends only on the size of the grid: all images of a batch share it, and a model trained at one
-    resolution runs at any other.
+    The encoding depends only on the size of the grid: all images in a batch share it, and a model trained at one
+    resolution can run at any other.
 
     Args:
         embed_dim: channels C of a token.
@@ -42,7 +42,7 @@ class PositionalEncoding(nn.Module):
     def forward(self, height: int, width: int) -> Tensor:
         if not can_bypass(self.token_projection, nn.Conv2d):
             return self._project_everywhere(height, width)
-        # The published 1x1 convolution over (row features, column features) is the sum of a linear map of each axis,
+        # The published 1x1 convolution over (row features, column features) equals the sum of one linear map per axis,
         # which multiplies height + width rows instead of height * width.
         weight = self.token_projection.weight.flatten(1)  # (C, 2 F)
         row_weight, column_weight = weight.split(NUM_FREQUENCIES, dim=1)
@@ -52,7 +52,7 @@ class PositionalEncoding(nn.Module):
         return (rows[:, None] + columns).flatten(0, 1)  # (height, width, C) -> (N, C)
 
     def _project_everywhere(self, height: int, width: int) -> Tensor:
-        """Call the projection, which an adapter or a hook has changed, on the features of every position."""
+        """Call the projection, modified by an adapter or a hook, on the features of every position."""
         rows = self.encode_axis(height).to(self.token_projection.weight.dtype)
         columns = self.encode_axis(width).to(rows.dtype)
         features = torch.cat((rows[:, None].expand(-1, width, -1), columns.expand(height, -1, -1)), dim=-1)

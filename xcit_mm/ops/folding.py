@@ -1,4 +1,4 @@
-"""Fold a batch norm into the convolution before it."""
+"""Fold a batch norm into the preceding convolution."""
 from __future__ import annotations
 
 from typing import TypeGuard
@@ -8,7 +8,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 def fold_batch_norm(conv: nn.Conv2d, norm: nn.Module | None) -> tuple[Tensor, Tensor | None] | None:
-    """Return the weight and bias of the single convolution that equals ``norm(conv(x))`` in inference.
+    """Return the weight and bias of the single convolution equivalent to ``norm(conv(x))`` during inference.
 
     Args:
         conv: with weight (out, in / groups, kh, kw) and an optional bias.

@@ -1,4 +1,4 @@
-"""Bilinear resizing along one axis as a small matrix, which can be composed with other linear maps."""
+"""Bilinear resizing along one axis, expressed as a small matrix that can be composed with other linear maps."""
 from __future__ import annotations
 
 import math
@@ -12,14 +12,15 @@ from torch import Tensor, nn
 from .recording import is_symbolic
 
 Position = TypeVar('Position', float, np.ndarray, Tensor)
-# The cache holds at most 256 matrices of 128 KB. Computing a larger one takes little time beside the product it is for.
+# The cache holds at most 256 matrices of up to 128 KB each. Computing a larger one takes little time compared with the
+# product it is used in.
 CACHED_MATRICES, LARGEST_CACHED = 256, 1 << 14  # weights
 
 
 def source_range(in_size: int, out_size: int, start: int, stop: int, align_corners: bool) -> tuple[int, int]:
     """Return the input positions [first, last) that output positions [start, stop) of a resized axis depend on.
 
-    Output positions outside 0 … ``out_size`` depend on no input.
+    Output positions outside 0 … ``out_size`` do not depend on any input.
     """
     first = max(_source(max(start, 0), in_size, out_size, align_corners), 0)
     last = max(_source(min(stop, out_size) - 1, in_size, out_size, align_corners), 0)
@@ -43,7 +44,7 @@ def resizing_matrix(in_size: int, out_size: int, start: int, stop: int, first: i
     sizes = in_size, out_size, start, stop, first, last, align_corners
     if is_symbolic():
         return _compute_matrix(torch, *sizes).to(like)
-    # While a tensor subclass such as a fake tensor is active, new tensors are of its kind and must not be cached.
+    # While a tensor subclass such as a fake tensor is active, new tensors have that type and must not be cached.
     if type(like) in (Tensor, nn.Parameter) and (stop - start) * (last - first) <= LARGEST_CACHED:
         return _cached_matrix(*sizes, like.dtype, like.device)
     return torch.as_tensor(_compute_matrix(np, *sizes)).to(like)
@@ -59,7 +60,7 @@ def _cached_matrix(in_size: int, out_size: int, start: int, stop: int, first: in
 
 def _compute_matrix(library: Any, in_size: int, out_size: int, start: int, stop: int, first: int, last: int,
                     align_corners: bool) -> Any:
-    """Compute the matrix with numpy, which is faster on small arrays, or torch, whose sizes can be symbolic."""
+    """Compute the matrix with numpy, which is faster for small arrays, or with torch, whose sizes can be symbolic."""
     position = library.arange(start, stop, dtype=library.float64)
     source = _source(position, in_size, out_size, align_corners).clip(0, in_size - 1)
     # A weight falls linearly from 1 to 0 over a distance of one position.

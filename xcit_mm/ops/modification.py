@@ -1,4 +1,4 @@
-"""Whether modules compute what their types say, so that their function can be computed in another way."""
+"""Check whether modules compute what their types say, so that their output can be computed another way."""
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
@@ -9,15 +9,15 @@ from torch.utils.module_tracker import ModuleTracker
 
 
 def can_bypass(module: nn.Module, *kinds: type) -> bool:
-    """Return whether a module's function can be computed without calling it, so that no hook misses the call."""
+    """Return whether it is safe to compute a module's function without calling it: no hook would miss the call."""
     return is_unmodified(module, *kinds) and not has_global_hooks()
 
 
 def is_unmodified(module: nn.Module, *kinds: type) -> bool:
     """Return whether a module has exactly one of these types, no hooks and no ``forward`` set on the instance.
 
-    Adapters, parametrisations and quantisation replace the type of a module; pruning and old-style norms of weights
-    add hooks; wrappers such as Accelerate's replace ``forward`` on the instance.
+    Adapters, parametrisations and quantisation change a module's type; pruning and old-style weight norms add hooks;
+    wrappers such as Accelerate's replace ``forward`` on the instance.
     """
     return type(module) in kinds and not has_hooks(module) and 'forward' not in module.__dict__
 
@@ -29,7 +29,7 @@ def has_hooks(module: nn.Module) -> bool:
 
 
 def has_global_hooks() -> bool:
-    """Return whether hooks run when any module is called, except those that torch uses to track the running module.
+    """Return whether hooks run on every module call, apart from those torch uses to track which module is running.
 
     ``FlopCounterMode`` registers the latter; it counts operations wherever they run.
     """

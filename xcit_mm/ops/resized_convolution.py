@@ -1,8 +1,8 @@
 """A 3x3 convolution of a resized map, computed at the map's own resolution.
 
 Resizing and convolution are linear, and resizing treats all channels alike, so channels can be mixed first, at low
-resolution. Each of the nine taps of the kernel becomes a 1x1 convolution there; the result is the sum of the resized
-and shifted products. Along one axis, resizing and shifting by -1, 0 and 1 are together one small matrix.
+resolution. Each of the kernel's nine taps becomes a 1x1 convolution at that resolution; the result is the sum of the
+resized and shifted products. Along one axis, resizing and shifting by -1, 0 and 1 combine into one small matrix.
 """
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def convolve_resized(x: Tensor, weight: Tensor, out_size: tuple[int, int], align
 
 
 def _convolve_at_once(x: Tensor, weight: Tensor, height: int, width: int, align_corners: bool) -> Tensor:
-    """Compute ``convolve_resized`` without chunks, whose number would tie a graph to one size."""
+    """Compute ``convolve_resized`` without chunks, because their number would tie a graph to one size."""
     rows, columns = (row_taps(in_size, out_size, 0, out_size, 0, in_size, align_corners, x)
                      for in_size, out_size in zip(x.shape[1:3], (height, width)))  # (H, h * 3), (W, w * 3)
     pixels = F.linear(x, weight.permute(2, 3, 0, 1).flatten(0, 2)).unflatten(3, (3, 3, -1))
@@ -52,7 +52,7 @@ def _convolve_at_once(x: Tensor, weight: Tensor, height: int, width: int, align_
 
 
 class ColumnConvolution:
-    """The part of ``convolve_resized`` within each row of the map: it mixes channels, then resizes and adds columns.
+    """The part of ``convolve_resized`` within each row of the map: it mixes channels, then resizes and sums columns.
 
     Args:
         weight: (out, in, 3, 3).
@@ -83,7 +83,7 @@ class ColumnConvolution:
 
 
 def apply_row_taps(taps: Tensor, columns: Tensor) -> Tensor:
-    """Resize and add rows: (B, h, row tap, W, out) -> (B, H', W, out), using ``row_taps`` (H', h * row tap)."""
+    """Resize and sum rows: (B, h, row tap, W, out) -> (B, H', W, out), using ``row_taps`` (H', h * row tap)."""
     return _product(taps, columns.flatten(3).flatten(1, 2)).unflatten(2, columns.shape[3:])
 
 
@@ -100,7 +100,7 @@ def row_taps(in_size: int, out_size: int, start: int, stop: int, first: int, las
 
 def _chunks(in_size: int, out_size: int, align_corners: bool, like: Tensor
             ) -> Iterator[tuple[int, int, int, int, Tensor]]:
-    """Cut a resized axis into chunks: output positions [start, stop), the inputs [first, last) they need, and taps."""
+    """Split a resized axis into chunks: outputs [start, stop), the inputs [first, last) they need, and taps."""
     step = max(CHUNK_PIXELS * out_size // in_size, 1)
     for start in range(0, out_size, step):
         stop = min(start + step, out_size)

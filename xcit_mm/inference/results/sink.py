@@ -87,7 +87,7 @@ def build_sinks(names: Sequence[str]) -> list[Sink]:
     """Build the sinks registered under the given names.
 
     Raises:
-        InputError: no sink has one of these names.
+        InputError: one of these names is not a registered sink.
     """
     unknown = [name for name in names if name not in SINKS.module_dict]
     if unknown:
@@ -96,10 +96,10 @@ def build_sinks(names: Sequence[str]) -> list[Sink]:
 
 
 def require_replaceable_results(sinks: Sequence[Sink], folder: Path, name: str) -> None:
-    """Check, before anything is computed, that the files of a result are new or results of an earlier run.
+    """Check, before computing anything, that a result's files do not exist yet or come from an earlier run.
 
     Raises:
-        InputError: another file has the name of a result.
+        InputError: one of the file names is taken by a file that is not a result.
     """
     for sink in sinks:
         for ending in sink.endings:
@@ -107,7 +107,7 @@ def require_replaceable_results(sinks: Sequence[Sink], folder: Path, name: str) 
 
 
 def write_labels(sinks: Sequence[Sink], folder: Path, bands: Iterable[Tensor], meta: ResultMeta) -> None:
-    """Write a label map with the given sinks. A single one gets bands as they are computed; several get a whole map."""
+    """Write a label map with the given sinks. One sink gets bands as they are computed; several get the whole map."""
     if len(sinks) > 1:
         bands = [whole_map(bands)]
     for sink in sinks:

@@ -1,4 +1,4 @@
-"""Labels as TIFF files that are written a few rows at a time."""
+"""Label maps as TIFF files, written a few rows at a time."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
@@ -19,10 +19,10 @@ TILE = 256  # side, px
 
 @SINKS.register_module(name='tiff')
 class TiffLabels(Sink):
-    """Write ``<name>_classes.tif``: a compressed TIFF in tiles, with the georeference of the image.
+    """Write ``<name>_classes.tif``: a compressed, tiled TIFF with the image's georeference.
 
-    Up to 256 classes take 8 bits and come with a colour table; more take 16 bits. Labels are written as they are
-    computed, so the map is never in memory.
+    With up to 256 classes, labels are 8-bit and come with a colour table; with more, they are 16-bit. Labels are
+    written as they are computed, so the full map is never in memory.
     """
 
     summary = 'a tiled TIFF of class indices with a colour table and the georeference of the image'

@@ -1,4 +1,4 @@
-"""Images that are given as arrays or by Pillow."""
+"""Images given as arrays or PIL images."""
 from __future__ import annotations
 
 import cv2
@@ -10,7 +10,7 @@ from .picture import orientation_of, to_8_bits, to_bgr, turn
 
 
 def to_color_type(image: np.ndarray | PillowImage, color_type: str = 'color', backend: str = 'cv2') -> np.ndarray:
-    """Return the pixels of an image as ``decode`` returns those of a file with the same pixels.
+    """Return the pixels of an image, just as ``decode`` would for a file with the same pixels.
 
     Args:
         image: see ``inference_segmentor``.

@@ -1,4 +1,4 @@
-"""Decode image files: the same pixels for inference, training and evaluation."""
+"""Decode image files, with identical pixels for inference, training and evaluation."""
 from __future__ import annotations
 
 from pathlib import Path
@@ -14,7 +14,7 @@ from .tiff_pages import color_space, require_one_image, require_upright, stored_
 
 
 def decode(content: bytes, name: str, color_type: str = 'color', backend: str = 'cv2') -> np.ndarray:
-    """Decode an image file. Alpha is dropped, bands are as stored, 16 bits are divided by 256, EXIF turns the image.
+    """Decode an image file. Drop alpha, keep bands as stored, divide 16-bit values by 256, and apply EXIF orientation.
 
     Args:
         content: of the file.

@@ -1,4 +1,4 @@
-"""The images that a command line names."""
+"""Find the images named on a command line."""
 from __future__ import annotations
 
 import os
@@ -12,9 +12,9 @@ from .source import known_suffixes
 
 def find_images(inputs: Sequence[str | Path], recursive: bool = False,
                 is_result: Callable[[Path], bool] = lambda path: False) -> list[Path]:
-    """Return files as they are and folders as the images in them, sorted; each image once.
+    """Return files as they are and replace each folder with its images, sorted; list each image only once.
 
-    Folders leave out subfolders, hidden files such as ``._a.png`` of macOS, and results.
+    Within folders, skip subfolders, hidden files such as ``._a.png`` on macOS, and results.
 
     Args:
         inputs: files and folders.
@@ -40,7 +40,7 @@ def find_images(inputs: Sequence[str | Path], recursive: bool = False,
             hint = '' if recursive else '; for those in its subfolders, add --recursive'
             raise InputError(f'no images in the folder {path} ({reason}){hint}')
         images += chosen
-    # Links are not followed: two names of one file give two results.
+    # Links are not followed: two names for the same file give two results.
     images = list({os.path.abspath(path): path for path in images}.values())
     first: dict[str, Path] = {}
     for path in images:
@@ -52,7 +52,7 @@ def find_images(inputs: Sequence[str | Path], recursive: bool = False,
 
 
 def result_name(path: Path, inputs: Sequence[str | Path]) -> str:
-    """Return the name of an image's results: its path in the input folder that holds it, without the suffix."""
+    """Return the name for an image's results: its path within the input folder that contains it, minus the suffix."""
     for folder in map(Path, inputs):
         if path.is_relative_to(folder) and folder != path:
             return path.relative_to(folder).with_suffix('').as_posix()

@@ -1,4 +1,4 @@
-"""The formats of image files, told by their first bytes."""
+"""Image file formats, identified by their first bytes."""
 from __future__ import annotations
 
 import os
@@ -8,7 +8,7 @@ from ...errors import UnreadableImageError
 DAMAGED = 'it is damaged or not an image'
 FORMATS = {b'\x89PNG\r\n\x1a\n': 'PNG', b'\xff\xd8\xff': 'JPEG', b'BM': 'BMP', b'II*\0': 'TIFF', b'MM\0*': 'TIFF',
            b'II+\0': 'TIFF', b'MM\0+': 'TIFF'}
-# What else has the name of an image, and what to do about it
+# Other files that may be named like images, and what to do about them
 CONVERT = 'convert it to PNG, JPEG or TIFF'
 OTHERS = {
     b'\0\x05\x16\x07': 'it holds metadata of macOS, not an image; delete it',
@@ -47,11 +47,11 @@ def find_format(head: bytes, name: str) -> str:
 
 
 def require_size(height: int, width: int, name: str) -> None:
-    """Refuse an image that is too large to be decoded as a whole.
+    """Reject an image that is too large to decode in full.
 
     Raises:
         UnreadableImageError: the image has more pixels than the environment variable ``OPENCV_IO_MAX_IMAGE_PIXELS``
-            allows, by default 2**30.
+            allows (default: 2**30).
     """
     text = os.environ.get(LIMIT, '')
     limit = int(text) if text.isdecimal() else 1 << 30

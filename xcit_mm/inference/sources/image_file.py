@@ -1,4 +1,4 @@
-"""Image files that are decoded as a whole."""
+"""Image files that are decoded in full."""
 from __future__ import annotations
 
 from pathlib import Path
@@ -18,7 +18,7 @@ Image = str | Path | np.ndarray | PillowImage
 
 @SOURCES.register_module()
 class ImageFile(Source):
-    """A PNG, JPEG, BMP or WebP file; the decoded image is in memory while the source is open."""
+    """A PNG, JPEG, BMP or WebP file; the decoded image stays in memory while the source is open."""
 
     suffixes = ('.bmp', '.jpeg', '.jpg', '.png', '.webp')
     formats = ('PNG', 'JPEG', 'BMP', 'WEBP')
@@ -32,7 +32,7 @@ class ImageFile(Source):
 
 
 def read_image(image: Image, color_type: str = 'color', imdecode_backend: str = 'cv2') -> np.ndarray:
-    """Read an image file, or convert an array or a PIL image: by default (H, W, 3) uint8, BGR.
+    """Read an image file, or convert an array or a PIL image; the default result is (H, W, 3) uint8, BGR.
 
     Args:
         image: see ``inference_segmentor``.

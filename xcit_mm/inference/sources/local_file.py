@@ -8,7 +8,7 @@ from ...errors import MissingImageError, UnreadableImageError
 
 
 def read_bytes(path: str | Path, size: int = -1) -> bytes:
-    """Return the content of an image file, or its first ``size`` bytes.
+    """Return the contents of an image file, or its first ``size`` bytes.
 
     Raises:
         UnreadableImageError: the path is a URL or a folder, or the file does not exist or cannot be read.
@@ -27,7 +27,7 @@ def require_file(path: str | Path) -> None:
     """Check that a path is a file.
 
     Raises:
-        UnreadableImageError: the path is a URL, a folder, or nothing at all.
+        UnreadableImageError: the path is a URL or a folder, or does not exist.
     """
     if is_url(path):
         raise UnreadableImageError(f'cannot read {path}: an image must be a local file; download it first')
@@ -42,5 +42,5 @@ def require_file(path: str | Path) -> None:
 
 
 def is_url(path: str | Path) -> bool:
-    """Return whether a path is a URL; ``Path`` merges the slashes of one."""
+    """Return whether a path is a URL; ``Path`` collapses a URL's slashes."""
     return re.match(r'\w{2,}:/', str(path)) is not None

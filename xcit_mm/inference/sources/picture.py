@@ -1,4 +1,4 @@
-"""Decode PNG, JPEG, BMP and WebP files, and images of Pillow."""
+"""Decode PNG, JPEG, BMP and WebP files, and convert PIL images."""
 from __future__ import annotations
 
 from io import BytesIO
@@ -11,12 +11,12 @@ from PIL import BmpImagePlugin, ExifTags, Image, JpegImagePlugin, PngImagePlugin
 from ...errors import UnreadableImageError
 from .formats import DAMAGED, require_size
 
-# Image.open would refuse images above a limit of Pillow's.
+# Image.open would reject images larger than Pillow's own limit.
 PLUGINS: dict[str, Any] = dict(PNG=PngImagePlugin.PngImageFile, JPEG=JpegImagePlugin.JpegImageFile,
                                BMP=BmpImagePlugin.BmpImageFile, WEBP=WebPImagePlugin.WebPImageFile)
 SIXTEEN_BITS = ('I;16', 'I;16B', 'I;16L', 'I;16N')
 MODES = ('1', 'L', 'LA', 'P', 'PA', 'RGB', 'RGBA', 'RGBX', 'CMYK', *SIXTEEN_BITS)
-TURNED = range(2, 9)  # EXIF's orientations other than upright
+TURNED = range(2, 9)  # EXIF orientations other than upright
 
 
 def decode_picture(content: bytes, kind: str, name: str, color_type: str) -> np.ndarray:
@@ -40,7 +40,7 @@ def decode_picture(content: bytes, kind: str, name: str, color_type: str) -> np.
         image.load()
     except (MemoryError, UnreadableImageError):
         raise
-    except Exception as error:  # Pillow raises exceptions of many types
+    except Exception as error:  # Pillow raises many types of exceptions
         if 'MAX_TEXT' in str(error):
             raise UnreadableImageError(f'cannot read {name}: its metadata exceed a limit of Pillow; remove them, or '
                                        'raise PIL.PngImagePlugin.MAX_TEXT_CHUNK') from None
@@ -55,10 +55,10 @@ def decode_picture(content: bytes, kind: str, name: str, color_type: str) -> np.
 
 
 def to_bgr(image: Image.Image, name: str) -> np.ndarray:
-    """Return the pixels of a loaded image as they are stored: (H, W, 3) uint8, BGR, without alpha.
+    """Return the pixels of a loaded image as stored: (H, W, 3) uint8, BGR, without alpha.
 
     Raises:
-        UnreadableImageError: the mode of the image is not in ``MODES``.
+        UnreadableImageError: the image's mode is not in ``MODES``.
     """
     if image.mode == 'I' and image.format == 'PNG':  # 16 bits in Pillow before version 11
         gray = (np.asarray(image) >> 8).astype(np.uint8)
@@ -75,12 +75,12 @@ def to_bgr(image: Image.Image, name: str) -> np.ndarray:
 
 
 def to_8_bits(array: np.ndarray) -> np.ndarray:
-    """Divide 16 bits by 256, rounding down; return 8 bits unchanged."""
+    """Divide 16-bit values by 256, rounding down; return 8-bit values unchanged."""
     return array if array.dtype == np.uint8 else (array >> 8).astype(np.uint8)
 
 
 def orientation_of(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 … 8, or 1 if an image has no valid one."""
+    """Return an image's EXIF orientation (1 … 8), or 1 if it has no valid one."""
     try:
         found = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # damaged metadata, which viewers ignore, too
@@ -89,7 +89,7 @@ def orientation_of(image: Image.Image) -> int:
 
 
 def turn(array: np.ndarray, orientation: int) -> np.ndarray:
-    """Turn stored pixels (H, W, ...) upright, as EXIF defines its orientations 1 … 8."""
+    """Turn stored pixels (H, W, ...) upright according to the EXIF orientation (1 … 8)."""
     if orientation in (5, 6, 7, 8):
         array = array.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):

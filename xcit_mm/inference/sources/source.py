@@ -1,4 +1,4 @@
-"""The interface of a source of pixels, and the registry of sources."""
+"""The interface for pixel sources, and their registry."""
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
@@ -16,7 +16,7 @@ SOURCES = Registry('source of pixels')
 
 
 class GeoReference(NamedTuple):
-    """The place of an image on Earth.
+    """An image's location on Earth.
 
     Attributes:
         tags: GeoTIFF tags: code, dtype, count and value of each.
@@ -25,10 +25,10 @@ class GeoReference(NamedTuple):
 
 
 class Source(Rows, AbstractContextManager):
-    """An image in a file: (rows, W, 3) uint8, BGR, read from top to bottom.
+    """An image read from a file, top to bottom: (rows, W, 3) uint8, BGR.
 
-    A subclass becomes available for its suffixes with ``@SOURCES.register_module()``; for a suffix of several sources,
-    the one that was registered last is used.
+    To make a subclass available for its suffixes, register it with ``@SOURCES.register_module()``; if several sources
+    share a suffix, the one registered last is used.
 
     Args:
         path: the file.
@@ -54,7 +54,7 @@ class Source(Rows, AbstractContextManager):
 
 
 def find_source(path: Path) -> type[Source] | None:
-    """Return the source for the suffix of a file, or None if there is none."""
+    """Return the source for a file's suffix, or None if there is none."""
     return next((kind for kind in reversed(SOURCES.module_dict.values()) if path.suffix.lower() in kind.suffixes), None)
 
 
@@ -63,7 +63,7 @@ def open_source(path: Path) -> Source:
 
     Raises:
         InputError: no source reads files with this suffix.
-        UnreadableImageError: the file does not exist, is damaged, or holds pixels that its source cannot read.
+        UnreadableImageError: the file does not exist, is damaged, or contains pixels that its source cannot read.
     """
     kind = find_source(path)
     if kind is None:

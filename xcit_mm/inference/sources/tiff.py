@@ -1,4 +1,4 @@
-"""TIFF files that are read a few rows at a time."""
+"""TIFF files, read a few rows at a time."""
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
@@ -20,15 +20,15 @@ from .source import SOURCES, GeoReference, Source
 from .tiff_pages import JPEG, color_space, require_grey_or_rgb, require_one_image, require_upright
 
 CONTIGUOUS_ROWS = 256  # rows to read at once from a file that stores its pixels in one piece
-# Pixel scale, tie points, transformation, and the three tags of the reference system
+# Pixel scale, tie points, transformation, and the three tags that define the reference system
 GEO_TAGS = (33550, 33922, 34264, 34735, 34736, 34737)
 
 
 @SOURCES.register_module()
 class TiffFile(Source):
-    """The image in a TIFF file; overviews of it are skipped.
+    """The image in a TIFF file; its overviews are skipped.
 
-    Grey becomes BGR, the first three of four bands are taken as RGB, and 16 bits are divided by 256.
+    Grey is converted to BGR, the first three of four bands are treated as RGB, and 16-bit values are divided by 256.
 
     Args:
         path: file in strips or tiles. A compressed file in a single strip is decoded as a whole.
@@ -103,7 +103,7 @@ class TiffFile(Source):
             yield self._to_bgr(piece)
 
     def _decode(self, order: list[int]) -> Iterator[tuple]:
-        """Decode strips or tiles in a given order, as ``TiffPage.segments`` does in the order of the file."""
+        """Decode strips or tiles in a given order; ``TiffPage.segments`` does the same in file order."""
         page, options = self.page, dict(_fullsize=self.page.is_tiled)
         if int(page.compression) in JPEG:
             options |= dict(jpegtables=page.jpegtables, jpegheader=page.jpegheader)
@@ -133,7 +133,7 @@ def open_tiff(path: Path, content: bytes | None = None) -> Any:
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Turn every exception of tifffile and its codecs into one line about the file."""
+    """Turn any exception from tifffile or its codecs into a one-line error about the file."""
     try:
         yield
     except (MemoryError, UnreadableImageError):

@@ -1,4 +1,4 @@
-"""The kinds of TIFF pages that are understood."""
+"""The supported kinds of TIFF pages."""
 from __future__ import annotations
 
 import math
@@ -16,33 +16,42 @@ if TYPE_CHECKING:
 KINDS = dict(u='unsigned integers', i='signed integers', f='floats', c='complex numbers')
 REDUCED, MASK = 1, 4  # bits of tag 254: an overview or a mask of another page
 ALPHA = (1, 2)  # values of tag 338: associated and unassociated
-JPEG = (6, 7)  # values of tag 259
+NONE, JPEG = 1, (6, 7)  # values of tag 259
+LARGEST_PIECE = 1 << 30  # values in a strip or tile
 HINT = ("convert it to 8 or 16 bits of grey or RGB, or have the config read it as stored, with "
         "LoadImageFromFile(imdecode_backend='tifffile')")
 
 
 def require_one_image(file: tifffile.TiffFile, name: str) -> None:
-    """Refuse a file with several images or slices; overviews and masks of the first image do not count.
+    """Reject a file with multiple images or slices; overviews and masks of the first image do not count.
 
     Raises:
-        UnreadableImageError: see above; or a strip or tile is missing.
+        UnreadableImageError: see above; or it has no pixels, or a strip or tile is missing.
     """
     first = file.pages.first
     more: Iterator[Any] = islice(file.pages, 1, None)
     slices = max(math.prod(file.series[0].shape) // max(math.prod(first.shape), 1), first.imagedepth)
     if slices > 1 or any(not page.subfiletype & (REDUCED | MASK) for page in more):
         raise UnreadableImageError(f'cannot read {name}: it holds several images or slices; save each in a file')
+    if min(first.imagelength, first.imagewidth) < 1:
+        raise UnreadableImageError(f'cannot read {name}: it is damaged, because it has no pixels')
+    size = math.prod(first.shape) * first.bitspersample // 8
+    if first.compression == NONE and sum(first.databytecounts) < size:
+        raise UnreadableImageError(f'cannot read {name}: it is damaged, because it holds fewer bytes than pixels')
+    if math.prod(first.chunks) > LARGEST_PIECE:
+        raise UnreadableImageError(f'cannot read {name}: one of its strips or tiles has {math.prod(first.chunks)} '
+                                   'values; save it in tiles')
     if min(len(first.dataoffsets), len(first.databytecounts)) < math.prod(first.chunked):
         raise UnreadableImageError(f'cannot read {name}: it is damaged, because it lacks strips or tiles')
 
 
 def require_grey_or_rgb(page: tifffile.TiffPage, name: str) -> None:
-    """Refuse a page that does not hold 8 or 16 bits of grey or RGB.
+    """Reject a page that is not 8-bit or 16-bit grey or RGB.
 
-    Grey may have an alpha channel, and the first three of four bands count as RGB, whatever the fourth holds.
+    Grey pages may have an alpha channel; with four bands, the first three count as RGB, whatever the fourth contains.
 
     Raises:
-        UnreadableImageError: the page holds something else.
+        UnreadableImageError: the page contains something else.
     """
     colors, bands, bits = color_space(page), page.samplesperpixel, page.bitspersample
     kind = page.dtype.kind if page.dtype else ''
@@ -64,7 +73,7 @@ def require_grey_or_rgb(page: tifffile.TiffPage, name: str) -> None:
 
 
 def require_upright(page: tifffile.TiffPage, name: str) -> None:
-    """Refuse a page that is stored rotated or mirrored.
+    """Reject a page that is stored rotated or mirrored.
 
     Raises:
         UnreadableImageError: see above.
@@ -76,12 +85,12 @@ def require_upright(page: tifffile.TiffPage, name: str) -> None:
 
 
 def color_space(page: tifffile.TiffPage) -> str:
-    """Return the name of the colour space, or its number if tifffile does not know it."""
+    """Return the name of the colour space, or its number if tifffile has no name for it."""
     return getattr(page.photometric, 'name', str(page.photometric))
 
 
 def stored_array(page: tifffile.TiffPage, name: str) -> np.ndarray:
-    """Return the bands of a page as they are stored: (H, W) or (H, W, bands) of the page's own dtype."""
+    """Return a page's bands as stored: (H, W) or (H, W, bands), in the page's own dtype."""
     array = page.asarray()
     if page.dtype is None or array.ndim not in (2, 3):
         raise UnreadableImageError(f'cannot read {name}: its pixels have an unknown type')
