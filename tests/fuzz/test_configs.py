@@ -4,10 +4,16 @@ import inspect
 from fuzzing import VALUES, refuses
 from hypothesis import example, given
 from hypothesis import strategies as st
+from mmengine.config import Config
 from mmengine.registry import MODELS
 
 from xcit_mm import XCiT
+from xcit_mm.apis import init_model
+from xcit_mm.config import load_config
 from xcit_mm.errors import InputError
+from xcit_mm.failures import explain
+
+DIGITS = 'configs/xcit_upernet_digits.py'
 
 TINY = dict(embed_dim=16, depth=3, num_heads=2, patch_size=8)
 NAMES = [name for name in inspect.signature(XCiT).parameters if name != 'unknown']
@@ -50,3 +56,35 @@ def test_unknown_arguments_are_never_ignored(name, value):
             assert len(str(error).splitlines()) == 1
         else:
             raise AssertionError(name)
+
+
+def leaves(node, path=()):
+    """Yield the path of every setting in a config that is not a section."""
+    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) and node else ()
+    for key, value in items:
+        yield from leaves(value, (*path, key)) if isinstance(value, (dict, list)) and value else [(*path, key)]
+
+
+SETTINGS = sorted(leaves(dict(model=load_config(DIGITS).to_dict()['model'])), key=str)
+
+
+@given(st.sampled_from(SETTINGS), VALUES, st.sampled_from(['set', 'misspell', 'remove']))
+def test_changed_settings_of_a_model_build_or_are_explained_in_one_line(path, value, kind):
+    config = load_config(DIGITS)
+    *parents, key = path
+    node = config._cfg_dict.to_dict()
+    changed = node
+    for parent in parents:
+        node = node[parent]
+    if kind == 'set' or isinstance(node, list):
+        node[key] = value
+    elif kind == 'misspell':
+        node[f'{key}x'] = node.pop(key)
+    else:
+        del node[key]
+    try:
+        init_model(Config(changed), device='cpu')
+    except InputError as error:
+        assert len(str(error).splitlines()) == 1
+    except Exception as error:  # of the MM packages, which the tools turn into one line
+        assert len(explain(error).splitlines()) == 1
