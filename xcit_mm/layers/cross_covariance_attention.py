@@ -58,7 +58,7 @@ class CrossCovarianceAttention(nn.Module):
         return blend(self.maps(x, moments), x)
 
     def add_to(self, residual: Tensor, x: Tensor, scale: Tensor, moments: Moments | None = None) -> Tensor:
-        """Return ``residual + scale * forward(x, moments)`` in fewer passes over the tokens.
+        """Return ``residual + scale * forward(x, moments)``, computed in fewer passes over the tokens.
 
         Args:
             residual, x: (B, N, C).

@@ -33,7 +33,7 @@ class Upsample2x(nn.ConvTranspose2d):
     """A 2x2 transposed convolution with stride 2, computed as two matrix products.
 
     The 2x2 outputs of different pixels do not overlap, so one linear map turns each pixel into a 2x2 block. On a CPU,
-    this is faster than torch's transposed convolution, and the result stays in channels-last memory.
+    this is faster than torch's transposed convolution, and the result stays in channels-last memory format.
 
     Shape:
         (B, C, H, W) -> (B, C, 2 H, 2 W)

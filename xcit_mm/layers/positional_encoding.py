@@ -1,4 +1,4 @@
-"""Fourier encoding of the token grid (arXiv 2106.09681, section 3.3, after 1706.03762)."""
+"""Fourier encoding of the token grid (arXiv 2106.09681, section 3.3, following 1706.03762)."""
 from __future__ import annotations
 
 import math

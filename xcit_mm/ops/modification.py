@@ -31,7 +31,7 @@ def has_hooks(module: nn.Module) -> bool:
 def has_global_hooks() -> bool:
     """Return whether hooks run on every module call, apart from those torch uses to track which module is running.
 
-    ``FlopCounterMode`` registers the latter; it counts operations wherever they run.
+    ``FlopCounterMode`` registers such tracking hooks; it counts operations wherever they run.
     """
     hooks = (hook for registered in (
         torch_module._global_forward_pre_hooks, torch_module._global_forward_hooks,
@@ -40,7 +40,7 @@ def has_global_hooks() -> bool:
 
 
 def find_modification(module: nn.Module, kinds: Collection[type], skip: Iterable[str] = ()) -> str | None:
-    """Return the first part of a module that does not compute what its type says, with the reason, or None.
+    """Return the first part of a module that does not compute what its type implies, along with the reason, or None.
 
     Args:
         module: looked at with all its parts.

@@ -1,4 +1,4 @@
-"""Adaptive average pooling along one axis as a small matrix, which can be applied to one part of the axis at a time."""
+"""Adaptive average pooling along one axis as a small matrix that can be applied to one part of the axis at a time."""
 from __future__ import annotations
 
 import torch
