@@ -1,4 +1,4 @@
-# A first training run: from scratch, in minutes on two CPU cores.
+# A first training run, from scratch, that takes minutes on two CPU cores.
 _base_ = [
     '_base_/models/upernet_xcit.py', '_base_/datasets/digits.py', '_base_/schedules/adamw_1k.py',
     '_base_/segmentation_runtime.py'

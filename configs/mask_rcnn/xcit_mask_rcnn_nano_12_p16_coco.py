@@ -1,4 +1,4 @@
-# No dense recipe for this size was published; we chose the drop path rate.
+# No dense-prediction recipe was published for this size, so we chose the drop path rate.
 _base_ = '../xcit_mask_rcnn_coco.py'
 model = dict(
     backbone=dict(

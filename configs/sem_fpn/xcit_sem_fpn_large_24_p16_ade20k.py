@@ -1,4 +1,4 @@
-# No dense recipe for this size was published; we chose the drop path rate.
+# No dense-prediction recipe was published for this size, so we chose the drop path rate.
 _base_ = '../xcit_sem_fpn_ade20k.py'
 model = dict(
     backbone=dict(

@@ -11,10 +11,12 @@ from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 
 from ..config import find_test_dataset
+from ..errors import InputError
 from .resizing import keep_a_pixel
 from .sources import Image, find_source, open_source, read_image
 
-RESIZING = ('Resize', 'RandomResize', 'ResizeShortestEdge', 'ResizeToMultiple')
+RESIZING = ('Resize', 'RandomResize', 'RandomChoiceResize', 'FixShapeResize', 'ResizeShortestEdge',
+            'ResizeToMultiple')
 
 
 def prepare_image(config: Config, image: Image, full_resolution: bool = False) -> dict:
@@ -40,6 +42,8 @@ def prepare_image(config: Config, image: Image, full_resolution: bool = False) -
     for step in pipeline.transforms:
         keep_a_pixel(step)
     data = pipeline(dict(img=_decode(image, **_decoding(loader))))
+    if full_resolution:
+        _require_original_size(data['data_samples'])
     if isinstance(image, (str, Path)):
         data['data_samples'].set_metainfo(dict(img_path=str(image)))
     return data
@@ -90,8 +94,26 @@ def _loader(config: Config) -> dict:
 
 
 def without_resizing(steps: list) -> list:
-    """Return a pipeline's transforms, except those that resize."""
-    return [step for step in steps if _name(step) not in RESIZING]
+    """Return a pipeline's transforms, except those that resize; also inside others, such as RandomChoice."""
+    kept = []
+    for step in steps:
+        if isinstance(step, (list, tuple)):  # one of several pipelines to choose from
+            kept += [inner] if (inner := without_resizing(list(step))) or not step else []
+        elif _name(step) not in RESIZING:
+            inner = without_resizing(list(step.get('transforms') or ()))
+            if inner or not step.get('transforms'):
+                kept.append(dict(step, transforms=inner) if inner else step)
+    return kept
+
+
+def _require_original_size(sample: BaseDataElement) -> None:
+    """Reject an image that a transform resized in its own way, where full resolution was asked for."""
+    scale, (height, width) = sample.get('scale_factor'), sample.ori_shape[:2]
+    is_scaled = scale is not None and not np.allclose(scale, 1)
+    if is_scaled or sample.img_shape[0] < height or sample.img_shape[1] < width:
+        raise InputError('cannot use full resolution: a transform in the test pipeline resizes the image from '
+                         f'{width} x {height} to {sample.img_shape[1]} x {sample.img_shape[0]} pixels; remove it from '
+                         'the config')
 
 
 def only_packs(config: Config) -> bool:

@@ -1,4 +1,4 @@
-# The authors' schedule for UPerNet: AdamW, a warm-up of 1,500 iterations, then linear decay to zero.
+# The authors' schedule for UPerNet: AdamW with a 1,500-iteration warm-up, then linear decay to zero.
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=6e-5, betas=(0.9, 0.999), weight_decay=0.01),
