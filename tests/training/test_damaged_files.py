@@ -7,6 +7,7 @@ from shutil import copytree
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from mmengine.dataset import BaseDataset, ConcatDataset, RepeatDataset
 from PIL import Image
@@ -118,8 +119,11 @@ def save_turned(mask, path):
 @pytest.mark.parametrize('save, message', [
     (save_turned, 'as a mask: it is stored rotated or mirrored .orientation 3.; store it upright'),
     (lambda mask, path: mask.save(path, save_all=True, append_images=[mask.point(lambda value: value + 1)]),
-     'as a mask: it holds 2 images')])
-def test_error_names_a_mask_that_is_rotated_or_has_pages(scenes, tmp_path, save, message):
+     'as a mask: it holds 2 images'),
+    (lambda mask, path: tifffile.imwrite(path, np.asarray(mask), photometric='miniswhite'), 'stored with 0 for white'),
+    (lambda mask, path: tifffile.imwrite(path, np.asarray(mask) - np.int16(1)), 'label -1 is out of range'),
+    (lambda mask, path: tifffile.imwrite(path, np.asarray(mask) + np.float32(0.5)), 'label 0.5 is out of range')])
+def test_error_names_a_mask_that_would_be_loaded_in_another_way(scenes, tmp_path, save, message):
     root = copytree(scenes, tmp_path / 'digits')
     dataset = masked_dataset(root)
     save(Image.open(root / 'masks/train/00003.png'), root / 'masks/train/00003.png')

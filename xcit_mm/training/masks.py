@@ -10,6 +10,8 @@ from PIL import Image, UnidentifiedImageError
 from ..errors import InputError
 from ..inference.sources.picture import orientation_of
 
+PHOTOMETRIC, WHITE_IS_0 = 262, 0  # tag of a TIFF file and its value
+
 
 def require_plain(loaded: dict) -> None:
     """Reject a mask that a loader would rotate, or a file with several pages, because loaders read only the first."""
@@ -38,12 +40,16 @@ def require_shape(loaded: dict) -> None:
 
 
 def require_bytes(loaded: dict) -> None:
-    """Reject a mask with labels above 255: mmseg keeps only the low byte, which stands for a different class."""
+    """Reject a mask whose labels mmseg would change: it keeps the low byte of a number, which is another class."""
     path = loaded.get('seg_map_path')
     if path is None or not Path(path).is_file():  # the file is in remote storage
         return
     with suppress(UnidentifiedImageError, Image.DecompressionBombError), Image.open(path) as mask:
-        largest = np.asarray(mask).max() if mask.mode[0] in 'IF' else 0  # more than 8 bits
-        if largest > 255:
-            raise InputError(f'cannot use {path} as a mask: label {largest} is out of range; '
+        if getattr(mask, 'tag_v2', {}).get(PHOTOMETRIC) == WHITE_IS_0:  # Pillow inverts it
+            raise InputError(f'cannot use {path} as a mask: it is stored with 0 for white, which decoders invert; '
+                             'store it with 0 for black')
+        labels = np.asarray(mask) if mask.mode[0] in 'IF' else np.zeros(1)  # more than 8 bits
+        wrong = labels[(labels < 0) | (labels > 255) | (labels % 1 != 0)]
+        if len(wrong):
+            raise InputError(f'cannot use {path} as a mask: label {wrong[0]} is out of range; '
                              'number the classes from 0 to 255')
