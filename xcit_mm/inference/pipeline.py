@@ -95,7 +95,7 @@ def _loader(config: Config) -> dict:
 
 def without_resizing(steps: list) -> list:
     """Return a pipeline's transforms, except those that resize; also inside others, such as RandomChoice."""
-    kept = []
+    kept: list = []
     for step in steps:
         if isinstance(step, (list, tuple)):  # one of several pipelines to choose from
             kept += [inner] if (inner := without_resizing(list(step))) or not step else []
