@@ -24,7 +24,7 @@ CLASSES, SIZE = 5, (128, 128)
 
 
 def config(kind, patch):
-    """Shrink a published recipe to one block of nano's width, with small heads, as every operation slows tracing."""
+    """Shrink a published recipe to one block as wide as nano's, with small heads: every operation slows tracing."""
     result = Config.fromfile(config_path(f'{kind}/xcit_{kind}_nano_12_p{patch}_ade20k.py'))
     arch = dict(embed_dim=128, depth=1, num_heads=4, patch_size=patch)
     result.model.backbone.update(arch=arch, out_indices=(0, 0, 0, 0), init_cfg=None)

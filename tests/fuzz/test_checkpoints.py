@@ -1,4 +1,4 @@
-"""Whatever a checkpoint contains, a module gets exactly its weights, or an error and no change."""
+"""A module gets exactly the weights in a checkpoint, or an error and no change at all."""
 import io
 
 import torch
@@ -29,7 +29,7 @@ def load(source):
 
 @st.composite
 def changed_weights(draw):
-    """The weights after one change that a correct loader must refuse or see through."""
+    """Return the weights after a change that a correct loader must either reject or undo."""
     weights = dict(WEIGHTS)
     key = draw(st.sampled_from(sorted(weights)))
     value = weights[key]

@@ -1,4 +1,4 @@
-"""A changed COCO file builds a data set with the objects in the file, or is refused in one line."""
+"""A changed COCO file gives a data set with the objects in the file, or a one-line error."""
 import copy
 import json
 

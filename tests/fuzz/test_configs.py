@@ -18,7 +18,7 @@ DIGITS = 'configs/xcit_upernet_digits.py'
 TINY = dict(embed_dim=16, depth=3, num_heads=2, patch_size=8)
 NAMES = [name for name in inspect.signature(XCiT).parameters if name != 'unknown']
 SMALL = st.integers(-2, 9)
-# Values that are nearly right find more than random ones.
+# Nearly valid values find more bugs than random ones.
 LIKELY = dict(
     arch=st.fixed_dictionaries(dict(embed_dim=st.sampled_from([8, 12, 16, 0, 17]), depth=st.integers(0, 4),
                                     num_heads=st.integers(0, 5), patch_size=st.sampled_from([1, 2, 4, 8, 12, 16]))),

@@ -1,4 +1,4 @@
-"""A damaged image file is read alike by every path, or refused in one line that names it."""
+"""Every path reads a damaged image file alike, or refuses it with a one-line error that names it."""
 import numpy as np
 import pytest
 from fuzzing import damaged

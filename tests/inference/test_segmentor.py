@@ -1,4 +1,4 @@
-"""The registered segmentor works in every mode, wherever mmseg uses a model."""
+"""The registered segmentor works in every mode and everywhere that mmseg uses a model."""
 import numpy as np
 import pytest
 import torch

@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from xcit_mm.errors import InputError
 
-# Values of every kind that a config or a JSON file can hold.
+# Values of every kind found in configs and JSON files
 SCALARS = (st.none() | st.booleans() | st.integers(-3, 70) | st.integers() | st.floats() | st.text(max_size=8)
            | st.binary(max_size=4))
 VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner,
@@ -11,7 +11,7 @@ VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4) | st.di
 
 
 def refuses(action, *args, **kwargs):
-    """Run an action; return whether it refused its input in one line. Any other exception is a fault."""
+    """Run an action; return whether it refused its input with a one-line error. Any other exception is a bug."""
     try:
         action(*args, **kwargs)
     except InputError as error:
@@ -28,7 +28,7 @@ def damaged(draw, content):
         end = len(content) if draw(st.booleans()) else min(200, len(content))
         start = draw(st.integers(0, max(end - 1, 0)))
         kind = draw(st.sampled_from(['set', 'set', 'set', 'cut', 'remove', 'insert']))
-        if kind == 'set':  # the smallest change finds most, because other fields stay valid
+        if kind == 'set':  # small changes find the most bugs, because the other fields stay valid
             content[start:start + 1] = draw(st.binary(min_size=1, max_size=1))
         elif kind == 'cut':
             del content[start:]

@@ -1,4 +1,4 @@
-"""``tools/test.py`` writes predictions and pictures, averages augmented images, and replaces nobody's files."""
+"""``tools/test.py`` writes predictions and pictures, supports augmentation, and never replaces a user's files."""
 import json
 
 import cv2
@@ -44,7 +44,7 @@ def test_predictions_have_the_names_of_the_images_and_the_labels_of_inference(ev
         assert len(np.unique(labels)) > 1
         np.testing.assert_array_equal(labels, inference_segmentor(model, image).pred_sem_seg.data[0])
         assert Image.open(tmp_path / 'shown' / f'{image.stem}_overlay.png').size[0] >= labels.shape[1]
-    assert evaluate('--out', tmp_path / 'out') is None  # a second run replaces its own results
+    assert evaluate('--out', tmp_path / 'out') is None  # a second run may replace these results
 
 
 def test_files_of_the_user_are_kept(evaluate, scenes, tmp_path):

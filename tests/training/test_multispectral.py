@@ -1,4 +1,4 @@
-"""A model with any number of bands starts from RGB weights, trains, and predicts the same in bands of rows."""
+"""A model for any number of spectral bands starts from RGB weights, trains, and predicts the same in every mode."""
 import numpy as np
 import pytest
 import tifffile

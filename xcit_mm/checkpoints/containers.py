@@ -56,11 +56,11 @@ def _read_torch(path: Path, trust: bool) -> object:
 
 
 def _require_intact(path: Path) -> None:
-    """Compare the checksums in a zip file, which torch ignores: a damaged weight would be loaded as it is."""
+    """Verify the checksums in a zip file, which torch ignores: it would load damaged weights without an error."""
     try:
         with ZipFile(path) as archive:
             damaged = archive.testzip()
-    except Exception as error:  # damaged headers can cause anything
+    except Exception as error:  # a damaged header can cause any error
         raise ValueError(f'damaged zip file: {error}') from None
     if damaged:
         raise InputError(f'it is damaged: the checksum of {damaged} does not match; copy or download it again')

@@ -71,7 +71,7 @@ def _download(url: str) -> Path:
     """Return the file for a URL in torch's hub cache; if several processes need it, only one downloads it."""
     folder = Path(torch.hub.get_dir(), 'checkpoints')
     folder.mkdir(parents=True, exist_ok=True)
-    # Different URLs can end in the same last part, which torch hub and MMEngine use as the file name.
+    # Different URLs can share the last path component, which torch hub and MMEngine use as the file name.
     last = Path(urlsplit(url).path).name
     file = folder / f'{hashlib.sha256(url.encode()).hexdigest()[:8]}-{last}'
     if file.is_file():

@@ -94,7 +94,7 @@ def _loader(config: Config) -> dict:
 
 
 def without_resizing(steps: list) -> list:
-    """Return a pipeline's transforms, except those that resize; also inside others, such as RandomChoice."""
+    """Return a pipeline's transforms without those that resize, including any inside others such as RandomChoice."""
     kept: list = []
     for step in steps:
         if isinstance(step, (list, tuple)):  # one of several pipelines to choose from
@@ -107,7 +107,7 @@ def without_resizing(steps: list) -> list:
 
 
 def _require_original_size(sample: BaseDataElement) -> None:
-    """Reject an image that a transform resized in its own way, where full resolution was asked for."""
+    """Reject an image that a custom transform has resized although full resolution was requested."""
     scale, (height, width) = sample.get('scale_factor'), sample.ori_shape[:2]
     is_scaled = scale is not None and not np.allclose(scale, 1)
     if is_scaled or sample.img_shape[0] < height or sample.img_shape[1] < width:

@@ -20,8 +20,8 @@ class BandPreProcessor(SegDataPreProcessor):
         options: other arguments of ``SegDataPreProcessor``.
 
     Raises:
-        InputError: the numbers of values differ, a standard deviation is 0, or the order of other than three bands is
-            to be converted.
+        InputError: the numbers of values differ, a standard deviation is 0, or the images do not have three bands but
+            their order is to be converted.
     """
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], **options: Any) -> None:

@@ -145,7 +145,7 @@ def guard(dataset: object, action: str = 'refuse', may_skip: bool = False, worke
 
 @contextmanager
 def name_empty_data(config: object) -> Iterator[None]:
-    """Report a data set without images in one line; MMEngine would fail to concatenate nothing.
+    """Report a data set without images in one line; MMEngine would fail with an obscure error about arrays.
 
     Raises:
         InputError: a data set that is built in this context has no images.

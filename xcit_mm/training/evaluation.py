@@ -1,4 +1,4 @@
-"""Change how a config evaluates: the inference mode, the resolution, augmentation, and the results to write."""
+"""Set how a config evaluates: the inference mode, resolution, augmentation and results to write."""
 from __future__ import annotations
 
 from mmengine.config import Config
@@ -44,7 +44,7 @@ def use_augmentation(config: Config) -> None:
     for dataset in iterate_test_data(config):
         dataset.pipeline = config.tta_pipeline
     if _name(config.model.type) == 'BoundedEncoderDecoder' and _name(config.tta_model.type) == 'SegTTAModel':
-        config.tta_model.type = BOUNDED_TTA  # mmseg's averages the logits of whole images, which ours does not return
+        config.tta_model.type = BOUNDED_TTA  # mmseg's needs the logits of whole images, which ours does not return
     config.model = dict(config.tta_model, module=config.model)
 
 

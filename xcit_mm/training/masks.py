@@ -40,7 +40,7 @@ def require_shape(loaded: dict) -> None:
 
 
 def require_bytes(loaded: dict) -> None:
-    """Reject a mask whose labels mmseg would change: it keeps the low byte of a number, which is another class."""
+    """Reject a mask whose labels mmseg would change: it keeps only the low byte, which stands for a different class."""
     path = loaded.get('seg_map_path')
     if path is None or not Path(path).is_file():  # the file is in remote storage
         return

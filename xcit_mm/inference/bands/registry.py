@@ -1,4 +1,4 @@
-"""Run heads and necks in bands of rows, using one class per kind, registered for the module types it can run."""
+"""Run heads and necks in bands of rows; each kind has a class, registered for the module types that it can run."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod

@@ -12,7 +12,7 @@ FLAGS = ('invalid_loss', 'terminated')
 
 
 def is_check(runner: Runner, batch_idx: int) -> bool:
-    """Return whether hooks check for failures after this training iteration; the same on all ranks.
+    """Return whether hooks check for failures after this training iteration; all ranks get the same answer.
 
     They do so every ``INTERVAL`` iterations, and before every checkpoint and validation.
     """

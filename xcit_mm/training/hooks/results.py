@@ -38,10 +38,10 @@ class ResultsHook(Hook):
             (name, sink, Path(folder)) for (name, folder), sink in zip(folders.items(), build_sinks(list(folders)))]
 
     def before_test(self, runner: Runner) -> None:
-        """Raise ``InputError`` if a folder is not writable, or if a result's name is already in use."""
+        """Raise ``InputError`` if a folder is not writable or a result would replace another file."""
         dataset = runner.test_dataloader.dataset
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        model = getattr(model, 'module', model)  # of a model for test-time augmentation
+        model = getattr(model, 'module', model)  # inside a model for test-time augmentation
         self.config, self.roots = runner.cfg, list(_image_folders(dataset))
         self.known = dataset_meta(self.config, model, {})
         owners: dict[str, str] = {}
