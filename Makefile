@@ -58,7 +58,7 @@ test-openmmlab:
 test-fast: setup
 	$(PYTEST) -m 'not slow'
 
-# Try 10,500 random settings, checkpoints, images and COCO files; the tests try 60 of each kind.
+# Try 10,000 random settings, checkpoints, images and COCO files; the tests try 60 of each kind.
 fuzz: setup-det
 	$(PYTEST) tests/fuzz --hypothesis-profile=thorough
 

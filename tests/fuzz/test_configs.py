@@ -2,7 +2,7 @@
 import inspect
 
 from fuzzing import VALUES, refuses
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mmengine.config import Config
 from mmengine.registry import MODELS
@@ -68,6 +68,7 @@ def leaves(node, path=()):
 SETTINGS = sorted(leaves(dict(model=load_config(DIGITS).to_dict()['model'])), key=str)
 
 
+@settings(max_examples=settings().max_examples // 3)  # building a model is slow
 @given(st.sampled_from(SETTINGS), VALUES, st.sampled_from(['set', 'misspell', 'remove']))
 def test_changed_settings_of_a_model_build_or_are_explained_in_one_line(path, value, kind):
     config = load_config(DIGITS)

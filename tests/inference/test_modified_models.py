@@ -5,6 +5,7 @@ import loralib
 import peft
 import pytest
 import torch
+from adapters import add_loralib, add_peft
 from mmcv.cnn import ConvModule
 from mmseg.apis import inference_model
 from segmentors import build
@@ -46,20 +47,6 @@ class Wrapped(nn.Module):
 
 def halve(module, args, output):
     return output / 2
-
-
-def add_loralib(attention, name, kind=loralib.Linear, **options):
-    """Replace a linear layer with loralib's, which has a trained low-rank branch."""
-    linear = getattr(attention, name)
-    adapted = kind(linear.in_features, linear.out_features, r=2, **options)
-    adapted.load_state_dict(linear.state_dict(), strict=False)
-    nn.init.normal_(adapted.lora_B)
-    setattr(attention, name, adapted)
-
-
-def add_peft(model, kind=peft.LoraConfig, **options):
-    """Adapt qkv and proj of every block with peft."""
-    peft.inject_adapter_in_model(kind(target_modules=r'.*attn\.(qkv|proj)', **options), model.backbone)
 
 
 def wrap(parent, name):

@@ -1,0 +1,18 @@
+"""Add trained adapters to attention with the libraries that users have."""
+import loralib
+import peft
+from torch import nn
+
+
+def add_loralib(attention, name, kind=loralib.Linear, **options):
+    """Replace a linear layer with loralib's, which has a trained low-rank branch."""
+    linear = getattr(attention, name)
+    adapted = kind(linear.in_features, linear.out_features, r=2, **options)
+    adapted.load_state_dict(linear.state_dict(), strict=False)
+    nn.init.normal_(adapted.lora_B)
+    setattr(attention, name, adapted)
+
+
+def add_peft(model, kind=peft.LoraConfig, **options):
+    """Adapt qkv and proj of every block with peft."""
+    peft.inject_adapter_in_model(kind(target_modules=r'.*attn\.(qkv|proj)', **options), model.backbone)
