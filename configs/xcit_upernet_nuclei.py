@@ -1,4 +1,4 @@
-# Segmentation of nuclei in microscopy images, from scratch on two CPU cores.
+# Segmentation of nuclei in microscopy images, trained from scratch on two CPU cores.
 _base_ = [
     '_base_/models/upernet_xcit.py', '_base_/datasets/nuclei.py', '_base_/schedules/adamw_1k.py',
     '_base_/segmentation_runtime.py'

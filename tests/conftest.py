@@ -8,6 +8,7 @@ import pytest
 import torch
 from archive_server import running_server
 
+from xcit_mm.command_line import write_formatter_cache
 from xcit_mm.config import load_config
 from xcit_mm.datasets import digits
 from xcit_mm.training.runner import StrictRunner
@@ -17,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def pytest_configure():
     """Split the cores among the pytest-xdist workers, so that they and their subprocesses do not compete for them."""
+    write_formatter_cache()  # before tests in several workers need it
     workers = int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', 1))
     if workers > 1:
         threads = max(1, os.cpu_count() // workers)

@@ -82,7 +82,7 @@ def inference_segmentor(
         statistics: what the network sums over: ``'image'``, as published, or another registered statistic (see
             ``xcit_mm.statistics``), by name or as ``dict(type=name, ...)``.
         full_resolution: skip the pipeline's resizing, so that the network sees every pixel.
-        return_logits: whether to return logits, which take 4 bytes per class and pixel.
+        return_logits: whether to return logits, which take 4 bytes per class per pixel.
         return_probability_of: class or classes to return probabilities for, by index (7) or name ('7').
         progress: called with the fraction of the image done, from 0 to 1.
 

@@ -2,12 +2,15 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+from filelock import FileLock
 from mmengine.config import Config, DictAction
 from rich.markup import escape
 from rich.progress import Progress
@@ -59,7 +62,17 @@ def runner_config(args: argparse.Namespace) -> Config:
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     config = load_config(args.config, args.cfg_options, args.work_dir)
     config.launcher = args.launcher
+    write_formatter_cache()
     return config
+
+
+def write_formatter_cache() -> None:
+    """Let one process at a time import yapf, with which MMEngine prints configs.
+
+    On its first import, yapf writes a cache. Another process that read it at that moment would fail with EOFError.
+    """
+    with FileLock(Path(tempfile.gettempdir(), f'xcit_mm_yapf_{os.getuid() if hasattr(os, "getuid") else ""}.lock')):
+        importlib.import_module('yapf.yapflib.yapf_api')
 
 
 def image_parser(description: str | None) -> argparse.ArgumentParser:

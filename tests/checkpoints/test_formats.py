@@ -1,4 +1,4 @@
-"""Translate published weights, and compare features with those of the other projects' models, if installed."""
+"""Translate published weights and, where the other projects are installed, compare features with their models'."""
 import pytest
 import torch
 from benchmarks.peers import build_peers

@@ -11,7 +11,7 @@ from xcit_mm.variants import Variant, get_variant
 
 
 def build_peers(arch: str) -> dict[str, nn.Module]:
-    """Build those peers of the XCiT ``arch`` that can be imported, with random weights.
+    """Build, with random weights, whichever peers of the XCiT ``arch`` can be imported.
 
     The XCiT peers run the same blocks and return the same taps, but have no pyramid. Like ours, they have no class
     attention. Swin-T and ConvNeXt-T return maps at strides 4 to 32.

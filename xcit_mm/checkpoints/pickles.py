@@ -34,7 +34,7 @@ def _get_statistic(owner: object, name: str) -> object:
 
 
 class Placeholder(dict):
-    """An object whose class is not installed: it keeps its attributes and items, but no methods of that class."""
+    """An object whose class is not installed: it keeps its attributes and items, but none of the class's methods."""
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__()

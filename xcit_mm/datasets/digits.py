@@ -76,7 +76,7 @@ def compose_scenes(split: str, count: int, seed: int = 0) -> Iterator[Scene]:
 
 
 def prepare(root: str | Path, num_scenes: dict[str, int] = NUM_SCENES, seed: int = 0) -> bool:
-    """Write the data set to ``root`` (see ``write_split``) unless it is there already.
+    """Write the data set to ``root`` (see ``write_split``) unless it is already there.
 
     The folder appears only once it is complete, and replaces any scenes composed with a different recipe.
 

@@ -30,7 +30,7 @@ class Options:
         max_memory: limit for the process (on a GPU, for its tensors): bytes, or a string such as ``'2GB'``. Default:
             all free memory.
         statistics: a registered statistic, by name or as ``dict(type=name, ...)``.
-        return_logits: whether to return ``seg_logits``, which take 4 bytes per class and pixel.
+        return_logits: whether to return ``seg_logits``, which take 4 bytes per class per pixel.
         classes: indices of the classes to return probabilities for.
         progress: called with the fraction of the work done, from 0 to 1.
     """

@@ -48,7 +48,7 @@ def build(head, arch=TINY, **changes):
 
 
 def run_bands(model, image, size=None, mode='banded'):
-    """Return the bands computed for an image (H, W, 3) that is fed to the network unchanged."""
+    """Return the bands computed for an (H, W, 3) image that is fed to the network unchanged."""
     pixels = Normalised(Stored(image), model.data_preprocessor)
     return compute_bands(model, scene.Scene(pixels, size or image.shape[:2]), Options(mode))[1]
 

@@ -27,7 +27,7 @@ MIN_SCORE = 0.3  # objects with lower scores are not drawn
 class ResultsHook(Hook):
     """Hook that writes the predictions of a test with sinks. Like all results, they never replace other files.
 
-    A file is named after its image. If the data set's images are in subfolders, so are the results.
+    Each file is named after its image. If the data set's images are in subfolders, so are the results.
 
     Args:
         folders: names of sinks and the folder for each.
