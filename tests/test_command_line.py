@@ -1,10 +1,19 @@
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 
-from xcit_mm.command_line import for_each_image, run, runner_config, runner_parser
+from xcit_mm.command_line import (
+    for_each_image,
+    formatter_lock,
+    run,
+    runner_config,
+    runner_parser,
+    write_formatter_cache,
+)
 from xcit_mm.errors import InputError
 
 
@@ -64,3 +73,14 @@ def test_a_failure_names_its_image_and_the_others_are_processed(capsys, error, w
     assert done == ['a.png', 'c.png'] and len(capsys.readouterr().out.split(words.split(':')[0])) == 2
     with pytest.raises(InputError, match=f'^{words}' if words.startswith('cannot') else words):
         for_each_image([Path('b.png')], work)
+
+
+def test_processes_do_not_read_a_cache_of_yapf_that_another_one_is_writing(monkeypatch, tmp_path):
+    monkeypatch.setattr('tempfile.tempdir', str(tmp_path))
+    done = threading.Event()
+    with FileLock(formatter_lock()):
+        thread = threading.Thread(target=lambda: (write_formatter_cache(), done.set()))
+        thread.start()
+        assert not done.wait(0.3)
+    assert done.wait(60)
+    thread.join()

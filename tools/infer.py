@@ -16,6 +16,7 @@ from xcit_mm.inference.memory import parse_bytes
 from xcit_mm.inference.modes import MODES
 from xcit_mm.inference.pipeline import read_as_shown
 from xcit_mm.inference.results import (
+    MIN_SCORE,
     ResultMeta,
     build_sinks,
     is_result,
@@ -26,8 +27,6 @@ from xcit_mm.inference.results import (
     write_probabilities,
 )
 from xcit_mm.inference.sources import find_images, result_name
-
-MIN_SCORE = 0.3
 
 
 def parse_args() -> argparse.Namespace:
@@ -68,7 +67,7 @@ class Results:
         """Describe the result for an image whose height and width are ``size``."""
         known = self.model.dataset_meta
         return ResultMeta(self.name, *size, classes=known['classes'], palette=known['palette'],
-                          read_image=lambda: read_as_shown(self.model.cfg, self.path)[..., ::-1])
+                          read_image=lambda: read_as_shown(self.model.cfg, self.path))
 
 
 def detect(args: argparse.Namespace, model: BaseModel, path: Path) -> None:

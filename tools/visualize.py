@@ -18,7 +18,7 @@ def main() -> None:
 
     def draw(path: Path, advance: Callable[[float], None]) -> None:
         levels, attention = inspect(model, prepare_image(model.cfg, path, args.full_resolution))
-        shown = read_as_shown(model.cfg, path)[..., ::-1]
+        shown = read_as_shown(model.cfg, path)
         for kind, picture in (('features', draw_features(shown, levels, model.backbone.out_strides)),
                               ('attention', draw_attention(attention))):
             with result_file(args.out / f'{result_name(path, args.inputs)}_{kind}.png') as partial:

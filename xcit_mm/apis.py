@@ -149,7 +149,7 @@ def segment_file(model: BaseModel, path: str | Path, out_dir: str | Path, mode: 
         dtype = label_dtype(model)
         meta = ResultMeta(name or path.stem, *size, classes=model.dataset_meta['classes'], dtype=dtype,
                           palette=model.dataset_meta['palette'], georeference=source.georeference,
-                          read_image=lambda: read_as_shown(model.cfg, path)[..., ::-1])
+                          read_image=lambda: read_as_shown(model.cfg, path))
         write_labels(to, Path(out_dir), (band.labels.to('cpu', dtype) for band in bands), meta)
     return used.name
 

@@ -164,7 +164,7 @@ class XCiT(nn.Module):
             patterns[rf'blocks\.({blocks})\.'] = 'blocks after the last tap'
         if not self.pyramid:
             patterns[r'fpn\d+\.'] = 'no pyramid'
-        elif levels := {f'fpn{number}' for number, _ in enumerate(PYRAMID_STRIDES, start=1)} - set(self._levels):
+        elif levels := {f'fpn{number + 1}' for number in range(len(PYRAMID_STRIDES))} - set(self._levels):
             patterns[rf'({"|".join(sorted(levels))})\.'] = 'levels not in out_strides'
         return patterns
 

@@ -66,12 +66,17 @@ def runner_config(args: argparse.Namespace) -> Config:
     return config
 
 
+def formatter_lock() -> Path:
+    """Return the lock file for yapf's cache, which is in the user's home folder."""
+    return Path(tempfile.gettempdir(), f'xcit_mm_yapf_{Path.home().name}.lock')
+
+
 def write_formatter_cache() -> None:
     """Let one process at a time import yapf, with which MMEngine prints configs.
 
     On its first import, yapf writes a cache. Another process that read it at that moment would fail with EOFError.
     """
-    with FileLock(Path(tempfile.gettempdir(), f'xcit_mm_yapf_{os.getuid() if hasattr(os, "getuid") else ""}.lock')):
+    with FileLock(formatter_lock()):
         importlib.import_module('yapf.yapflib.yapf_api')
 
 

@@ -66,7 +66,7 @@ def _refuse_pretrained(node: object, path: str) -> None:
         return
     for backbone, place in ((node, path), (node.get('backbone'), f'{path}.backbone')):
         kind = backbone.get('type') if isinstance(backbone, dict) else None
-        if node.get('pretrained') and str(getattr(kind, '__name__', kind)).rpartition('.')[2] == 'XCiT':
+        if node.get('pretrained') and type_name(kind) == 'XCiT':
             raise InputError(f'the config sets {path}.pretrained, which XCiT does not read; set '
                              f"{place}.init_cfg=dict(type='Pretrained', checkpoint=FILE), or on the command line "
                              f'{place}.init_cfg.type=Pretrained {place}.init_cfg.checkpoint=FILE')
@@ -108,6 +108,11 @@ def config_dict(name: str, package: str = 'xcit_mm') -> dict:
         InputError: see ``config_path``.
     """
     return Config.fromfile(config_path(name, package)).to_dict()
+
+
+def type_name(kind: object) -> str:
+    """Return the class name of a type, which configs give bare, with a scope or module, or as the class itself."""
+    return getattr(kind, '__name__', str(kind)).rpartition('.')[2]
 
 
 def require_data(config: Config, splits: tuple[str, ...]) -> None:

@@ -10,7 +10,7 @@ from mmengine.dataset import Compose
 from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 
-from ..config import find_test_dataset
+from ..config import find_test_dataset, type_name
 from ..errors import InputError
 from .resizing import keep_a_pixel
 from .sources import Image, find_source, open_source, read_image
@@ -35,7 +35,7 @@ def prepare_image(config: Config, image: Image, full_resolution: bool = False) -
     """
     steps, loader = find_test_dataset(config).pipeline, _loader(config)
     steps = without_resizing(steps) if full_resolution else steps
-    steps = [step for step in steps if _name(step) not in ('LoadImageFromFile', 'LoadAnnotations')]
+    steps = [step for step in steps if type_name(step['type']) not in ('LoadImageFromFile', 'LoadAnnotations')]
     from_array = dict(type=f'{config.get("default_scope", "mmseg")}.LoadImageFromNDArray',
                       to_float32=loader.get('to_float32', False))
     pipeline = Compose([from_array, *steps])
@@ -55,7 +55,7 @@ def predict(model: BaseModel, data: dict) -> BaseDataElement:
 
 
 def read_as_shown(config: Config, path: Path) -> np.ndarray:
-    """Read an image file in colour, oriented as in the pipeline: (H, W, 3) uint8, BGR.
+    """Read an image file in colour, oriented as in the pipeline: (H, W, 3) uint8, RGB.
 
     If the pipeline reads all bands of a file, show the first three, or the first one in grey; values that are not uint8
     are scaled to 0 … 255.
@@ -63,11 +63,10 @@ def read_as_shown(config: Config, path: Path) -> np.ndarray:
     decoding = _decoding(_loader(config))
     as_stored = 'ignore_orientation' in decoding.get('color_type', '')
     if decoding.get('imdecode_backend') != 'tifffile' and decoding.get('color_type') != 'unchanged':
-        return _decode(path, color_type='color_ignore_orientation' if as_stored else 'color')
+        return _decode(path, color_type='color_ignore_orientation' if as_stored else 'color')[..., ::-1]
     bands = np.atleast_3d(_decode(path, **decoding))
-    bands = bands[..., [2, 1, 0] if bands.shape[2] >= 3 else [0, 0, 0]]
-    if decoding.get('imdecode_backend') != 'tifffile':  # BGR already
-        bands = bands[..., ::-1]
+    is_bgr = decoding.get('imdecode_backend') != 'tifffile'
+    bands = bands[..., [0, 0, 0] if bands.shape[2] < 3 else [2, 1, 0] if is_bgr else [0, 1, 2]]
     if bands.dtype == np.uint8:
         return np.ascontiguousarray(bands)
     values = np.nan_to_num(bands.astype(np.float32))
@@ -90,7 +89,8 @@ def _decode(image: Image, **decoding: str) -> np.ndarray:
 
 
 def _loader(config: Config) -> dict:
-    return next((step for step in find_test_dataset(config).pipeline if _name(step) == 'LoadImageFromFile'), {})
+    steps = find_test_dataset(config).pipeline
+    return next((step for step in steps if type_name(step['type']) == 'LoadImageFromFile'), {})
 
 
 def without_resizing(steps: list) -> list:
@@ -99,7 +99,7 @@ def without_resizing(steps: list) -> list:
     for step in steps:
         if isinstance(step, (list, tuple)):  # one of several pipelines to choose from
             kept += [inner] if (inner := without_resizing(list(step))) or not step else []
-        elif _name(step) not in RESIZING:
+        elif type_name(step['type']) not in RESIZING:
             inner = without_resizing(list(step.get('transforms') or ()))
             if inner or not step.get('transforms'):
                 kept.append(dict(step, transforms=inner) if inner else step)
@@ -121,10 +121,5 @@ def only_packs(config: Config) -> bool:
     loader = _loader(config)
     decoding = _decoding(loader)
     known = {'LoadImageFromFile', 'LoadAnnotations', 'PackSegInputs', *RESIZING}
-    return {_name(step) for step in find_test_dataset(config).pipeline} <= known and (
+    return {type_name(step['type']) for step in find_test_dataset(config).pipeline} <= known and (
         decoding.get('color_type', 'color') == 'color' and decoding.get('imdecode_backend') != 'tifffile')
-
-
-def _name(step: Mapping) -> str:
-    """Return a transform's class name; configs give it bare, with a scope or module, or as the class itself."""
-    return getattr(step['type'], '__name__', str(step['type'])).rsplit('.', 1)[-1]

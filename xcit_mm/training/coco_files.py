@@ -42,7 +42,7 @@ REQUIRED: dict[str, dict[str, Callable[[object], bool]]] = dict(
     annotations=dict(id=_is_id, image_id=_is_id, category_id=_is_id, bbox=_is_box, area=_is_number))
 # The same for keys that entries may lack
 OPTIONAL: dict[str, dict[str, Callable[[object], bool]]] = dict(
-    annotations=dict(segmentation=lambda value: value is None or isinstance(value, (list, dict)),
+    annotations=dict(segmentation=lambda value: isinstance(value, (list, dict)),
                      iscrowd=lambda value: value in (0, 1), ignore=lambda value: value in (0, 1)))
 
 
@@ -144,7 +144,7 @@ def _check_entries(entries: list[dict], kind: str, file: str) -> None:
         if lacking:
             raise InputError(f'cannot use {file}: {label} lacks {", ".join(lacking)}; complete the file')
         for key, is_valid in (REQUIRED[kind] | OPTIONAL.get(kind, {})).items():
-            if key in entry and not is_valid(entry[key]):
+            if entry.get(key) is not None and not is_valid(entry[key]):
                 raise InputError(f'cannot use {file}: {label} has {key}={describe_value(entry[key])}; correct the file')
         if entry['id'] in ids:
             raise InputError(f'cannot use {file}: {label} occurs twice; number each {name} differently')

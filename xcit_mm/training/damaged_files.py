@@ -4,7 +4,6 @@ from __future__ import annotations
 import errno
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 
 import mmengine.fileio as fileio
 import numpy as np
@@ -16,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import get_worker_info
 
-from ..errors import InputError, UnreadableImageError, describe_value
+from ..errors import InputError, UnreadableImageError
 from ..inference.resizing import keep_a_pixel
 from ..inference.sources import decode
 from ..inference.sources.formats import DAMAGED, LIMIT
@@ -141,25 +140,6 @@ def guard(dataset: object, action: str = 'refuse', may_skip: bool = False, worke
             for step in steps:
                 keep_a_pixel(step)
             steps[:] = map(guarded, steps)
-
-
-@contextmanager
-def name_empty_data(config: object) -> Iterator[None]:
-    """Report a data set without images in one line; MMEngine would fail with an obscure error about arrays.
-
-    Raises:
-        InputError: a data set that is built in this context has no images.
-    """
-    try:
-        yield
-    except ValueError as error:
-        if 'need at least one array' not in str(error):
-            raise
-        dataset = config.get('dataset') if isinstance(config, dict) else None
-        facts = {key: dataset[key] for key in ('data_root', 'data_prefix', 'ann_file', 'img_suffix', 'seg_map_suffix')
-                 if dataset and dataset.get(key)}
-        raise InputError(f'the data set has no image to load ({describe_value(facts) if facts else "it is empty"}); '
-                         'check its folders, suffixes and annotations') from error
 
 
 def require_masks(dataset: object, maskless: Mapping[str, object]) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from mmengine.config import Config
 
-from ..config import iterate_test_data
+from ..config import iterate_test_data, type_name
 from ..errors import InputError
 from ..inference.pipeline import without_resizing
 from .hooks import ResultsHook
@@ -18,7 +18,7 @@ def set_mode(config: Config, mode: str) -> None:
     Raises:
         InputError: the model is of another type.
     """
-    kind = _name(config.model.type)
+    kind = type_name(config.model.type)
     if kind not in ('EncoderDecoder', 'BoundedEncoderDecoder'):
         raise InputError(f'--mode is for an EncoderDecoder, but the model is a {kind}; leave it out')
     config.model.type = BOUNDED
@@ -43,7 +43,7 @@ def use_augmentation(config: Config) -> None:
                          'tta_pipeline with a TestTimeAug, and tta_model')
     for dataset in iterate_test_data(config):
         dataset.pipeline = config.tta_pipeline
-    if _name(config.model.type) == 'BoundedEncoderDecoder' and _name(config.tta_model.type) == 'SegTTAModel':
+    if type_name(config.model.type) == 'BoundedEncoderDecoder' and type_name(config.tta_model.type) == 'SegTTAModel':
         config.tta_model.type = BOUNDED_TTA  # mmseg's needs the logits of whole images, which ours does not return
     config.model = dict(config.tta_model, module=config.model)
 
@@ -59,8 +59,3 @@ def save_results(config: Config, folder: str | None, pictures: str | None) -> No
     folders = {name: each for name, each in ((sink, folder), ('overlay', pictures)) if each}
     if folders:
         config.custom_hooks = [*(config.get('custom_hooks') or ()), dict(type=ResultsHook, folders=folders)]
-
-
-def _name(kind: object) -> str:
-    """Return the class name of a type, which configs give bare, as a dotted path, or as the class itself."""
-    return getattr(kind, '__name__', str(kind)).rsplit('.', 1)[-1]

@@ -24,7 +24,8 @@ from ..classes import require_names
 from ..errors import InputError
 from ..files import complete_file
 from .coco_files import matched_by_name
-from .damaged_files import guard, name_empty_data, require_masks
+from .damaged_files import guard, require_masks
+from .empty_data import name_empty_data
 from .hooks import (
     ClassNamesHook,
     CompleteCheckpointHook,

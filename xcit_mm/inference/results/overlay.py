@@ -14,6 +14,7 @@ from .png import save_png
 from .sink import SINKS, ResultMeta, Sink, whole_map
 
 OPACITY = 0.5
+MIN_SCORE = 0.3  # by default, objects with lower scores are not shown
 DRAWN = 2048  # longest side of a picture of objects, px
 
 

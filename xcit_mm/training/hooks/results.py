@@ -5,8 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
@@ -17,10 +15,15 @@ from ...classes import dataset_meta
 from ...errors import InputError
 from ...files import require_writable
 from ...inference.pipeline import read_as_shown
-from ...inference.results import ResultMeta, Sink, build_sinks, require_replaceable_results, write_labels
+from ...inference.results import (
+    MIN_SCORE,
+    ResultMeta,
+    Sink,
+    build_sinks,
+    require_replaceable_results,
+    write_labels,
+)
 from ...inference.sources import result_name
-
-MIN_SCORE = 0.3  # objects with lower scores are not drawn
 
 
 @HOOKS.register_module()
@@ -63,14 +66,16 @@ class ResultsHook(Hook):
             path = Path(sample.img_path)
             height, width = sample.ori_shape[:2]
             meta = ResultMeta(result_name(path, self.roots), height, width, self.known['classes'],
-                              self.known['palette'], partial(_read_rgb, self.config, path))
-            for name, sink, folder in self.targets:
-                if 'pred_sem_seg' in sample:
-                    write_labels([sink], folder, [sample.pred_sem_seg.data[0].cpu()], meta)
-                elif 'pred_instances' in sample:
-                    objects = _encoded(sample.pred_instances)
-                    sink.write_objects(folder, objects[objects.scores >= MIN_SCORE] if name == 'overlay' else objects,
-                                       meta)
+                              self.known['palette'], partial(read_as_shown, self.config, path))
+            if 'pred_sem_seg' in sample:
+                labels = sample.pred_sem_seg.data[0].cpu()
+                for _, sink, folder in self.targets:
+                    write_labels([sink], folder, [labels], meta)
+            elif 'pred_instances' in sample:
+                objects = _encoded(sample.pred_instances)
+                for name, sink, folder in self.targets:
+                    shown = objects[objects.scores >= MIN_SCORE] if name == 'overlay' else objects
+                    sink.write_objects(folder, shown, meta)
 
 
 def _image_folders(dataset: object) -> Iterator[str]:
@@ -80,10 +85,6 @@ def _image_folders(dataset: object) -> Iterator[str]:
             yield from _image_folders(inner)
     prefixes = getattr(dataset, 'data_prefix', None) or {}
     yield from (folder for key, folder in prefixes.items() if key in ('img_path', 'img') and folder)
-
-
-def _read_rgb(config: Config, path: Path) -> np.ndarray:
-    return read_as_shown(config, path)[..., ::-1]
 
 
 def _encoded(instances: InstanceData) -> InstanceData:
