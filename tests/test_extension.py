@@ -68,7 +68,7 @@ def registered():
             self.inner.reduce(to_map)
 
         def maps(self, start=0, stop=None):
-            weight, bias, _ = self.inner.map
+            weight, bias, *_ = self.inner.map
             return [BlendedMap(weight, bias, torch.full((1, 1, 1), share)) for share in (0.25, 0.75)]
 
     @STATISTICS.register_module(name='left half')

@@ -60,7 +60,7 @@ def init_model(config: str | Path | Config, checkpoint: str | Path | None = None
 @torch.no_grad()
 def inference_segmentor(
         model: BaseModel, image: Image | Sequence[Image], mode: str = 'auto', *,
-        max_memory: int | str | None = None, statistics: str | Mapping = 'image', full_resolution: bool = False,
+        max_memory: int | str | None = None, statistics: str | Mapping = 'auto', full_resolution: bool = False,
         return_logits: bool = False, return_probability_of: int | str | Sequence[int | str] = (),
         progress: Callable[[float], None] = lambda share: None
 ) -> Result:
@@ -111,7 +111,7 @@ def inference_segmentor(
 
 @torch.no_grad()
 def segment_file(model: BaseModel, path: str | Path, out_dir: str | Path, mode: str = 'auto', *,
-                 max_memory: int | str | None = None, statistics: str | Mapping = 'image',
+                 max_memory: int | str | None = None, statistics: str | Mapping = 'auto',
                  sinks: Sequence[str] = ('tiff', ), name: str | None = None,
                  progress: Callable[[float], None] = lambda share: None) -> str:
     """Segment an image file at full resolution and write its labels, without loading a whole TIFF file into memory.
@@ -145,7 +145,7 @@ def segment_file(model: BaseModel, path: str | Path, out_dir: str | Path, mode: 
         size = source.height, source.width
         scene = Scene(Normalised(source, model.data_preprocessor), size)
         options = Options(mode, max_memory, statistics, progress=progress)
-        used, bands = compute_bands(model, scene, options)
+        used, _, bands = compute_bands(model, scene, options)
         dtype = label_dtype(model)
         meta = ResultMeta(name or path.stem, *size, classes=model.dataset_meta['classes'], dtype=dtype,
                           palette=model.dataset_meta['palette'], georeference=source.georeference,

@@ -15,7 +15,7 @@ from .arguments import check_arguments, choose_levels
 from .errors import InputError
 from .layers import PYRAMID_STRIDES, PatchEmbedding, PositionalEncoding, XCiTBlock, build_resampler
 from .ops.recomputation import run_recomputed
-from .statistics import Moments, Statistics
+from .statistics import Statistics
 from .variants import get_variant
 
 
@@ -122,13 +122,14 @@ class XCiT(nn.Module):
         x = x.flatten(2).transpose(1, 2)  # (B, N, C)
         x = x + self.pos_embeder(height, width)
 
+        if statistics:
+            statistics.begin(height, width, self.variant.patch_size)
         if statistics and statistics.observes:
             first = cast(XCiTBlock, self.blocks[0])
             statistics.observe(first.norm1(x))
         taps = {}
         for index, block in enumerate(self.blocks):
-            moments = statistics.moments(index, height, width) if statistics else None
-            x = self._run_block(block, x, height, width, moments)
+            x = self._run_block(index, block, x, height, width, statistics)
             if index in self.out_indices:
                 taps[index] = x.transpose(1, 2).unflatten(2, (height, width))  # (B, C, height, width)
 
@@ -179,11 +180,15 @@ class XCiT(nn.Module):
                     module.eval()
         return self
 
-    def _run_block(self, block: nn.Module, x: Tensor, height: int, width: int, moments: Moments | None) -> Tensor:
+    def _run_block(self, index: int, block: nn.Module, x: Tensor, height: int, width: int,
+                   statistics: Statistics | None) -> Tensor:
+        def run(x: Tensor) -> Tensor:  # with empty sums each time, because recomputation runs it twice
+            return block(x, height, width, statistics.moments(index, height, width) if statistics else None)
+
         trained = x.requires_grad or any(parameter.requires_grad for parameter in block.parameters())
         if not (self.with_cp and trained and torch.is_grad_enabled()):
-            return block(x, height, width, moments)
-        return run_recomputed(block, x, height, width, moments)
+            return run(x)
+        return run_recomputed(block, run, x)
 
     def _frozen_modules(self) -> list[nn.Module]:
         if self.frozen_stages < 0:

@@ -39,12 +39,14 @@ class Scene:
         padding: left, right, top and bottom margins of ``pixels`` that lie outside the image, px.
         flip: direction in which ``pixels``, but not the result, are flipped (``'horizontal'``, ``'vertical'`` or
             ``'diagonal'``); None if they are not flipped.
+        is_resized: whether the test pipeline has set the image's scale, so that it is no longer at full resolution.
         data: the same image as ``test_step`` input, for models with their own prediction code.
     """
     pixels: Rows
     size: tuple[int, int]
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
     flip: str | None = None
+    is_resized: bool = False
     data: dict | None = None
 
     def fit(self, logits: Rows, align_corners: bool) -> Rows:

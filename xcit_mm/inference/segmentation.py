@@ -4,7 +4,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from mmengine.structures import PixelData
@@ -14,7 +13,8 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..ops.rows import Rows, Stored
-from ..statistics import build_statistics
+from ..statistics import Statistics
+from .choose_statistics import AUTO, choose_statistics, describe_statistics, statistics_factory
 from .labels import label_dtype, num_logits, to_probabilities
 from .memory import parse_bytes
 from .modes import Budget, Mode, build_mode
@@ -29,14 +29,14 @@ class Options:
         mode: a registered inference mode.
         max_memory: limit for the process (on a GPU, for its tensors): bytes, or a string such as ``'2GB'``. Default:
             all free memory.
-        statistics: a registered statistic, by name or as ``dict(type=name, ...)``.
+        statistics: a registered statistic, by name or as ``dict(type=name, ...)``, or ``'auto'``.
         return_logits: whether to return ``seg_logits``, which take 4 bytes per class per pixel.
         classes: indices of the classes to return probabilities for.
         progress: called with the fraction of the work done, from 0 to 1.
     """
     mode: str = 'auto'
     max_memory: int | str | None = None
-    statistics: str | Mapping = 'image'
+    statistics: str | Mapping = AUTO
     return_logits: bool = False
     classes: Sequence[int] = ()
     progress: Callable[[float], None] = lambda share: None
@@ -60,14 +60,14 @@ def scene_of(model: BaseSegmentor, data: dict) -> Scene:
         batch = model.data_preprocessor(dict(inputs=[inputs], data_samples=[sample.clone()]), False)
         return scene_of_tensor(batch['inputs'][0], batch['data_samples'][0].metainfo, data)
     pixels = Normalised(Stored(inputs.permute(1, 2, 0)), model.data_preprocessor)
-    return Scene(pixels, sample.ori_shape, flip=_flip(sample.metainfo), data=data)
+    return Scene(pixels, sample.ori_shape, flip=_flip(sample.metainfo), is_resized='scale_factor' in sample, data=data)
 
 
 def scene_of_tensor(image: Tensor, metainfo: Mapping, data: dict | None = None) -> Scene:
     """Make a scene from an image (3, H, W) that a model's preprocessor has normalised and possibly padded."""
     padding = tuple(metainfo.get('img_padding_size') or metainfo.get('padding_size') or (0, 0, 0, 0))
     pixels, size = Stored(image.permute(1, 2, 0)), tuple(metainfo['ori_shape'])
-    return Scene(pixels, size, padding, _flip(metainfo), data)
+    return Scene(pixels, size, padding, _flip(metainfo), 'scale_factor' in metainfo, data)
 
 
 def _flip(metainfo: Mapping) -> str | None:
@@ -94,7 +94,7 @@ class Normalised(Rows):
 
 @torch.no_grad()
 def compute_bands(model: BaseSegmentor, scene: Scene, options: Options, result_bytes: int = 0
-                  ) -> tuple[Mode, Iterator[Band]]:
+                  ) -> tuple[Mode, str, Iterator[Band]]:
     """Choose a mode and compute a scene's result band by band.
 
     Args:
@@ -104,20 +104,22 @@ def compute_bands(model: BaseSegmentor, scene: Scene, options: Options, result_b
         result_bytes: main memory that the caller needs for its results.
 
     Returns:
-        The mode used, and the bands from top to bottom.
+        The mode used, the statistics used, and the bands from top to bottom.
 
     Raises:
         InputError: the mode or statistic is unknown, the model cannot run in this mode, or memory is insufficient.
     """
-    statistics = partial(build_statistics, options.statistics)
-    statistics()  # so that this call reports a wrong name, not the first band
     budget = Budget(next(model.parameters()).device, parse_bytes(options.max_memory), result_bytes)
     mode = build_mode(options.mode).choose(model, scene, budget)
-    return mode, _run(mode, model, scene, options, statistics)
+    chosen = choose_statistics(model, mode, scene, options.statistics)
+    statistics = statistics_factory(chosen, scene)
+    statistics()  # so that this call reports a wrong name, not the first band
+    return mode, describe_statistics(chosen), _run(mode, model, scene, options, statistics)
 
 
 @torch.no_grad()
-def _run(mode: Mode, model: BaseSegmentor, scene: Scene, options: Options, statistics: partial) -> Iterator[Band]:
+def _run(mode: Mode, model: BaseSegmentor, scene: Scene, options: Options,
+         statistics: Callable[[], Statistics]) -> Iterator[Band]:
     try:
         yield from mode.bands(model, scene, statistics, options.progress)
     except torch.OutOfMemoryError:
@@ -129,11 +131,11 @@ def segment(model: BaseSegmentor, scene: Scene, sample: SegDataSample, options: 
     """Segment a scene and store the results in a sample, on the CPU; see ``inference_segmentor``.
 
     Returns:
-        The sample with ``pred_sem_seg`` (1, H, W) int64 and ``mode``, and on request with ``seg_logits``
-        (channels, H, W) and ``seg_probabilities`` (classes, H, W), both float32.
+        The sample with ``pred_sem_seg`` (1, H, W) int64, ``mode`` and ``statistics``, and on request with
+        ``seg_logits`` (channels, H, W) and ``seg_probabilities`` (classes, H, W), both float32.
     """
     pixel_bytes = 9 + 4 * (len(options.classes) + options.return_logits * num_logits(model))  # labels become int64
-    mode, bands = compute_bands(model, scene, options, pixel_bytes * math.prod(scene.size))
+    mode, statistics, bands = compute_bands(model, scene, options, pixel_bytes * math.prod(scene.size))
     height, width = scene.size
     maps = dict(pred_sem_seg=torch.empty(1, height, width, dtype=label_dtype(model)))
     for start, labels, scores in bands:
@@ -152,5 +154,6 @@ def segment(model: BaseSegmentor, scene: Scene, sample: SegDataSample, options: 
         del labels, scores, wanted, part  # before the next band is computed
     maps['pred_sem_seg'] = maps['pred_sem_seg'].long()
     sample.set_data({name: PixelData(data=content) for name, content in maps.items()})
-    sample.set_metainfo(dict(mode=f'{mode.name} ({mode.reason})' if mode.reason else mode.name))
+    used = f'{mode.name} ({mode.reason})' if mode.reason else mode.name
+    sample.set_metainfo(dict(mode=used, statistics=statistics))
     return sample

@@ -1,7 +1,7 @@
 """Test-time augmentation in bounded memory."""
 from __future__ import annotations
 
-from functools import partial, reduce
+from functools import reduce
 
 import torch
 from mmengine.structures import PixelData
@@ -9,7 +9,7 @@ from mmseg.models import SegTTAModel
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-from ..statistics import build_statistics
+from .choose_statistics import choose_statistics, statistics_factory
 from .labels import label_dtype, num_logits, to_labels, to_probabilities, to_scores
 from .memory import parse_bytes
 from .modes import Budget, build_mode
@@ -56,9 +56,11 @@ class BoundedTTAModel(SegTTAModel):
         needed = sum(mode.estimate_bytes(self.module, scene.pixels.height, scene.pixels.width)
                      for mode, scene in zip(modes, scenes))
         budget.require(modes[0].name, needed, scenes[0])
-        statistics = partial(build_statistics, options.statistics)
-        readers = [mode.rows(self.module, scene, statistics, options.progress).reader()
-                   for mode, scene in zip(modes, scenes)]
+        readers = []
+        for mode, scene in zip(modes, scenes):
+            chosen = choose_statistics(self.module, mode, scene, options.statistics)
+            rows = mode.rows(self.module, scene, statistics_factory(chosen, scene), options.progress)
+            readers.append(rows.reader())
         labels = torch.empty(scenes[0].size, dtype=label_dtype(self.module))
         channels = num_logits(self.module)
         every = range(max(channels, 2))  # a single channel means two classes

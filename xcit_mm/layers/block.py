@@ -4,6 +4,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ..errors import InputError
 from ..ops.modification import can_bypass, find_modification
 from ..ops.recording import is_recorded
 from ..statistics import Moments
@@ -69,6 +70,10 @@ class XCiTBlock(nn.Module):
         scale = self.drop_path(self.gamma1.expand(x.shape[0], 1, -1))  # (B, 1, C); zeros skip an image's branch
         if can_bypass(self.attn, CrossCovarianceAttention):
             x = self.attn.add_to(x, self.norm1(x), scale, moments)
+        elif moments is not None:
+            raise InputError("statistics other than 'image' need plain cross-covariance attention without hooks, but "
+                             f"the attention of a block is a modified {type(self.attn).__name__}; use "
+                             "statistics='image'")
         else:  # hooks and subclasses act on the call
             x = torch.addcmul(x, scale, self.attn(self.norm1(x)))
         x = torch.addcmul(x, self.gamma3, self.drop_path(self.local_mp(self.norm3(x), height, width)))

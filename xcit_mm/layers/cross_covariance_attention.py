@@ -74,9 +74,9 @@ class CrossCovarianceAttention(nn.Module):
             return torch.addcmul(residual, scale, self(x, moments))
         self.require_plain_linears()
         maps = self.maps(x, moments)
-        if len(maps) > 1 or maps[0].share is not None:
+        if len(maps) > 1 or maps[0].share is not None or maps[0].positions is not None:
             return torch.addcmul(residual, scale, blend(maps, x))
-        weight, bias, _ = maps[0]
+        weight, bias, *_ = maps[0]
         # Scaling the C x C map is far cheaper than scaling N tokens, and the product accumulates in place.
         return (residual + bias * scale).baddbmm_(x, weight * scale)
 
@@ -170,9 +170,14 @@ class CrossCovarianceAttention(nn.Module):
 def blend(maps: Sequence[BlendedMap], x: Tensor) -> Tensor:
     """Apply a statistic's maps to tokens: (B, N, C) -> (B, N, C)."""
     total: Tensor | None = None
-    for weight, bias, share in maps:
-        mapped = torch.baddbmm(bias.to(x.dtype), x, weight.to(x.dtype))
+    for weight, bias, share, positions in maps:
+        tokens = x if positions is None else x.flatten(0, 1)[None, positions]
+        mapped = torch.baddbmm(bias.to(x.dtype), tokens, weight.to(x.dtype))
         mapped = mapped if share is None else mapped * share
-        total = mapped if total is None else total + mapped
+        if positions is not None:
+            total = torch.zeros_like(x) if total is None else total
+            total = total.flatten(0, 1).index_add(0, positions, mapped[0]).view_as(x)
+        else:
+            total = mapped if total is None else total + mapped
     assert total is not None  # a statistic has at least one map
     return total

@@ -1,6 +1,7 @@
 """Recompute a block in the backward pass instead of storing its activations."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 
 import torch
@@ -9,11 +10,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 
-def run_recomputed(block: nn.Module, x: Tensor, *args: object) -> Tensor:
-    """Return ``block(x, *args)``, storing only the input for the backward pass."""
+def run_recomputed(block: nn.Module, run: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Return ``run(x)``, which calls a block, storing only x for the backward pass."""
     if torch.compiler.is_compiling():  # a compiled graph updates running statistics only once
-        return checkpoint(block, x, *args, use_reentrant=False)
-    return checkpoint(block, x, *args, use_reentrant=False,
+        return checkpoint(run, x, use_reentrant=False)
+    return checkpoint(run, x, use_reentrant=False,
                       context_fn=lambda: (nullcontext(), _FrozenRunningStatistics(block)))
 
 

@@ -7,13 +7,14 @@ import torch
 from torch import Tensor
 
 
-def second_moment(x: Tensor) -> Tensor:
+def second_moment(x: Tensor, weight: Tensor | None = None) -> Tensor:
     """Sum x' x'^T over the tokens, where x' is a token with a 1 appended.
 
     An image's moment is the sum of the moments of its parts.
 
     Args:
         x: (B, N, C).
+        weight: (B, N, 1), not negative, without gradient; None stands for 1.
 
     Returns:
         (B, C + 1, C + 1), in float32, or in float64 if x is float64. In half precision, large sums would overflow
@@ -21,8 +22,13 @@ def second_moment(x: Tensor) -> Tensor:
     """
     with torch.autocast(x.device.type, enabled=False):
         # A trace that contains a Python function cannot be saved.
-        products, total = _GramAndSum.forward(x) if torch.jit.is_tracing() else _GramAndSum.apply(x)
-        count = total.new_full((x.shape[0], 1, 1), x.shape[1])
+        root = None if weight is None else weight.sqrt()
+        scaled = x if root is None else x * root
+        products, total = _GramAndSum.forward(scaled) if torch.jit.is_tracing() else _GramAndSum.apply(scaled)
+        if root is None or weight is None:
+            count = total.new_full((x.shape[0], 1, 1), x.shape[1])
+        else:
+            total, count = _to_float(root).mT @ _to_float(scaled), _to_float(weight).sum(dim=1, keepdim=True)
         upper = torch.cat((products, total.mT), dim=2)  # (B, C, C + 1)
         lower = torch.cat((total, count), dim=2)  # (B, 1, C + 1)
         return torch.cat((upper, lower), dim=1)

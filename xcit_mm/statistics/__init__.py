@@ -1,5 +1,9 @@
 """One interface for the sums that a network computes over all pixels of an image."""
+from .frozen import Frozen, Recorder
 from .image import ImageStatistics
-from .statistics import STATISTICS, BlendedMap, Moments, Pools, Statistics, build_statistics
+from .local import Local
+from .mixture import Mixture
+from .statistics import STATISTICS, BlendedMap, Moments, Pools, Statistics, TokenGrid, build_statistics
 
-__all__ = ['STATISTICS', 'BlendedMap', 'ImageStatistics', 'Moments', 'Pools', 'Statistics', 'build_statistics']
+__all__ = ['STATISTICS', 'BlendedMap', 'Frozen', 'ImageStatistics', 'Local', 'Mixture', 'Moments', 'Pools', 'Recorder',
+           'Statistics', 'TokenGrid', 'build_statistics']

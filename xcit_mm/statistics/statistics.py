@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
+import torch
 from mmengine.registry import Registry
 from torch import Tensor
 
@@ -26,11 +27,14 @@ class BlendedMap(NamedTuple):
     Attributes:
         weight: (B, C, C), in the tokens' dtype.
         bias: (B, 1, C).
-        share: (B, tokens, 1), this map's weight at each token; None stands for 1.
+        share: this map's weight at each token, (B, tokens, 1), or (M, 1) with ``positions``; None stands for 1.
+        positions: (M,) the tokens it applies to, numbered as flattened from (B, tokens); weight and bias then have a
+            first dimension of 1. None stands for all tokens.
     """
     weight: Tensor
     bias: Tensor
     share: Tensor | None = None
+    positions: Tensor | None = None
 
 
 class Moments(ABC):
@@ -52,6 +56,29 @@ class Moments(ABC):
     @abstractmethod
     def maps(self, start: int = 0, stop: int | None = None) -> Sequence[BlendedMap]:
         """Return the maps to blend into the attention for rows [start, stop) of the token grid; default: all rows."""
+
+
+class TokenGrid(NamedTuple):
+    """The grid of tokens of a batch of images.
+
+    Attributes:
+        height, width: in tokens.
+        patch_size: pixels along the side of a token.
+        padding: left, right, top and bottom margins that lie outside the images, px.
+    """
+    height: int
+    width: int
+    patch_size: int
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+    def inside(self, start: int, stop: int, device: torch.device | None = None) -> Tensor:
+        """Return which tokens of rows [start, stop) contain pixels of the image: (stop - start, width) bool."""
+        left, right, top, bottom = self.padding
+        row, column = torch.arange(start, stop, device=device), torch.arange(self.width, device=device)
+        rows = ((row + 1) * self.patch_size > top) & (row * self.patch_size < self.height * self.patch_size - bottom)
+        columns = ((column + 1) * self.patch_size > left) & (
+            column * self.patch_size < self.width * self.patch_size - right)
+        return rows[:, None] & columns
 
 
 class Pools(ABC):
@@ -78,6 +105,13 @@ class Statistics(ABC):
     observes: ClassVar[bool] = False
     """Whether ``observe`` needs the tokens, at the cost of one more pass over them."""
 
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    """Left, right, top and bottom margins of the network's input that lie outside the image, px."""
+
+    def begin(self, height: int, width: int, patch_size: int) -> None:
+        """Start one pass through a backbone over a grid of ``height`` x ``width`` tokens, before any other call."""
+        self.grid = TokenGrid(height, width, patch_size, self.padding)
+
     def observe(self, tokens: Tensor, start: int = 0) -> None:
         """Examine the input to the first block before any moment is collected, to decide what to sum.
 
@@ -101,8 +135,12 @@ class Statistics(ABC):
         """Return empty sums for ``bins`` x ``bins`` cells of a map of ``height`` x ``width`` pixels."""
 
 
-def build_statistics(config: str | Mapping[str, Any]) -> Statistics:
+def build_statistics(config: str | Mapping[str, Any], padding: tuple[int, int, int, int] = (0, 0, 0, 0)) -> Statistics:
     """Build a statistic from its registered name, or from ``dict(type=name, ...)`` with arguments.
+
+    Args:
+        config: the name, or the name and the arguments.
+        padding: see ``Statistics.padding``.
 
     Raises:
         InputError: no statistic has this name, or the statistic does not accept these arguments.
@@ -112,6 +150,8 @@ def build_statistics(config: str | Mapping[str, Any]) -> Statistics:
     if name not in STATISTICS.module_dict:
         raise InputError(f'statistics must be one of {", ".join(STATISTICS.module_dict)}, but is {name!r}')
     try:
-        return STATISTICS.module_dict[name](**{key: value for key, value in config.items() if key != 'type'})
+        statistics = STATISTICS.module_dict[name](**{key: value for key, value in config.items() if key != 'type'})
     except TypeError as error:
         raise InputError(f'cannot build the statistics {name!r}: {error}') from None
+    statistics.padding = padding
+    return statistics

@@ -50,7 +50,7 @@ def build(head, arch=TINY, **changes):
 def run_bands(model, image, size=None, mode='banded'):
     """Return the bands computed for an (H, W, 3) image that is fed to the network unchanged."""
     pixels = Normalised(Stored(image), model.data_preprocessor)
-    return compute_bands(model, scene.Scene(pixels, size or image.shape[:2]), Options(mode))[1]
+    return compute_bands(model, scene.Scene(pixels, size or image.shape[:2]), Options(mode))[-1]
 
 
 def compare(model, height, width, size=None, channels=3):

@@ -38,6 +38,7 @@ def compute_levels(backbone: XCiT, image: Rows, statistics: Statistics, progress
     """
     tokens = _embed(backbone, image)  # (height, width, C)
     blocks = cast(list[XCiTBlock], list(backbone.blocks))
+    statistics.begin(tokens.shape[0], tokens.shape[1], backbone.variant.patch_size)
     moments = _first_moments(blocks[0], tokens, statistics)
     levels: dict[int, Rows] = {}
     for index, block in enumerate(blocks):
@@ -146,7 +147,7 @@ class _Attended(Rows):
         maps, scale = self.moments.maps(start, stop), self.block.gamma1
         # In a half-precision map, a small scale would underflow.
         half_precision = torch.is_autocast_enabled(x.device.type) or x.dtype.itemsize < 4
-        if len(maps) == 1 and maps[0].share is None and not half_precision:
+        if len(maps) == 1 and maps[0].share is maps[0].positions is None and not half_precision:
             x.flatten(0, 1).add_(maps[0].bias[0] * scale).addmm_(normed, maps[0].weight[0] * scale)
         else:
             x.flatten(0, 1).addcmul_(blend(maps, normed[None])[0].to(x.dtype), scale)

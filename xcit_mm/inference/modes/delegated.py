@@ -20,6 +20,7 @@ class Delegated(Mode):
     """The model's own ``test_step``, without a memory limit."""
 
     name, summary = 'delegated', "the model's own way of predicting, as in mmseg's test loop"
+    runs_whole_image = False
 
     def check(self, model: BaseSegmentor) -> None:
         """Raise ``InputError`` unless a model is in eval mode."""

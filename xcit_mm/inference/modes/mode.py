@@ -34,11 +34,13 @@ class Mode(ABC):
         name: the name that users write.
         summary: one line for help texts.
         share_before: fraction of the time spent before the first rows of logits are computed, from 0 to 1.
+        runs_whole_image: whether the network computes its statistics over the whole image.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     share_before: ClassVar[float] = 0.0
+    runs_whole_image: ClassVar[bool] = True
     reason: str = ''  # why mode auto could not choose a better mode
 
     def check(self, model: BaseSegmentor) -> None:

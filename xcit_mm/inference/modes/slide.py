@@ -25,6 +25,7 @@ class Slide(Mode):
     """mmseg's ``slide_inference`` over the windows of the config's ``test_cfg``, in bounded memory."""
 
     name, summary = 'slide', "the average over the sliding windows of the config's test_cfg"
+    runs_whole_image = False
 
     def check(self, model: BaseSegmentor) -> None:
         """Raise ``InputError`` unless the config defines windows that cover an image."""

@@ -1,0 +1,115 @@
+"""Which statistics an image is segmented with, and that every mode computes them alike."""
+import copy
+
+import numpy as np
+import pytest
+import torch
+from segmentors import SLIDING, build, build_mmseg, digits_config
+
+from xcit_mm.apis import inference_segmentor, init_model
+from xcit_mm.errors import InputError
+
+STATISTICS = ['image', 'mixture', dict(type='mixture', kinds=3, leak=0.1), 'local', dict(type='local', size=(70, 300))]
+
+
+def scene(height, width):
+    """Return an image of several kinds of content: (height, width, 3) uint8, BGR."""
+    image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    image[:height // 2, width // 3:] //= 4
+    image[height // 2:, :width // 2] = 7
+    return image
+
+
+def assert_alike(model, image, first, second, **options):
+    """Compare the logits of two modes, and return them."""
+    found = [inference_segmentor(model, image, mode, return_logits=True, **options) for mode in (first, second)]
+    assert found[0].statistics == found[1].statistics
+    logits = [sample.seg_logits.data for sample in found]
+    assert (logits[0] - logits[1]).abs().max() < 1e-5 * logits[1].abs().max()
+    return logits[1]
+
+
+@pytest.mark.parametrize('statistics', STATISTICS, ids=str)
+@pytest.mark.parametrize('size', [(289, 231), (64, 517)], ids=str)
+@pytest.mark.parametrize('padding', [None, dict(size_divisor=128)], ids=str)
+def test_banded_equals_whole(statistics, size, padding):
+    model = build()
+    model.data_preprocessor.test_cfg = padding
+    logits = assert_alike(model, scene(*size), 'banded', 'whole', statistics=statistics)
+    published = inference_segmentor(model, scene(*size), 'whole', statistics='image', return_logits=True)
+    changed = (logits - published.seg_logits.data).abs().max() / logits.abs().max()
+    assert (changed == 0) if statistics == 'image' else (changed > 1e-4)
+
+
+@pytest.mark.parametrize('patch', [8, 16])
+def test_other_heads_and_patches(patch):
+    config = digits_config()
+    config.model.backbone.arch.patch_size = patch
+    config.model.neck = dict(type='FPN', in_channels=[96] * 4, out_channels=32, num_outs=4)
+    config.model.decode_head = dict(type='FPNHead', in_channels=[32] * 4, in_index=[0, 1, 2, 3], channels=16,
+                                    feature_strides=[4, 8, 16, 32], num_classes=11)
+    config.model.pop('auxiliary_head')
+    torch.manual_seed(0)
+    assert_alike(init_model(config), scene(150, 300), 'banded', 'whole', statistics='mixture')
+
+
+@pytest.mark.parametrize('height, width, expected', [
+    (128, 128, 'image'), (100, 300, 'image'), (181, 181, 'image'), (182, 182, 'mixture'), (64, 600, 'mixture')])
+def test_auto_depends_on_the_size_of_the_training_crops(height, width, expected):
+    sample = inference_segmentor(build(), scene(height, width))
+    assert sample.statistics == expected
+
+
+def test_auto_keeps_published_protocols():
+    image = scene(300, 300)
+    assert inference_segmentor(build(**SLIDING), image, 'slide').statistics == 'image'
+    assert inference_segmentor(build_mmseg(), image, 'delegated').statistics == 'image'
+    resizing = digits_config()
+    resizing.test_dataloader.dataset.pipeline = [
+        dict(type='LoadImageFromFile'), dict(type='Resize', scale=(300, 300), keep_ratio=True),
+        dict(type='PackSegInputs')]
+    model = init_model(resizing)
+    assert inference_segmentor(model, image).statistics == 'image'
+    assert inference_segmentor(model, image, full_resolution=True).statistics == 'mixture'
+
+
+def test_auto_needs_the_size_of_the_crops_and_an_unmodified_attention():
+    image, model = scene(300, 300), build()
+    hooked = copy.deepcopy(model)
+    hooked.backbone.blocks[1].attn.qkv.register_forward_hook(lambda *arguments: None)
+    assert inference_segmentor(hooked, image).statistics == 'image'
+    with pytest.raises(InputError, match='Gram form'):
+        inference_segmentor(hooked, image, 'whole', statistics='mixture')
+    model.data_preprocessor.size = None
+    assert inference_segmentor(model, image).statistics == 'image'
+    with pytest.raises(InputError, match='size of the training crops'):
+        inference_segmentor(model, image, statistics='local')
+    assert inference_segmentor(model, image, statistics='mixture').statistics == 'mixture'
+
+
+@pytest.mark.parametrize('hook', ['hook', 'subclass'])
+def test_attention_that_cannot_use_other_statistics_refuses_them(hook):
+    """A hook on the layer sees the call; a subclass may compute anything."""
+    model = build()
+    layer = model.backbone.blocks[1].attn
+    if hook == 'hook':
+        layer.register_forward_hook(lambda module, inputs, output: output * 2)
+    else:
+        layer.__class__ = type('Other', (type(layer), ), {})
+    assert inference_segmentor(model, scene(300, 300), 'whole').statistics == 'image'
+    with pytest.raises(InputError, match='attention of a block is a modified'):
+        inference_segmentor(model, scene(300, 300), 'whole', statistics='mixture')
+
+
+def test_config_sets_the_statistics():
+    image = scene(200, 200)
+    model = build(statistics=dict(type='mixture', kinds=2))
+    sample = model.test_step(dict(inputs=[torch.from_numpy(image).permute(2, 0, 1)],
+                                  data_samples=[build_sample(image)]))[0]
+    assert sample.statistics == 'mixture (kinds=2)'
+
+
+def build_sample(image):
+    from mmseg.structures import SegDataSample
+
+    return SegDataSample(metainfo=dict(ori_shape=image.shape[:2], img_shape=image.shape[:2]))

@@ -1,0 +1,79 @@
+"""Choose the statistics that a network computes over an image."""
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from ..backbone import XCiT
+from ..errors import InputError
+from ..layers import CrossCovarianceAttention
+from ..ops.modification import can_bypass
+from ..statistics import Statistics, build_statistics
+from .modes import Mode
+from .scene import Scene
+
+if TYPE_CHECKING:
+    from mmseg.models import BaseSegmentor
+
+AUTO = 'auto'
+# Images up to this many times as large as a training crop keep their own statistics, as in training.
+LARGE = 2.0
+
+
+def choose_statistics(model: BaseSegmentor, mode: Mode, scene: Scene, wanted: str | Mapping[str, Any]
+                      ) -> str | dict[str, Any]:
+    """Return the registered statistic to use, by name or as ``dict(type=name, ...)``.
+
+    ``'auto'`` becomes ``'mixture'`` for an image at its own resolution that is larger than the training crops, if the
+    mode runs the image as a whole; otherwise, it becomes ``'image'``, as published. ``'local'`` takes the size of the
+    training crops as the size of its neighbourhoods.
+
+    Args:
+        model: its ``data_preprocessor.size`` is the size of the training crops.
+        mode: the mode that will run.
+        scene: the image.
+        wanted: the user's choice.
+
+    Raises:
+        InputError: the size of the training crops is needed but unknown.
+    """
+    crop = getattr(model.data_preprocessor, 'size', None)
+    if wanted == AUTO:
+        is_large = crop and scene.pixels.height * scene.pixels.width > LARGE * math.prod(crop)
+        usable = mode.runs_whole_image and not scene.is_resized and _takes_statistics(model.backbone)
+        return 'mixture' if is_large and usable else 'image'
+    config = dict(type=wanted) if isinstance(wanted, str) else dict(wanted)
+    if config.get('type') == 'local' and 'size' not in config:
+        if not crop:
+            raise InputError("statistics local needs the size of the training crops, but the model's "
+                             "data_preprocessor.size is not set; use statistics=dict(type='local', size=(height, "
+                             'width))')
+        return dict(config, size=tuple(crop))
+    return wanted if isinstance(wanted, str) else config
+
+
+def statistics_factory(chosen: str | Mapping[str, Any], scene: Scene) -> Callable[[], Statistics]:
+    """Return a function that returns empty sums for one pass over a scene; the scene's padding does not count."""
+    return partial(build_statistics, chosen, scene.padding)
+
+
+def describe_statistics(chosen: str | Mapping[str, Any]) -> str:
+    """Describe statistics in one line, such as ``local (size=(256, 256))``."""
+    if isinstance(chosen, str):
+        return chosen
+    arguments = ', '.join(f'{key}={value!r}' for key, value in chosen.items() if key != 'type')
+    return f'{chosen.get("type")} ({arguments})'
+
+
+def _takes_statistics(backbone: nn.Module) -> bool:
+    """Return whether attention can use other statistics than the published ones: whether its Gram form is exact."""
+    if type(backbone) is not XCiT:
+        return False
+    layers = [module for module in backbone.blocks.modules() if isinstance(module, CrossCovarianceAttention)]
+    return len(layers) == len(backbone.blocks) and all(
+        can_bypass(layer, CrossCovarianceAttention) and can_bypass(layer.qkv, nn.Linear)
+        and can_bypass(layer.proj, nn.Linear) for layer in layers)

@@ -1,0 +1,148 @@
+"""Statistics recorded once, over training images or a reference image, and then used for every image."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ..errors import InputError
+from .image import ImageMoments, ImagePools
+from .statistics import STATISTICS, BlendedMap, Moments, Pools, Statistics, ToMap
+
+
+class Recorder(Statistics):
+    """The image's own statistics, whose means over several images it keeps.
+
+    Attributes:
+        sums: ``moments.<block>`` (C + 1, C + 1) and ``pools.<bins>`` (bins, bins, C), in float64.
+        images: number of images recorded.
+    """
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.images = 0
+
+    def begin(self, height: int, width: int, patch_size: int) -> None:
+        super().begin(height, width, patch_size)
+        self.images += 1
+
+    def moments(self, block: int, height: int, width: int) -> Moments:
+        return RecordedMoments(self, f'moments.{block}')
+
+    def pools(self, bins: int, height: int, width: int) -> Pools:
+        return RecordedPools(self, bins, height, width)
+
+    def add(self, name: str, batch: Tensor) -> None:
+        """Add the values of a batch of images."""
+        own = batch.detach().double().mean(dim=0)
+        self.sums[name] = self.sums[name] + own if name in self.sums else own
+
+    def save(self, path: Path) -> None:
+        """Write the means to a safetensors file.
+
+        The cells of several images are averaged over positions as well, because the objects in them lie anywhere.
+
+        Raises:
+            InputError: no image was recorded.
+            OSError: the file cannot be written.
+        """
+        if not self.images:
+            raise InputError('no statistics were recorded: no image ran through the backbone')
+        means = {name: total / self.images for name, total in self.sums.items()}
+        if self.images > 1:
+            means = {name: mean.mean(dim=(0, 1), keepdim=True).expand_as(mean) if name.startswith('pools') else mean
+                     for name, mean in means.items()}
+        save_file({name: mean.contiguous() for name, mean in means.items()}, path, dict(images=str(self.images)))
+
+
+class RecordedMoments(ImageMoments):
+    """An image's moments, added to a recorder."""
+
+    def __init__(self, recorder: Recorder, name: str) -> None:
+        super().__init__()
+        self.recorder, self.name = recorder, name
+
+    def reduce(self, to_map: ToMap) -> None:
+        assert self.total is not None  # an image has at least one token
+        self.recorder.add(self.name, self.total / self.total[:, -1:, -1:])  # the mean over tokens
+        super().reduce(to_map)
+
+
+class RecordedPools(ImagePools):
+    """An image's pooled cells, added to a recorder."""
+
+    def __init__(self, recorder: Recorder, bins: int, height: int, width: int) -> None:
+        super().__init__(bins, height, width)
+        self.recorder = recorder
+
+    def reduce(self) -> Tensor:
+        cells = super().reduce()
+        self.recorder.add(f'pools.{self.bins}', cells)
+        return cells
+
+
+@STATISTICS.register_module(name='frozen')
+class Frozen(Statistics):
+    """Recorded statistics. Apart from the positional encoding, the network is then local, as a convolutional one is.
+
+    Args:
+        file: from ``tools/record_statistics.py``.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+
+    def __init__(self, file: str) -> None:
+        self.file = str(file)
+        try:
+            self.recorded = load_file(Path(file).expanduser())
+        except (OSError, SafetensorError) as error:
+            raise InputError(f'cannot read the recorded statistics {file}: {error}; write such a file with '
+                             'tools/record_statistics.py') from None
+
+    def moments(self, block: int, height: int, width: int) -> Moments:
+        return FrozenMoments(self._find(f'moments.{block}'))
+
+    def pools(self, bins: int, height: int, width: int) -> Pools:
+        return FrozenPools(self._find(f'pools.{bins}'))
+
+    def _find(self, name: str) -> Tensor:
+        if name not in self.recorded:
+            raise InputError(f'the recorded statistics {self.file} have no {name}: they come from another model')
+        return self.recorded[name]
+
+
+class FrozenMoments(Moments):
+    """A recorded moment, (C + 1, C + 1)."""
+
+    def __init__(self, recorded: Tensor) -> None:
+        self.recorded = recorded
+
+    def collect(self, tokens: Tensor, start: int = 0) -> None:
+        if tokens.shape[2] + 1 != len(self.recorded):
+            raise InputError(f'the recorded statistics are for tokens of {len(self.recorded) - 1} channels, but these '
+                             f'have {tokens.shape[2]}: they come from another model')
+        self.like = tokens[:, :1]
+
+    def reduce(self, to_map: ToMap) -> None:
+        weight, bias = to_map(self.recorded.to(self.like.device)[None].expand(len(self.like), -1, -1))
+        self.map = BlendedMap(weight.to(self.like), bias.to(self.like))
+
+    def maps(self, start: int = 0, stop: int | None = None) -> Sequence[BlendedMap]:
+        return [self.map]
+
+
+class FrozenPools(Pools):
+    """Recorded cells, (bins, bins, C)."""
+
+    def __init__(self, recorded: Tensor) -> None:
+        self.recorded = recorded
+
+    def collect(self, pixels: Tensor, start: int = 0) -> None:
+        self.like = pixels[:, :1, :1]
+
+    def reduce(self) -> Tensor:
+        return self.recorded.to(self.like).expand(len(self.like), -1, -1, -1)

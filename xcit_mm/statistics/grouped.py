@@ -1,0 +1,81 @@
+"""Second moments of groups of tokens, and attention that blends the groups' maps at each token."""
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..ops.second_moment import second_moment
+from .image import FEW_TOKENS
+from .statistics import BlendedMap, Moments, ToMap
+
+MAPS_AT_ONCE = 32  # groups whose maps are computed in one batch, which bounds the memory
+
+
+class Members(NamedTuple):
+    """The tokens of one group within a band of rows.
+
+    Attributes:
+        group: the number of the group.
+        positions: (M,) its tokens, numbered as flattened from (B, N); None stands for all tokens.
+        weight: (M, 1), from 0 to 1; None stands for 1.
+    """
+    group: int
+    positions: Tensor | None = None
+    weight: Tensor | None = None
+
+
+class Groups(ABC):
+    """A soft assignment of a batch's tokens to groups, each from one image."""
+
+    @abstractmethod
+    def summed(self, batch: int, start: int, stop: int) -> Iterable[Members]:
+        """Return the parts to sum over rows [start, stop) of the token grid, with each token's weight in the sum."""
+
+    @abstractmethod
+    def blended(self, batch: int, start: int, stop: int) -> Iterable[Members]:
+        """Return the groups whose maps rows [start, stop) apply, with their shares; a token's shares sum to 1."""
+
+    @abstractmethod
+    def combine(self, parts: dict[int, Tensor]) -> dict[int, Tensor]:
+        """Return each group's moment, (C + 1, C + 1), from the moments of the parts."""
+
+
+class GroupedMoments(Moments):
+    """One second moment for each group of tokens.
+
+    Args:
+        groups: constant under autograd; gradients flow through the moments only.
+        width: of the token grid.
+    """
+
+    def __init__(self, groups: Groups, width: int) -> None:
+        self.groups, self.width = groups, width
+        self.parts: dict[int, Tensor] = {}
+
+    def collect(self, tokens: Tensor, start: int = 0) -> None:
+        self.batch, self.stop, self.dtype = len(tokens), start + tokens.shape[1] // self.width, tokens.dtype
+        tokens = tokens.flatten(0, 1)
+        for group, positions, weight in self.groups.summed(self.batch, start, self.stop):
+            part = tokens if positions is None else tokens[positions]
+            part = part.double() if len(part) < FEW_TOKENS else part  # see ImageMoments.collect
+            moment = second_moment(part[None], None if weight is None else weight[None].to(part.dtype))[0].double()
+            self.parts[group] = self.parts[group] + moment if group in self.parts else moment
+
+    def reduce(self, to_map: ToMap) -> None:
+        moments = self.groups.combine(self.parts)
+        self.parts = {}
+        numbers = list(moments)
+        self.map_of: dict[int, tuple[Tensor, Tensor]] = {}
+        for first in range(0, len(numbers), MAPS_AT_ONCE):
+            batch = numbers[first:first + MAPS_AT_ONCE]
+            weight, bias = to_map(torch.stack([moments[number] for number in batch]))
+            self.map_of.update(zip(batch, zip(weight.to(self.dtype).split(1), bias.to(self.dtype).split(1))))
+
+    def maps(self, start: int = 0, stop: int | None = None) -> Sequence[BlendedMap]:
+        blended = self.groups.blended(self.batch, start, self.stop if stop is None else stop)
+        return [BlendedMap(*self.map_of[group], share, positions)
+                for group, positions, share in blended]

@@ -1,0 +1,122 @@
+"""Statistics of neighbourhoods, such as the sliding windows of a crop's size, but blended in every block."""
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from .grouped import GroupedMoments, Groups, Members
+from .image import ImagePools
+from .statistics import STATISTICS, Pools, Statistics, TokenGrid
+
+
+@STATISTICS.register_module(name='local')
+class Local(Statistics):
+    """One moment for each of many overlapping neighbourhoods; a token blends the maps of those around it.
+
+    Neighbourhoods overlap by half. The share of a neighbourhood's map falls linearly from its centre to 0 at its
+    edges. One that is as large as the image gives the image's own statistic. UPerHead's pooled cells are those of the
+    image.
+
+    Args:
+        size: greatest height and width of a neighbourhood, px.
+
+    Raises:
+        InputError: ``size`` is not two positive numbers.
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        if len(size) != 2 or min(size) < 1:
+            raise InputError(f'statistics local needs size=(height, width) in pixels, but got {size}')
+        self.size = size
+
+    def begin(self, height: int, width: int, patch_size: int) -> None:
+        super().begin(height, width, patch_size)
+        self.rows, self.columns = (
+            Axis(tokens, max(-(-2 * tokens * patch_size // side), 2))
+            for tokens, side in zip((height, width), self.size))
+
+    def moments(self, block: int, height: int, width: int) -> GroupedMoments:
+        return GroupedMoments(Neighbourhoods(self.grid, self.rows, self.columns), width)
+
+    def pools(self, bins: int, height: int, width: int) -> Pools:
+        return ImagePools(bins, height, width)
+
+
+class Axis(NamedTuple):
+    """One axis of the token grid, divided into steps; each neighbourhood covers two neighbouring steps.
+
+    Attributes:
+        tokens: length of the axis.
+        steps: number of steps, at least 2.
+    """
+    tokens: int
+    steps: int
+
+    def step(self, number: int) -> tuple[int, int]:
+        """Return the tokens [start, stop) of a step."""
+        return number * self.tokens // self.steps, (number + 1) * self.tokens // self.steps
+
+    def shares(self, start: int, stop: int) -> dict[int, tuple[int, Tensor]]:
+        """Return the neighbourhoods that tokens [start, stop) attend with: the first of these tokens, and the shares.
+
+        The neighbourhoods are numbered from 0 to ``steps`` - 2.
+        """
+        position = (torch.arange(start, stop) + 0.5) * self.steps / self.tokens - 1
+        position = position.clamp(0, self.steps - 2)
+        found = {}
+        for number in range(int(position[0]), min(int(position[-1]) + 2, self.steps - 1)):
+            share = (1 - (position - number).abs()).clamp_min(0)
+            covered = share.nonzero()[:, 0]
+            if len(covered):
+                first, last = int(covered[0]), int(covered[-1]) + 1
+                found[number] = start + first, share[first:last]
+        return found
+
+
+class Neighbourhoods(Groups):
+    """Neighbourhoods as groups of tokens, summed step by step, because they overlap.
+
+    Padding does not count. A neighbourhood that is all padding takes the image's moment.
+    """
+
+    def __init__(self, grid: TokenGrid, rows: Axis, columns: Axis) -> None:
+        self.grid, self.rows, self.columns = grid, rows, columns
+
+    def summed(self, batch: int, start: int, stop: int) -> Iterable[Members]:
+        inside = self.grid.inside(start, stop)
+        index = torch.arange(batch * inside.numel()).view(batch, *inside.shape)
+        for i in range(self.rows.steps):
+            top, bottom = (min(max(row, start), stop) - start for row in self.rows.step(i))
+            for j in range(self.columns.steps if top < bottom else 0):
+                step = slice(top, bottom), slice(*self.columns.step(j))
+                for image in range(batch):
+                    if len(own := index[image][step][inside[step]]):
+                        yield Members((image * self.rows.steps + i) * self.columns.steps + j, own)
+
+    def combine(self, parts: dict[int, Tensor]) -> dict[int, Tensor]:
+        steps = self.rows.steps * self.columns.steps
+        images = {image: torch.stack([part for number, part in parts.items() if number // steps == image]).sum(dim=0)
+                  for image in {number // steps for number in parts}}
+        combined = {}
+        for image, total in images.items():
+            for i in range(self.rows.steps - 1):
+                for j in range(self.columns.steps - 1):
+                    first = (image * self.rows.steps + i) * self.columns.steps + j
+                    steps_of = (first + row * self.columns.steps + column for row in range(2) for column in range(2))
+                    own = [parts[number] for number in steps_of if number in parts]
+                    combined[first] = torch.stack(own).sum(dim=0) if own else total
+        return combined
+
+    def blended(self, batch: int, start: int, stop: int) -> Iterable[Members]:
+        index = torch.arange(batch * (stop - start) * self.grid.width).view(batch, stop - start, -1)
+        across = self.columns.shares(0, self.grid.width)
+        for i, (top, down) in self.rows.shares(start, stop).items():
+            for j, (left, right) in across.items():
+                share = (down[:, None] * right).flatten()[:, None]
+                for image in range(batch):
+                    own = index[image, top - start:top - start + len(down), left:left + len(right)]
+                    yield Members((image * self.rows.steps + i) * self.columns.steps + j, own.flatten(), share)
