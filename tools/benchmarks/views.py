@@ -1,0 +1,77 @@
+"""Ways to segment a scene that is larger than a training crop, for comparing statistics."""
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from xcit_mm.apis import inference_segmentor
+
+Segment = Callable[[np.ndarray], Tensor]  # (H, W, 3) uint8, BGR -> logits (classes, H, W)
+
+
+def build_view(model: BaseModel, name: str) -> Segment:
+    """Return the way to segment that a name describes.
+
+    Args:
+        model: from ``init_model``; its ``data_preprocessor.size`` is the size of the training crops.
+        name: ``'windows'`` (of a crop's size, side by side), ``'hann windows'`` (overlapping by half and blended), or a
+            registered statistic, optionally with arguments in JSON, such as ``'mixture {"kinds": 8}'``. ``' flips'`` at
+            the end averages the probabilities over four mirrored views.
+    """
+    if name.endswith(' flips'):
+        return _flipped(build_view(model, name.removesuffix(' flips')))
+    if name in ('windows', 'hann windows'):
+        return _windows(model, tuple(model.data_preprocessor.size), name == 'hann windows')
+    kind, _, arguments = name.partition(' ')
+    statistics = dict(type=kind, **json.loads(arguments)) if arguments else kind
+    return lambda image: _logits(model, image, statistics)
+
+
+def _logits(model: BaseModel, image: np.ndarray, statistics: str | dict) -> Tensor:
+    sample = inference_segmentor(model, np.ascontiguousarray(image), statistics=statistics, full_resolution=True,
+                                 return_logits=True)
+    logits: Tensor = sample.seg_logits.data
+    return logits
+
+
+def _flipped(segment: Segment) -> Segment:
+    def run(image: np.ndarray) -> Tensor:
+        views = []
+        for axes in ((), (0, ), (1, ), (0, 1)):
+            logits = segment(np.flip(image, axes))
+            views.append(logits.softmax(dim=0).flip([axis + 1 for axis in axes]))
+        return torch.stack(views).mean(dim=0)
+
+    return run
+
+
+def _windows(model: BaseModel, crop: tuple[int, int], is_hann: bool) -> Segment:
+    """Run windows separately; with ``is_hann``, they overlap by half, and probabilities are averaged with weights."""
+    def run(image: np.ndarray) -> Tensor:
+        total, weight = torch.zeros(()), torch.zeros(image.shape[:2])
+        taper = torch.ones(crop)
+        if is_hann:
+            taper = torch.outer(*(torch.hann_window(side + 1, periodic=False)[:side] + 1e-3 for side in crop))
+        for top in _starts(image.shape[0], crop[0], is_hann):
+            for left in _starts(image.shape[1], crop[1], is_hann):
+                place = slice(top, top + crop[0]), slice(left, left + crop[1])
+                window = _logits(model, image[place], 'image').softmax(dim=0)
+                own = taper[:window.shape[1], :window.shape[2]]
+                total = total.expand(len(window), *image.shape[:2]).clone() if total.dim() == 0 else total
+                total[(slice(None), *place)] += window * own
+                weight[place] += own
+        return total / weight
+
+    return run
+
+
+def _starts(size: int, crop: int, overlap: bool) -> Iterator[int]:
+    step = crop // 2 if overlap else crop
+    for start in range(0, max(size - crop, 0) + step, step):
+        if start + crop <= max(size, crop):
+            yield start

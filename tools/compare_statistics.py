@@ -1,0 +1,107 @@
+"""Compare statistics, sliding windows and flips on scenes that are larger than a training crop."""
+import argparse
+import itertools
+import json
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+from benchmarks import record
+from benchmarks.mosaics import CONTENTS, Mosaics, Tile, cut_tile
+from benchmarks.views import Segment, build_view
+from mmengine.config import Config, DictAction
+from mmengine.registry import DATASETS, init_default_scope
+
+from xcit_mm.apis import init_model
+from xcit_mm.command_line import run
+from xcit_mm.config import load_config, require_data
+
+VIEWS = ('image', 'windows', 'hann windows', 'local', 'mixture', 'mixture {"kinds": 8}')
+SIDES = dict(zip((1, 2, 4, 8), (24, 12, 4, 1)))  # tiles along a side -> scenes
+KEYS = 'checkpoint', 'content', 'side', 'scenes', 'view'
+QUICK = dict(zip((1, 2, 4), (12, 6, 2)))
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config of a segmentor')
+    parser.add_argument('checkpoints', nargs='+', help='one checkpoint for each seed')
+    parser.add_argument('--out', type=Path, required=True, help='JSON file; an existing one is continued')
+    parser.add_argument('--views', nargs='+', default=VIEWS, metavar='VIEW',
+                        help='what to compare; see benchmarks/views.py')
+    parser.add_argument('--contents', nargs='+', default=list(CONTENTS), choices=list(CONTENTS))
+    parser.add_argument('--quick', action='store_true', help='fewer and smaller scenes')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE')
+    parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
+    return parser.parse_args()
+
+
+def held_out_tiles(config: Config, size: tuple[int, int]) -> list[Tile]:
+    """Cut one tile from each image of the config's test data."""
+    init_default_scope('mmseg')
+    data = dict(config.test_dataloader.dataset, pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')])
+    return [cut_tile(sample['img'], sample['gt_seg_map'], size) for sample in DATASETS.build(data)]
+
+
+def confusion(labels: torch.Tensor, mask: np.ndarray, classes: int) -> torch.Tensor:
+    """Count the pixels of each class (rows) that were given each label (columns); leave out label 255."""
+    truth = torch.from_numpy(mask).long()
+    valid = truth < classes
+    return torch.bincount(truth[valid] * classes + labels[valid], minlength=classes**2).view(classes, classes)
+
+
+def mean_iou(counts: torch.Tensor) -> float:
+    """Return the mean IoU in percent over the classes that occur."""
+    hits, union = counts.diagonal(), counts.sum(dim=0) + counts.sum(dim=1) - counts.diagonal()
+    return 100 * (hits[union > 0] / union[union > 0]).mean().item()
+
+
+def measure(segment: Segment, scenes: Iterable[tuple[np.ndarray, np.ndarray]], classes: int) -> dict[str, float]:
+    """Return the mean IoU over all scenes in percent, and the seconds for each."""
+    counts, seconds = torch.zeros(classes, classes, dtype=torch.long), []
+    for image, mask in scenes:
+        start = time.perf_counter()
+        labels = segment(image).argmax(dim=0)
+        seconds.append(time.perf_counter() - start)
+        counts += confusion(labels, mask, classes)
+    return dict(mean_iou=mean_iou(counts), seconds=sum(seconds) / len(seconds))
+
+
+def print_table(results: list[dict]) -> None:
+    """Print the mean over all checkpoints, and each checkpoint's figure, for each content, size and view."""
+    table: dict[tuple[str, int], dict[str, list[float]]] = {}
+    for row in results:
+        table.setdefault((row['content'], row['side']), {}).setdefault(row['view'], []).append(row['mean_iou'])
+    for (content, side), views in table.items():
+        print(f'{content}, {side} x {side} tiles')
+        for view, figures in views.items():
+            each = ', '.join(f'{figure:.1f}' for figure in figures)
+            print(f'  {view:24} {sum(figures) / len(figures):5.1f}  ({each})')
+
+
+def main() -> None:
+    args = parse_args()
+    config = load_config(args.config, args.cfg_options)
+    require_data(config, ('test', ))
+    known = json.loads(args.out.read_text()) if args.out.exists() else dict(results=[])
+    results, environment = known['results'], known.get('environment') or record.describe_environment()
+    done = {tuple(row[key] for key in KEYS) for row in results}
+    mosaics, sides = None, QUICK if args.quick else SIDES
+    for checkpoint in args.checkpoints:
+        model = init_model(config, checkpoint)
+        mosaics = mosaics or Mosaics(held_out_tiles(config, model.data_preprocessor.size))
+        for content, (side, number), view in itertools.product(args.contents, sides.items(), args.views):
+            key = dict(zip(KEYS, (checkpoint, content, side, number, view)))
+            if tuple(key.values()) in done:
+                continue
+            scenes = mosaics.scenes(content, side, number)
+            results.append(key | measure(build_view(model, view), scenes, len(model.dataset_meta['classes'])))
+            record.write(args.out, environment, results)
+            print(*key.values(), f'{results[-1]["mean_iou"]:.2f} mIoU, {results[-1]["seconds"]:.2f} s', flush=True)
+    print_table(results)
+
+
+if __name__ == '__main__':
+    run(main)
