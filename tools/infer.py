@@ -8,7 +8,7 @@ from mmengine.model import BaseModel
 
 from xcit_mm.apis import inference_detector, inference_segmentor, init_model, segment_file
 from xcit_mm.classes import class_index
-from xcit_mm.command_line import for_each_image, image_parser, run
+from xcit_mm.command_line import StatisticsAction, for_each_image, image_parser, run
 from xcit_mm.config import load_config
 from xcit_mm.errors import InputError
 from xcit_mm.files import require_writable
@@ -32,6 +32,8 @@ from xcit_mm.inference.sources import find_images, result_name
 def parse_args() -> argparse.Namespace:
     parser = image_parser(__doc__)
     modes = {name: MODES.module_dict[name].summary for name in sorted(MODES.module_dict)}
+    parser.add_argument('--statistics', nargs='+', action=StatisticsAction, default='auto',
+                        help=StatisticsAction.SUMMARY)
     segmentors = parser.add_argument_group('segmentors')
     segmentors.add_argument('--mode', default='auto', choices=list(modes),
                             help='; '.join(f'{name}: {summary}' for name, summary in modes.items()))
@@ -72,7 +74,7 @@ class Results:
 
 def detect(args: argparse.Namespace, model: BaseModel, path: Path) -> None:
     results = Results(args, model, path, 'coco_json', 'overlay')
-    sample = inference_detector(model, path, boxes_only=args.boxes_only, rle=True)
+    sample = inference_detector(model, path, statistics=args.statistics, boxes_only=args.boxes_only, rle=True)
     objects = sample.pred_instances.cpu()
     objects = objects[objects.scores >= (MIN_SCORE if args.min_score is None else args.min_score)]
     for sink in results.sinks:
@@ -80,22 +82,23 @@ def detect(args: argparse.Namespace, model: BaseModel, path: Path) -> None:
 
 
 def segment(args: argparse.Namespace, model: BaseModel, path: Path, advance: Callable[[float], None]) -> str:
-    """Write the results for an image and return the mode used."""
+    """Write the results for an image, and return the mode and the statistics used."""
     if args.blocks:
-        return segment_file(model, path, args.out, args.mode, max_memory=args.max_memory,
+        return segment_file(model, path, args.out, args.mode, max_memory=args.max_memory, statistics=args.statistics,
                             name=result_name(path, args.inputs), progress=advance)
     results = Results(args, model, path, 'png', 'overlay')
     classes = [class_index(model.dataset_meta['classes'], name) for name in args.probabilities]
     for index in classes:
         require_replaceable(args.out / f'{results.name}{probability_ending(index, model.dataset_meta["classes"])}')
-    sample = inference_segmentor(model, path, args.mode, max_memory=args.max_memory, return_probability_of=classes,
-                                 full_resolution=args.full_resolution, progress=advance)
+    sample = inference_segmentor(model, path, args.mode, max_memory=args.max_memory, statistics=args.statistics,
+                                 full_resolution=args.full_resolution, return_probability_of=classes,
+                                 progress=advance)
     labels: torch.Tensor = sample.pred_sem_seg.data[0]
     meta = results.meta(sample.ori_shape)
     write_labels(results.sinks, args.out, [labels], meta)
     if classes:
         write_probabilities(args.out, sample.seg_probabilities.data, classes, meta)
-    return str(sample.mode)
+    return f'{sample.mode}, statistics {sample.statistics}'
 
 
 def check(args: argparse.Namespace, detects: bool) -> None:

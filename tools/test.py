@@ -4,12 +4,12 @@ import argparse
 from mmengine.dist import is_main_process
 
 from xcit_mm import checkpoints
-from xcit_mm.command_line import run, runner_config, runner_parser
+from xcit_mm.command_line import StatisticsAction, run, runner_config, runner_parser
 from xcit_mm.config import require_data
 from xcit_mm.errors import InputError
 from xcit_mm.inference.modes import MODES
 from xcit_mm.training import StrictRunner
-from xcit_mm.training.evaluation import save_results, set_mode, use_augmentation, use_full_resolution
+from xcit_mm.training.evaluation import save_results, set_inference, use_augmentation, use_full_resolution
 
 
 def parse_args() -> argparse.Namespace:
@@ -22,6 +22,7 @@ def parse_args() -> argparse.Namespace:
                         help="average the predictions for augmented images: the config's tta_pipeline and tta_model")
     parser.add_argument('--mode', choices=sorted(MODES.module_dict),
                         help="inference mode of a segmentor (default: the config's test_cfg.mode)")
+    parser.add_argument('--statistics', nargs='+', action=StatisticsAction, help=StatisticsAction.SUMMARY)
     parser.add_argument('--full-resolution', action='store_true',
                         help="evaluate a segmentor on images and labels at their original size, without the test "
                              "pipeline's resizing")
@@ -31,14 +32,14 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     config = runner_config(args)
-    if (args.mode or args.full_resolution) and config.get('default_scope') == 'mmdet':
-        raise InputError(f'--mode and --full-resolution are for segmentors, but {args.config} is a detector')
+    if (args.mode or args.statistics or args.full_resolution) and config.get('default_scope') == 'mmdet':
+        raise InputError('--mode, --statistics and --full-resolution are for segmentors, but '
+                         f'{args.config} is a detector')
     if args.tta and args.full_resolution:
         raise InputError('--tta resizes as the tta_pipeline says; leave out --tta or --full-resolution')
     require_data(config, ('test', ))
     checkpoints.require(args.checkpoint)
-    if args.mode:
-        set_mode(config, args.mode)
+    set_inference(config, mode=args.mode, statistics=args.statistics)
     if args.full_resolution:
         use_full_resolution(config)
     if args.tta:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,10 @@ from . import checkpoints
 from .classes import class_index, dataset_meta
 from .config import load_config
 from .errors import InputError
+from .inference.choose_statistics import use_statistics
 from .inference.pipeline import only_packs, predict, prepare_image, read_as_shown
 from .inference.sources import Image, open_source
+from .statistics import Choice
 
 Result = Any  # MMEngine's untyped BaseDataElement, or a list of them for a list of images
 
@@ -60,7 +62,7 @@ def init_model(config: str | Path | Config, checkpoint: str | Path | None = None
 @torch.no_grad()
 def inference_segmentor(
         model: BaseModel, image: Image | Sequence[Image], mode: str = 'auto', *,
-        max_memory: int | str | None = None, statistics: str | Mapping = 'auto', full_resolution: bool = False,
+        max_memory: int | str | None = None, statistics: Choice = 'auto', full_resolution: bool = False,
         return_logits: bool = False, return_probability_of: int | str | Sequence[int | str] = (),
         progress: Callable[[float], None] = lambda share: None
 ) -> Result:
@@ -79,8 +81,11 @@ def inference_segmentor(
             faster of ``'whole'`` and ``'banded'`` that fits in memory.
         max_memory: limit for the process (on a GPU, for its tensors): bytes, or a string such as ``'2GB'``. Default:
             all free memory.
-        statistics: what the network sums over: ``'image'``, as published, or another registered statistic (see
-            ``xcit_mm.statistics``), by name or as ``dict(type=name, ...)``.
+        statistics: what the network sums over: ``'image'``, as published; ``'mixture'``, the kinds of content in the
+            image; ``'local'``, neighbourhoods as large as the training crops; ``'frozen'``, recorded sums; or another
+            registered statistic (see ``xcit_mm.statistics``). Give its name, ``dict(type=name, ...)`` with arguments,
+            or a ``Statistics``. ``'auto'`` uses ``'mixture'`` for an image at its own resolution with more than twice
+            the area of the training crops (``data_preprocessor.size``), and ``'image'`` otherwise.
         full_resolution: skip the pipeline's resizing, so that the network sees every pixel.
         return_logits: whether to return logits, which take 4 bytes per class per pixel.
         return_probability_of: class or classes to return probabilities for, by index (7) or name ('7').
@@ -90,7 +95,7 @@ def inference_segmentor(
         An mmseg ``SegDataSample``, or a list of them for a list of images. Its maps are on the CPU and have the
         image's size: ``pred_sem_seg.data`` (1, H, W) int64, class indices; on request, ``seg_logits.data`` (channels,
         H, W) float32, after the sigmoid if the head has one channel; and on request, ``seg_probabilities.data``
-        (classes, H, W) float32. ``mode`` is the mode used.
+        (classes, H, W) float32. ``mode`` and ``statistics`` are those used.
 
     Raises:
         InputError: the mode, class or statistic is unknown, the model cannot run in this mode, memory is insufficient,
@@ -111,7 +116,7 @@ def inference_segmentor(
 
 @torch.no_grad()
 def segment_file(model: BaseModel, path: str | Path, out_dir: str | Path, mode: str = 'auto', *,
-                 max_memory: int | str | None = None, statistics: str | Mapping = 'auto',
+                 max_memory: int | str | None = None, statistics: Choice = 'auto',
                  sinks: Sequence[str] = ('tiff', ), name: str | None = None,
                  progress: Callable[[float], None] = lambda share: None) -> str:
     """Segment an image file at full resolution and write its labels, without loading a whole TIFF file into memory.
@@ -145,7 +150,8 @@ def segment_file(model: BaseModel, path: str | Path, out_dir: str | Path, mode: 
         size = source.height, source.width
         scene = Scene(Normalised(source, model.data_preprocessor), size)
         options = Options(mode, max_memory, statistics, progress=progress)
-        used, _, bands = compute_bands(model, scene, options)
+        used, sums, bands = compute_bands(model, scene, options)
+        print_log(f'mode {used.name}, statistics {sums}', 'current')
         dtype = label_dtype(model)
         meta = ResultMeta(name or path.stem, *size, classes=model.dataset_meta['classes'], dtype=dtype,
                           palette=model.dataset_meta['palette'], georeference=source.georeference,
@@ -155,13 +161,14 @@ def segment_file(model: BaseModel, path: str | Path, out_dir: str | Path, mode: 
 
 
 @torch.no_grad()
-def inference_detector(model: BaseModel, image: Image | Sequence[Image], *, boxes_only: bool = False,
-                       rle: bool = False) -> Result:
+def inference_detector(model: BaseModel, image: Image | Sequence[Image], *, statistics: Choice = 'image',
+                       boxes_only: bool = False, rle: bool = False) -> Result:
     """Detect objects in an image or a list of images, using the config's test pipeline.
 
     Args:
         model: from ``init_model``.
         image: see ``inference_segmentor``.
+        statistics: see ``inference_segmentor``; ``'auto'`` is ``'image'``.
         boxes_only: return no masks.
         rle: run-length encode the masks, a few at a time, so that Mask R-CNN does not hold all of them at full size.
 
@@ -175,11 +182,12 @@ def inference_detector(model: BaseModel, image: Image | Sequence[Image], *, boxe
         InputError: see ``inference_segmentor``.
     """
     def run(data: dict) -> BaseDataElement:
-        if boxes_only or rle:
+        with use_statistics(model, statistics, data['data_samples']):
+            if not boxes_only and not rle:
+                return predict(model, data)
             from .inference.detection import detect  # imports mmdet, which a segmentor does not need
 
             return detect(model, data, with_masks=not boxes_only)
-        return predict(model, data)
 
     return _infer(model, image, run)
 

@@ -2,12 +2,15 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import importlib
 import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import torch
 from filelock import FileLock
@@ -97,6 +100,28 @@ def image_parser(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
                         help='override settings of the config')
     return parser
+
+
+class StatisticsAction(argparse.Action):
+    """``--statistics NAME [KEY=VALUE ...]`` as a registered statistic: its name, or ``dict(type=name, ...)``."""
+
+    SUMMARY = ('what the network sums over: auto, image, mixture, local, or frozen file=FILE; KEY=VALUE sets '
+               'arguments, e.g. mixture kinds=8')
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **dict(kwargs, metavar=('NAME', 'KEY=VALUE')))
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any,
+                 option: str | None = None) -> None:
+        name, *settings = values
+        if any('=' not in setting for setting in settings):
+            parser.error(f'{option} takes one name, followed by KEY=VALUE')
+        arguments = {}
+        for key, _, value in (setting.partition('=') for setting in settings):
+            with suppress(ValueError, SyntaxError):  # anything else is text
+                value = ast.literal_eval(value)
+            arguments[key] = value
+        setattr(namespace, self.dest, dict(type=name, **arguments) if arguments else name)
 
 
 def for_each_image(images: Sequence[Path], work: Callable[[Path, Callable[[float], None]], None]) -> None:

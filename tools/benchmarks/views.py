@@ -62,8 +62,8 @@ def _windows(model: BaseModel, crop: tuple[int, int], is_hann: bool) -> Segment:
                 place = slice(top, top + crop[0]), slice(left, left + crop[1])
                 window = _logits(model, image[place], 'image').softmax(dim=0)
                 own = taper[:window.shape[1], :window.shape[2]]
-                total = total.expand(len(window), *image.shape[:2]).clone() if total.dim() == 0 else total
-                total[(slice(None), *place)] += window * own
+                total = total if total.dim() else torch.zeros(len(window), *image.shape[:2])
+                total[:, place[0], place[1]] += window * own
                 weight[place] += own
         return total / weight
 

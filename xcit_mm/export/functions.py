@@ -77,6 +77,10 @@ def exported_function(model: BaseModel, backbone_only: bool = False) -> Levels |
     if not is_standard(model):
         raise InputError(f'cannot export a {type(model).__name__}: it is not a segmentor with one standard head; '
                          'use --backbone-only, or mmdeploy for detectors')
+    statistics = model.test_cfg.get('statistics', 'auto')
+    if statistics not in ('auto', 'image'):
+        raise InputError(f'cannot export statistics {statistics}: an exported file sums over the image, as published; '
+                         "set model.test_cfg.statistics='image'")
     return Logits(model).eval()
 
 

@@ -2,17 +2,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from mmengine.model import BaseModel
+from mmengine.structures import BaseDataElement
 from torch import nn
 
 from ..backbone import XCiT
 from ..errors import InputError
 from ..layers import CrossCovarianceAttention
 from ..ops.modification import can_bypass
-from ..statistics import Statistics, build_statistics
+from ..statistics import Choice, Statistics, build_statistics
 from .modes import Mode
 from .scene import Scene
 
@@ -24,9 +27,8 @@ AUTO = 'auto'
 LARGE = 2.0
 
 
-def choose_statistics(model: BaseSegmentor, mode: Mode, scene: Scene, wanted: str | Mapping[str, Any]
-                      ) -> str | dict[str, Any]:
-    """Return the registered statistic to use, by name or as ``dict(type=name, ...)``.
+def choose_statistics(model: BaseSegmentor, mode: Mode, scene: Scene, wanted: Choice) -> Choice:
+    """Return the statistic to use.
 
     ``'auto'`` becomes ``'mixture'`` for an image at its own resolution that is larger than the training crops, if the
     mode runs the image as a whole; otherwise, it becomes ``'image'``, as published. ``'local'`` takes the size of the
@@ -46,25 +48,65 @@ def choose_statistics(model: BaseSegmentor, mode: Mode, scene: Scene, wanted: st
         is_large = crop and scene.pixels.height * scene.pixels.width > LARGE * math.prod(crop)
         usable = mode.runs_whole_image and not scene.is_resized and _takes_statistics(model.backbone)
         return 'mixture' if is_large and usable else 'image'
+    return _complete(model, wanted)
+
+
+def _complete(model: BaseModel, wanted: Choice) -> Choice:
+    """Add the size of the training crops to ``'local'`` without a size."""
+    if isinstance(wanted, Statistics):
+        return wanted
     config = dict(type=wanted) if isinstance(wanted, str) else dict(wanted)
-    if config.get('type') == 'local' and 'size' not in config:
-        if not crop:
-            raise InputError("statistics local needs the size of the training crops, but the model's "
-                             "data_preprocessor.size is not set; use statistics=dict(type='local', size=(height, "
-                             'width))')
-        return dict(config, size=tuple(crop))
-    return wanted if isinstance(wanted, str) else config
+    if config.get('type') != 'local' or 'size' in config:
+        return wanted
+    crop = getattr(model.data_preprocessor, 'size', None)
+    if not crop:
+        raise InputError("statistics local needs the size of the training crops, but the model's "
+                         "data_preprocessor.size is not set; use statistics=dict(type='local', size=(height, width))")
+    return dict(config, size=tuple(crop))
 
 
-def statistics_factory(chosen: str | Mapping[str, Any], scene: Scene) -> Callable[[], Statistics]:
+@contextmanager
+def use_statistics(model: BaseModel, wanted: Choice, sample: BaseDataElement) -> Iterator[None]:
+    """Let the backbone of a detector use a statistic within the block, and note it in the sample of the image.
+
+    Args:
+        model: a detector that runs its backbone by a call.
+        wanted: the user's choice; ``'auto'`` is ``'image'``.
+        sample: of the only image; its ``img_shape`` excludes padding.
+
+    Raises:
+        InputError: the backbone is not an XCiT, or the statistic cannot be built.
+    """
+    chosen = _complete(model, 'image' if wanted == AUTO else wanted)
+    if not build_statistics(chosen).is_published and not isinstance(model.backbone, XCiT):
+        raise InputError(f'statistics other than image need an XCiT, but the backbone is a '
+                         f'{type(model.backbone).__name__}')
+    sample.set_metainfo(dict(statistics=describe_statistics(chosen)))
+    height, width = sample.img_shape[:2]
+
+    def add(backbone: nn.Module, inputs: tuple, options: dict) -> tuple[tuple, dict]:
+        below, right = inputs[0].shape[2] - height, inputs[0].shape[3] - width
+        return inputs, dict(options, statistics=build_statistics(chosen, (0, right, 0, below)))
+
+    if chosen == 'image':
+        yield
+        return
+    hook = model.backbone.register_forward_pre_hook(add, with_kwargs=True)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def statistics_factory(chosen: Choice, scene: Scene) -> Callable[[], Statistics]:
     """Return a function that returns empty sums for one pass over a scene; the scene's padding does not count."""
     return partial(build_statistics, chosen, scene.padding)
 
 
-def describe_statistics(chosen: str | Mapping[str, Any]) -> str:
+def describe_statistics(chosen: Choice) -> str:
     """Describe statistics in one line, such as ``local (size=(256, 256))``."""
-    if isinstance(chosen, str):
-        return chosen
+    if isinstance(chosen, (str, Statistics)):
+        return chosen if isinstance(chosen, str) else type(chosen).__name__
     arguments = ', '.join(f'{key}={value!r}' for key, value in chosen.items() if key != 'type')
     return f'{chosen.get("type")} ({arguments})'
 

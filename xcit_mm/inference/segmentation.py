@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..ops.rows import Rows, Stored
-from ..statistics import Statistics
+from ..statistics import Choice, Statistics
 from .choose_statistics import AUTO, choose_statistics, describe_statistics, statistics_factory
 from .labels import label_dtype, num_logits, to_probabilities
 from .memory import parse_bytes
@@ -36,7 +36,7 @@ class Options:
     """
     mode: str = 'auto'
     max_memory: int | str | None = None
-    statistics: str | Mapping = AUTO
+    statistics: Choice = AUTO
     return_logits: bool = False
     classes: Sequence[int] = ()
     progress: Callable[[float], None] = lambda share: None

@@ -3,7 +3,16 @@ from .frozen import Frozen, Recorder
 from .image import ImageStatistics
 from .local import Local
 from .mixture import Mixture
-from .statistics import STATISTICS, BlendedMap, Moments, Pools, Statistics, TokenGrid, build_statistics
+from .statistics import (
+    STATISTICS,
+    BlendedMap,
+    Choice,
+    Moments,
+    Pools,
+    Statistics,
+    TokenGrid,
+    build_statistics,
+)
 
-__all__ = ['STATISTICS', 'BlendedMap', 'Frozen', 'ImageStatistics', 'Local', 'Mixture', 'Moments', 'Pools', 'Recorder',
-           'Statistics', 'TokenGrid', 'build_statistics']
+__all__ = ['STATISTICS', 'BlendedMap', 'Choice', 'Frozen', 'ImageStatistics', 'Local', 'Mixture', 'Moments', 'Pools',
+           'Recorder', 'Statistics', 'TokenGrid', 'build_statistics']

@@ -135,16 +135,23 @@ class Statistics(ABC):
         """Return empty sums for ``bins`` x ``bins`` cells of a map of ``height`` x ``width`` pixels."""
 
 
-def build_statistics(config: str | Mapping[str, Any], padding: tuple[int, int, int, int] = (0, 0, 0, 0)) -> Statistics:
+# A registered statistic by name, by name and arguments, or built
+Choice = str | Mapping[str, Any] | Statistics
+
+
+def build_statistics(config: Choice, padding: tuple[int, int, int, int] = (0, 0, 0, 0)) -> Statistics:
     """Build a statistic from its registered name, or from ``dict(type=name, ...)`` with arguments.
 
     Args:
-        config: the name, or the name and the arguments.
+        config: the name, the name and the arguments, or a statistic, which is used as it is.
         padding: see ``Statistics.padding``.
 
     Raises:
         InputError: no statistic has this name, or the statistic does not accept these arguments.
     """
+    if isinstance(config, Statistics):
+        config.padding = padding
+        return config
     config = dict(type=config) if isinstance(config, str) else dict(config)
     name = config.get('type')
     if name not in STATISTICS.module_dict:

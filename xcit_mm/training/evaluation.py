@@ -1,6 +1,8 @@
 """Set how a config evaluates: the inference mode, resolution, augmentation and results to write."""
 from __future__ import annotations
 
+from typing import Any
+
 from mmengine.config import Config
 
 from ..config import iterate_test_data, type_name
@@ -12,17 +14,23 @@ BOUNDED = 'xcit_mm.inference.segmentor.BoundedEncoderDecoder'
 BOUNDED_TTA = 'xcit_mm.inference.tta.BoundedTTAModel'
 
 
-def set_mode(config: Config, mode: str) -> None:
-    """Set the inference mode of a config's segmentor, replacing mmseg's ``EncoderDecoder`` with ours.
+def set_inference(config: Config, **settings: Any) -> None:
+    """Set the ``mode`` and ``statistics`` of a config's segmentor, replacing mmseg's ``EncoderDecoder`` with ours.
+
+    Args:
+        config: changed in place.
+        settings: see ``BoundedEncoderDecoder``; those that are None stay as they are.
 
     Raises:
         InputError: the model is of another type.
     """
+    given = {name: value for name, value in settings.items() if value is not None}
     kind = type_name(config.model.type)
-    if kind not in ('EncoderDecoder', 'BoundedEncoderDecoder'):
-        raise InputError(f'--mode is for an EncoderDecoder, but the model is a {kind}; leave it out')
-    config.model.type = BOUNDED
-    config.model.setdefault('test_cfg', {})['mode'] = mode
+    if given and kind not in ('EncoderDecoder', 'BoundedEncoderDecoder'):
+        raise InputError(f'--{" and --".join(given)} need an EncoderDecoder, but the model is a {kind}; leave them out')
+    if given:
+        config.model.type = BOUNDED
+        config.model.setdefault('test_cfg', {}).update(given)
 
 
 def use_full_resolution(config: Config) -> None:
