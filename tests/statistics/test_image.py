@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from xcit_mm.layers import CrossCovarianceAttention
-from xcit_mm.statistics import build_statistics
+from xcit_mm.statistics import build_statistics, image
 
 
 @pytest.mark.parametrize('tokens', [1, 2, 3])
@@ -28,3 +28,11 @@ def test_cells_add_up_over_bands(starts):
             pools.collect(pixels[:, start:stop], start)
         expected = torch.nn.functional.adaptive_avg_pool2d(pixels.permute(0, 3, 1, 2), bins)
         torch.testing.assert_close(pools.reduce().permute(0, 3, 1, 2), expected)
+
+
+def test_sums_stay_in_float32_on_a_device_without_float64(monkeypatch):
+    monkeypatch.setattr(image, 'widest_dtype', lambda device: torch.float32)
+    moments = image.ImageMoments()
+    for tokens in (1, 400):
+        moments.collect(torch.randn(1, tokens, 8))
+        assert moments.total.dtype == torch.float32

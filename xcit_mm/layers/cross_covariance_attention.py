@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from ..ops.modification import can_bypass, is_unmodified
+from ..ops.precision import full_precision
 from ..statistics import BlendedMap, Moments
 from ..statistics.image import ImageMoments
 
@@ -132,7 +133,7 @@ class CrossCovarianceAttention(nn.Module):
         return self._attention(self._augmented(moment)[:2 * self.embed_dim], moment)
 
     def _attention(self, query_key: Tensor, moment: Tensor) -> Tensor:
-        with torch.autocast(moment.device.type, enabled=False):
+        with full_precision(moment.device):
             # With q = W x', the products over tokens are q q^T = W (x' x'^T) W^T.
             half_products = query_key @ moment  # (B, 2 C, C + 1)
             # Rounding can push a vanishing channel's sum of squares below 0.
@@ -155,7 +156,7 @@ class CrossCovarianceAttention(nn.Module):
         """
         query_key, value = self._augmented(moment).split((2 * self.embed_dim, self.embed_dim))
         attention = self.attn_drop(self._attention(query_key, moment))
-        with torch.autocast(moment.device.type, enabled=False):
+        with full_precision(moment.device):
             # (B, H, d, d) @ (H, d, C + 1) -> (B, C, C + 1)
             mixed = (attention @ value.unflatten(0, (self.num_heads, -1))).flatten(1, 2)
             affine = (self.proj.weight.to(moment.dtype) @ mixed).mT  # (B, C + 1, C)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from . import winograd
 from .interpolation import resizing_matrix, source_range
+from .precision import full_precision
 from .rows import Rows
 
 
@@ -81,6 +82,9 @@ class Resized(Rows):
         first, last = self._source_range(start, stop)
         next_start = self._source_range(stop, stop + 1)[0] if stop < self.height else self.source_height
         x = self.source.read(first, last, next_start)
+        dtype = x.dtype
+        if self.mode != 'nearest':  # torch also computes in at least float32 and rounds once
+            x = x.to(torch.promote_types(dtype, torch.float32))
         if x.shape[1] != self.width:  # columns first, while there are fewer rows
             align_corners = None if self.mode == 'nearest' else self.align_corners
             x = F.interpolate(x.permute(2, 0, 1)[None], (len(x), self.width), mode=self.mode,
@@ -88,7 +92,8 @@ class Resized(Rows):
         if self.mode == 'nearest':
             return x[[row * self.source_height // self.height - first for row in range(start, stop)]]
         taps = resizing_matrix(self.source_height, self.height, start, stop, first, last, self.align_corners, x)
-        return (taps @ x.flatten(1)).unflatten(1, x.shape[1:])
+        with full_precision(x.device):
+            return (taps @ x.flatten(1)).unflatten(1, x.shape[1:]).to(dtype)
 
     def _source_range(self, start: int, stop: int) -> tuple[int, int]:
         if self.mode == 'nearest':

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .precision import full_precision
+
 
 def second_moment(x: Tensor, weight: Tensor | None = None) -> Tensor:
     """Sum x' x'^T over the tokens, where x' is a token with a 1 appended.
@@ -20,7 +22,7 @@ def second_moment(x: Tensor, weight: Tensor | None = None) -> Tensor:
         (B, C + 1, C + 1), in float32, or in float64 if x is float64. In half precision, large sums would overflow
         and small differences between them would be rounded away.
     """
-    with torch.autocast(x.device.type, enabled=False):
+    with full_precision(x.device):
         # A trace that contains a Python function cannot be saved.
         root = None if weight is None else weight.sqrt()
         scaled = x if root is None else x * root
@@ -59,7 +61,7 @@ class _GramAndSum(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad_products: Tensor, grad_total: Tensor) -> Tensor:
         x, = ctx.saved_tensors
-        with torch.autocast(x.device.type, enabled=False):
+        with full_precision(x.device):
             return torch.baddbmm(grad_total, _to_float(x), grad_products + grad_products.mT).to(x.dtype)
 
 

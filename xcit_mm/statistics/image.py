@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..ops.pooling import bin_shares
+from ..ops.precision import full_precision, widest_dtype
 from ..ops.recording import is_symbolic
 from ..ops.second_moment import second_moment
 from .statistics import STATISTICS, BlendedMap, Moments, Pools, Statistics, ToMap
@@ -23,9 +24,10 @@ class ImageMoments(Moments):
     def collect(self, tokens: Tensor, start: int = 0) -> None:
         # With few tokens, the squares of a channel with small values are lost in the rounding errors of the others. A
         # compiled or traced graph is for any number of tokens.
-        part = second_moment(tokens if is_symbolic() or tokens.shape[1] >= FEW_TOKENS else tokens.double())
+        widest = widest_dtype(tokens.device)
+        part = second_moment(tokens if is_symbolic() or tokens.shape[1] >= FEW_TOKENS else tokens.to(widest))
         # In float64, the sum does not noticeably depend on how many bands are added or in what order.
-        self.total = part if self.total is None else self.total.double() + part
+        self.total = part if self.total is None else self.total.to(widest) + part
         self.dtype = tokens.dtype
 
     def reduce(self, to_map: ToMap) -> None:
@@ -50,7 +52,7 @@ class ImagePools(Pools):
         self.total: Tensor | None = None
 
     def collect(self, pixels: Tensor, start: int = 0) -> None:
-        with torch.autocast(pixels.device.type, enabled=False):
+        with full_precision(pixels.device):
             x = pixels.to(torch.promote_types(pixels.dtype, torch.float32))
             rows = bin_shares(self.bins, self.height, x)[:, start:start + x.shape[1]]
             across = (bin_shares(self.bins, self.width, x) @ x).flatten(2)  # (B, rows, bins * C)

@@ -1,0 +1,97 @@
+"""Full precision, even where the user allows less."""
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any
+
+import torch
+
+from .recording import is_symbolic
+
+
+def full_precision(device: torch.device) -> AbstractContextManager:
+    """Return a context in which autocast is off and products of float32 matrices are computed in float32.
+
+    Users can allow TensorFloat32 or bfloat16 for such products, with ``torch.set_float32_matmul_precision``,
+    ``allow_tf32`` or ``fp32_precision``. A compiled, exported or traced graph cannot contain these settings, so there
+    the context only turns off autocast.
+    """
+    without_autocast = torch.autocast(device.type, enabled=False)
+    return without_autocast if is_symbolic() else _FullPrecision(without_autocast)
+
+
+def widest_dtype(device: torch.device) -> torch.dtype:
+    """Return the most precise float dtype that a device supports."""
+    return torch.float32 if device.type == 'mps' else torch.float64
+
+
+class MatmulSettings:
+    """Torch's settings for products of float32 matrices, which belong to the whole process.
+
+    Torch 2.9 added one setting for each backend to the older one for all backends. Setting the older one also sets the
+    new ones, but not vice versa, and reading it fails while they contradict it.
+
+    Args:
+        backends: the objects whose ``fp32_precision`` is the new setting; none before torch 2.9.
+    """
+
+    def __init__(self, backends: Sequence[Any]) -> None:
+        self.backends = backends
+        self.lock, self.users = threading.Lock(), 0
+        self.before: tuple[str, list[str]] | None = None  # None if nothing had to change
+
+    def override(self) -> None:
+        """Set full precision, unless another thread has already done so."""
+        with self.lock:
+            if self.users == 0:
+                self.before = self._set_full()
+            self.users += 1
+
+    def restore(self) -> None:
+        """Restore the user's settings once every thread that called ``override`` has called this."""
+        with self.lock:
+            self.users -= 1
+            if self.users == 0 and self.before:
+                self._reset(*self.before)
+
+    def _set_full(self) -> tuple[str, list[str]] | None:
+        precisions = [backend.fp32_precision for backend in self.backends]
+        if precisions and not {'tf32', 'bf16'}.intersection(precisions):
+            return None
+        for backend in self.backends:
+            backend.fp32_precision = 'ieee'
+        overall = torch.get_float32_matmul_precision()
+        if overall != 'highest':
+            torch.set_float32_matmul_precision('highest')
+        return overall, precisions
+
+    def _reset(self, overall: str, precisions: list[str]) -> None:
+        if overall != 'highest':
+            torch.set_float32_matmul_precision(overall)
+        for backend, precision in zip(self.backends, precisions):
+            backend.fp32_precision = 'none'  # follow torch.backends.fp32_precision
+            if backend.fp32_precision != precision:
+                backend.fp32_precision = precision
+
+
+_MATMULS = [getattr(backend, 'matmul', None) for backend in (torch.backends.cuda, torch.backends.mkldnn)]
+_SETTINGS = MatmulSettings([matmul for matmul in _MATMULS if hasattr(matmul, 'fp32_precision')])
+
+
+class _FullPrecision:
+    """The context that ``full_precision`` returns outside graphs."""
+
+    def __init__(self, without_autocast: torch.autocast) -> None:
+        self.without_autocast = without_autocast
+
+    def __enter__(self) -> None:
+        self.without_autocast.__enter__()
+        _SETTINGS.override()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 traceback: TracebackType | None) -> None:
+        _SETTINGS.restore()
+        self.without_autocast.__exit__(kind, error, traceback)
