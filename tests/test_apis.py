@@ -6,10 +6,12 @@ import pytest
 import torch
 from mmcv.transforms import LoadImageFromFile
 from mmengine.config import Config
+from mmengine.structures import BaseDataElement
 from mmseg.datasets import ADE20KDataset
 from mmseg.datasets.transforms import LoadAnnotations, PackSegInputs
 
-from xcit_mm.apis import inference_segmentor, init_model
+from xcit_mm import apis
+from xcit_mm.apis import inference_detector, inference_segmentor, init_model
 from xcit_mm.datasets import digits
 from xcit_mm.errors import InputError
 
@@ -175,3 +177,12 @@ def test_pretrained_in_a_config_object_points_to_init_cfg():
     config.model.pretrained = 'xcit.pth'
     with pytest.raises(InputError, match='model.backbone.init_cfg'):
         init_model(config)
+
+
+def test_detections_are_moved_to_the_cpu(monkeypatch, model, image_file):
+    class OnDevice(BaseDataElement):
+        def cpu(self):
+            return 'on the CPU'
+
+    monkeypatch.setattr(apis, 'predict', lambda model, data: OnDevice())
+    assert inference_detector(model, image_file) == 'on the CPU'

@@ -10,6 +10,7 @@ from xcit_mm.apis import inference_detector, inference_segmentor, init_model, se
 from xcit_mm.classes import class_index
 from xcit_mm.command_line import StatisticsAction, for_each_image, image_parser, run
 from xcit_mm.config import load_config
+from xcit_mm.config_contents import is_detector
 from xcit_mm.errors import InputError
 from xcit_mm.files import require_writable
 from xcit_mm.inference.memory import parse_bytes
@@ -118,7 +119,7 @@ def main() -> None:
     args = parse_args()
     images = find_images(args.inputs, args.recursive, is_result)
     config = load_config(args.config, args.cfg_options)
-    detects = config.get('default_scope') == 'mmdet'
+    detects = is_detector(config)
     check(args, detects)
     model = init_model(config, args.checkpoint, args.device)
     for name in args.probabilities:

@@ -6,6 +6,7 @@ from mmengine.dist import is_main_process
 from xcit_mm import checkpoints
 from xcit_mm.command_line import StatisticsAction, run, runner_config, runner_parser
 from xcit_mm.config import require_data
+from xcit_mm.config_contents import is_detector
 from xcit_mm.errors import InputError
 from xcit_mm.inference.modes import MODES
 from xcit_mm.training import StrictRunner
@@ -32,7 +33,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     config = runner_config(args)
-    if (args.mode or args.statistics or args.full_resolution) and config.get('default_scope') == 'mmdet':
+    if (args.mode or args.statistics or args.full_resolution) and is_detector(config):
         raise InputError('--mode, --statistics and --full-resolution are for segmentors, but '
                          f'{args.config} is a detector')
     if args.tta and args.full_resolution:

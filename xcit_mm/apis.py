@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,14 @@ from mmengine.structures import BaseDataElement
 from . import checkpoints
 from .classes import class_index, dataset_meta
 from .config import load_config
+from .config_contents import default_scope, use_default_scope
 from .errors import InputError
 from .inference.choose_statistics import use_statistics
-from .inference.pipeline import only_packs, predict, prepare_image, read_as_shown
-from .inference.sources import Image, open_source
+from .inference.pipeline import ImagePipeline, predict
+from .inference.sources import Image
 from .statistics import Choice
 
+Progress = Callable[[float], None]
 Result = Any  # MMEngine's untyped BaseDataElement, or a list of them for a list of images
 
 
@@ -44,7 +47,7 @@ def init_model(config: str | Path | Config, checkpoint: str | Path | None = None
     """
     if not isinstance(config, Config):
         config = load_config(config)
-    init_default_scope(config.get('default_scope', 'mmseg'))
+    init_default_scope(default_scope(config))
     model = MODELS.build(config.model)
     content = {}
     if checkpoint is None:
@@ -64,7 +67,7 @@ def inference_segmentor(
         model: BaseModel, image: Image | Sequence[Image], mode: str = 'auto', *,
         max_memory: int | str | None = None, statistics: Choice = 'auto', full_resolution: bool = False,
         return_logits: bool = False, return_probability_of: int | str | Sequence[int | str] = (),
-        progress: Callable[[float], None] = lambda share: None
+        progress: Progress = lambda share: None
 ) -> Result:
     """Segment an image or a list of images, using the config's test pipeline.
 
@@ -89,7 +92,7 @@ def inference_segmentor(
         full_resolution: skip the pipeline's resizing, so that the network sees every pixel.
         return_logits: whether to return logits, which take 4 bytes per class per pixel.
         return_probability_of: class or classes to return probabilities for, by index (7) or name ('7').
-        progress: called with the fraction of the image done, from 0 to 1.
+        progress: called with the fraction of the work on all images done, from 0 to 1.
 
     Returns:
         An mmseg ``SegDataSample``, or a list of them for a list of images. Its maps are on the CPU and have the
@@ -106,19 +109,19 @@ def inference_segmentor(
     names = [return_probability_of] if isinstance(return_probability_of, (int, np.integer, str)) else (
         return_probability_of)
     classes = [class_index(model.dataset_meta['classes'], name) for name in names]
-    options = Options(mode, max_memory, statistics, return_logits, classes, progress)
 
-    def run(data: dict) -> BaseDataElement:
-        return segment(model, scene_of(model, data), data['data_samples'], options)
+    def run(data: dict, advance: Progress) -> BaseDataElement:
+        options = Options(mode, max_memory, statistics, return_logits, classes, advance)
+        return segment(model, partial(scene_of, model, data), data['data_samples'], options)
 
-    return _infer(model, image, run, full_resolution)
+    return _infer(model, image, run, full_resolution, progress)
 
 
 @torch.no_grad()
 def segment_file(model: BaseModel, path: str | Path, out_dir: str | Path, mode: str = 'auto', *,
                  max_memory: int | str | None = None, statistics: Choice = 'auto',
                  sinks: Sequence[str] = ('tiff', ), name: str | None = None,
-                 progress: Callable[[float], None] = lambda share: None) -> str:
+                 progress: Progress = lambda share: None) -> str:
     """Segment an image file at full resolution and write its labels, without loading a whole TIFF file into memory.
 
     Args:
@@ -130,34 +133,17 @@ def segment_file(model: BaseModel, path: str | Path, out_dir: str | Path, mode: 
         name: stem of the files to write; default: the file's name without its suffix.
 
     Returns:
-        The mode used.
+        The mode used, as in a sample's ``mode``.
 
     Raises:
         InputError: see ``inference_segmentor``; a sink is unknown, the test pipeline does more than read BGR and
             resize, or a file that is not a result of an earlier run has the name of a result.
     """
-    from .inference.labels import label_dtype
-    from .inference.results import ResultMeta, build_sinks, require_replaceable_results, write_labels
-    from .inference.scene import Scene
-    from .inference.segmentation import Normalised, Options, compute_bands
+    from .inference.file_segmentation import segment_to_files  # imports mmseg, which a detector does not need
+    from .inference.segmentation import Options
 
-    path, to = Path(path), build_sinks(sinks)
-    if not only_packs(model.cfg):
-        raise InputError("segmenting a file by rows skips the config's test pipeline, but this pipeline does more than "
-                         'read BGR and resize; use inference_segmentor, or infer.py without --blocks')
-    require_replaceable_results(to, Path(out_dir), name or path.stem)
-    with open_source(path) as source:
-        size = source.height, source.width
-        scene = Scene(Normalised(source, model.data_preprocessor), size)
-        options = Options(mode, max_memory, statistics, progress=progress)
-        used, sums, bands = compute_bands(model, scene, options)
-        print_log(f'mode {used.name}, statistics {sums}', 'current')
-        dtype = label_dtype(model)
-        meta = ResultMeta(name or path.stem, *size, classes=model.dataset_meta['classes'], dtype=dtype,
-                          palette=model.dataset_meta['palette'], georeference=source.georeference,
-                          read_image=lambda: read_as_shown(model.cfg, path))
-        write_labels(to, Path(out_dir), (band.labels.to('cpu', dtype) for band in bands), meta)
-    return used.name
+    options = Options(mode, max_memory, statistics, progress=progress)
+    return segment_to_files(model, Path(path), Path(out_dir), options, sinks, name or Path(path).stem)
 
 
 @torch.no_grad()
@@ -173,15 +159,15 @@ def inference_detector(model: BaseModel, image: Image | Sequence[Image], *, stat
         rle: run-length encode the masks, a few at a time, so that Mask R-CNN does not hold all of them at full size.
 
     Returns:
-        An mmdet ``DetDataSample``, or a list of them for a list of images. Its ``pred_instances``, best score first,
-        have ``bboxes`` (n, 4) float32 (left, top, right, bottom in image pixels), ``labels`` (n,) class indices,
-        ``scores`` (n,) from 0 to 1, and ``masks``: (n, H, W) bool at the image's size, or with ``rle`` a list of n
-        run-length encodings in pycocotools' format.
+        An mmdet ``DetDataSample``, or a list of them for a list of images, on the CPU. Its ``pred_instances``, best
+        score first, have ``bboxes`` (n, 4) float32 (left, top, right, bottom in image pixels), ``labels`` (n,) class
+        indices, ``scores`` (n,) from 0 to 1, and ``masks``: (n, H, W) bool at the image's size, or with ``rle`` a list
+        of n run-length encodings in pycocotools' format.
 
     Raises:
         InputError: see ``inference_segmentor``.
     """
-    def run(data: dict) -> BaseDataElement:
+    def run(data: dict, advance: Progress) -> BaseDataElement:
         with use_statistics(model, statistics, data['data_samples']):
             if not boxes_only and not rle:
                 return predict(model, data)
@@ -192,11 +178,19 @@ def inference_detector(model: BaseModel, image: Image | Sequence[Image], *, stat
     return _infer(model, image, run)
 
 
-def _infer(model: BaseModel, image: Image | Sequence[Image], run: Callable[[dict], BaseDataElement],
-           full_resolution: bool = False) -> Result:
-    if isinstance(image, Sequence) and not isinstance(image, str):
+def _infer(model: BaseModel, image: Image | Sequence[Image], run: Callable[[dict, Progress], BaseDataElement],
+           full_resolution: bool = False, progress: Progress = lambda share: None) -> Result:
+    """Call ``run`` with each prepared image and with a callback for the progress of this image."""
+    with use_default_scope(model.cfg):
+        pipeline = ImagePipeline(model.cfg, full_resolution)
+        if not isinstance(image, Sequence) or isinstance(image, str):
+            return run(pipeline(image), progress).cpu()
         if not image:
             raise InputError('the image list is empty')
-        return [_infer(model, one, run, full_resolution) for one in image]
-    init_default_scope(model.cfg.get('default_scope', 'mmseg'))
-    return run(prepare_image(model.cfg, image, full_resolution))
+        return [run(pipeline(one), partial(_advance, progress, index, len(image))).cpu()
+                for index, one in enumerate(image)]
+
+
+def _advance(progress: Progress, index: int, number: int, share: float) -> None:
+    """Report the progress over ``number`` images when a share of the image ``index`` is done."""
+    progress((index + share) / number)

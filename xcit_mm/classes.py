@@ -13,7 +13,7 @@ from mmengine.registry import DATASETS
 from torch import nn
 
 from .checkpoints import get_dataset_meta
-from .config import find_test_dataset
+from .config_contents import default_scope, find_test_dataset
 from .errors import InputError
 
 
@@ -32,7 +32,7 @@ def dataset_meta(config: Config, model: BaseModel, checkpoint: dict) -> dict:
         InputError: the names are one string, or their number differs from that of the model's classes.
     """
     dataset = find_test_dataset(config)
-    with DATASETS.switch_scope_and_registry(config.get('default_scope', 'mmseg')) as registry:
+    with DATASETS.switch_scope_and_registry(default_scope(config)) as registry:
         kind = dataset.type if isinstance(dataset.type, type) else registry.get(dataset.type)
     known = dict(getattr(kind, 'METAINFO', {}))
     configured = BaseDataset._load_metainfo(dataset.get('metainfo'))  # reads names from a file

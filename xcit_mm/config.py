@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 
+from .config_contents import is_detector, type_name
 from .errors import InputError, MissingInputError
 from .installation import detection_hint, installed_folder, require_detection
 
@@ -46,7 +47,7 @@ def load_config(path: str | Path, options: dict | None = None, work_dir: str | N
         reason = next(iter(str(error).splitlines()), '')
         raise InputError(f'cannot read the config {path}: {type(error).__name__}: {reason}') from error
     _refuse_pretrained(config.get('model'), 'model')
-    if config.get('default_scope') == 'mmdet':
+    if is_detector(config):
         require_detection()
     config.work_dir = work_dir or config.get('work_dir') or str(Path('work_dirs') / Path(path).stem)
     return config
@@ -110,11 +111,6 @@ def config_dict(name: str, package: str = 'xcit_mm') -> dict:
     return Config.fromfile(config_path(name, package)).to_dict()
 
 
-def type_name(kind: object) -> str:
-    """Return the class name of a type, which configs give bare, with a scope or module, or as the class itself."""
-    return getattr(kind, '__name__', str(kind)).rpartition('.')[2]
-
-
 def require_data(config: Config, splits: tuple[str, ...]) -> None:
     """Check that the folders and annotation files read by the data loaders exist.
 
@@ -154,31 +150,6 @@ def _dataset_paths(node: object) -> Iterator[Path]:
     if isinstance(node, (list, tuple)):
         for child in node:
             yield from _dataset_paths(child)
-
-
-def find_test_dataset(config: Config) -> ConfigDict:
-    """Return the config of the test data set, or of the first one inside wrappers such as ConcatDataset.
-
-    Raises:
-        InputError: the config has no test data with a pipeline.
-    """
-    dataset = next(iterate_test_data(config), None)
-    if dataset is None:
-        raise InputError('the config has no test_dataloader.dataset.pipeline, which is needed to prepare an image; '
-                         'add test data, or inherit one of our configs')
-    return dataset
-
-
-def iterate_test_data(config: Config) -> Iterator[ConfigDict]:
-    """Yield the config of each test data set that has a pipeline, including those inside wrappers."""
-    def walk(dataset: ConfigDict) -> Iterator[ConfigDict]:
-        inner = [dataset['dataset']] if 'dataset' in dataset else dataset.get('datasets') or []
-        if not inner and 'pipeline' in dataset:
-            yield dataset
-        for each in inner:
-            yield from walk(each)
-
-    return walk((config.get('test_dataloader') or {}).get('dataset') or ConfigDict())
 
 
 def _relocate(node: Any, old_root: str, new_root: str) -> Any:

@@ -80,5 +80,13 @@ def test_weights_of_our_head_load_into_the_head_of_mmseg(kind):
     torch.testing.assert_close(*logits, rtol=1e-5, atol=1e-5)
 
 
+def test_pool_scales_can_be_positional():
+    init_default_scope('mmseg')
+    arguments = {name: value for name, value in ARGUMENTS.items() if name != 'pool_scales'}
+    theirs, ours = (kind((1, 4), **arguments).state_dict() for kind in (UPerHead, EfficientUPerHead))
+    assert {name: weight.shape for name, weight in ours.items()} == {
+        name: weight.shape for name, weight in theirs.items()}
+
+
 def test_head_is_registered():
     assert MODELS.get('EfficientUPerHead') is EfficientUPerHead

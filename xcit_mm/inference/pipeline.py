@@ -10,7 +10,7 @@ from mmengine.dataset import Compose
 from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 
-from ..config import find_test_dataset, type_name
+from ..config_contents import find_test_dataset, type_name
 from ..errors import InputError
 from .resizing import keep_a_pixel
 from .sources import Image, find_source, open_source, read_image
@@ -19,13 +19,43 @@ RESIZING = ('Resize', 'RandomResize', 'RandomChoiceResize', 'FixShapeResize', 'R
             'ResizeToMultiple')
 
 
+class ImagePipeline:
+    """A config's test pipeline, applied to images that may also be arrays.
+
+    Args:
+        config: the model's; its default scope is the current one.
+        full_resolution: skip the transforms that resize.
+    """
+
+    def __init__(self, config: Config, full_resolution: bool = False) -> None:
+        steps, loader = find_test_dataset(config).pipeline, _loader(config)
+        steps = without_resizing(steps) if full_resolution else steps
+        self.compose = Compose([
+            step for step in steps if type_name(step['type']) not in ('LoadImageFromFile', 'LoadAnnotations')])
+        for step in self.compose.transforms:
+            keep_a_pixel(step)
+        self.decoding, self.to_float32 = _decoding(loader), loader.get('to_float32', False)
+        self.full_resolution = full_resolution
+
+    def __call__(self, image: Image) -> dict:
+        """Prepare one image; see ``prepare_image``."""
+        pixels = _decode(image, **self.decoding)
+        size = pixels.shape[:2]
+        data = self.compose(dict(img=pixels.astype(np.float32) if self.to_float32 else pixels, img_path=None,
+                                 img_shape=size, ori_shape=size))
+        if self.full_resolution:
+            _require_original_size(data['data_samples'])
+        if isinstance(image, (str, Path)):
+            data['data_samples'].set_metainfo(dict(img_path=str(image)))
+        return data
+
+
 def prepare_image(config: Config, image: Image, full_resolution: bool = False) -> dict:
     """Run an image through the test pipeline.
 
     Args:
-        config: the model's; its default scope is the current one.
+        config, full_resolution: see ``ImagePipeline``.
         image: see ``inference_segmentor``.
-        full_resolution: skip the transforms that resize.
 
     Returns:
         ``inputs`` and ``data_samples``, one image of a batch for a model's ``test_step``.
@@ -33,20 +63,7 @@ def prepare_image(config: Config, image: Image, full_resolution: bool = False) -
     Raises:
         InputError: see ``inference_segmentor``.
     """
-    steps, loader = find_test_dataset(config).pipeline, _loader(config)
-    steps = without_resizing(steps) if full_resolution else steps
-    steps = [step for step in steps if type_name(step['type']) not in ('LoadImageFromFile', 'LoadAnnotations')]
-    from_array = dict(type=f'{config.get("default_scope", "mmseg")}.LoadImageFromNDArray',
-                      to_float32=loader.get('to_float32', False))
-    pipeline = Compose([from_array, *steps])
-    for step in pipeline.transforms:
-        keep_a_pixel(step)
-    data = pipeline(dict(img=_decode(image, **_decoding(loader))))
-    if full_resolution:
-        _require_original_size(data['data_samples'])
-    if isinstance(image, (str, Path)):
-        data['data_samples'].set_metainfo(dict(img_path=str(image)))
-    return data
+    return ImagePipeline(config, full_resolution)(image)
 
 
 def predict(model: BaseModel, data: dict) -> BaseDataElement:

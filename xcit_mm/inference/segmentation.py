@@ -1,7 +1,6 @@
 """Segmentation of one image in any mode: labels, logits and probabilities."""
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..ops.rows import Rows, Stored
-from ..statistics import Choice, Statistics
+from ..statistics import Choice
 from .choose_statistics import AUTO, choose_statistics, describe_statistics, statistics_factory
 from .labels import label_dtype, num_logits, to_probabilities
 from .memory import parse_bytes
@@ -92,53 +91,86 @@ class Normalised(Rows):
         return self.preprocessor(dict(inputs=[rows], data_samples=None))['inputs'][0].permute(1, 2, 0)
 
 
-@torch.no_grad()
-def compute_bands(model: BaseSegmentor, scene: Scene, options: Options, result_bytes: int = 0
-                  ) -> tuple[Mode, str, Iterator[Band]]:
-    """Choose a mode and compute a scene's result band by band.
+class Segmentation:
+    """The segmentation of one image: an iterable of ``Band`` from top to bottom.
 
     Args:
         model: a segmentor.
-        scene: the image.
+        open_scene: returns the image, whose rows can be read once; called again for each further mode that is tried.
         options: how to run.
         result_bytes: main memory that the caller needs for its results.
 
-    Returns:
-        The mode used, the statistics used, and the bands from top to bottom.
+    Attributes:
+        scene: the image.
+        mode: the mode used. If ``options.mode`` is auto and the GPU runs out of memory before the first band, the next
+            mode takes its place.
+        statistics: a description of the statistics used.
 
     Raises:
         InputError: the mode or statistic is unknown, the model cannot run in this mode, or memory is insufficient.
     """
-    budget = Budget(next(model.parameters()).device, parse_bytes(options.max_memory), result_bytes)
-    mode = build_mode(options.mode).choose(model, scene, budget)
-    chosen = choose_statistics(model, mode, scene, options.statistics)
-    statistics = statistics_factory(chosen, scene)
-    statistics()  # so that this call reports a wrong name, not the first band
-    return mode, describe_statistics(chosen), _run(mode, model, scene, options, statistics)
+
+    def __init__(self, model: BaseSegmentor, open_scene: Callable[[], Scene], options: Options,
+                 result_bytes: int = 0) -> None:
+        self.model, self.open_scene, self.options, self.result_bytes = model, open_scene, options, result_bytes
+        self.requested, self.scene = build_mode(options.mode), open_scene()
+        self._use(self.requested.choose(model, self.scene, self._budget()))
+
+    def _use(self, mode: Mode) -> None:
+        chosen = choose_statistics(self.model, mode, self.scene, self.options.statistics)
+        self.mode, self.statistics = mode, describe_statistics(chosen)
+        self.build_statistics = statistics_factory(chosen, self.scene)
+        self.build_statistics()  # so that a wrong name is reported here, not by the first band
+
+    def _budget(self) -> Budget:
+        device = next(self.model.parameters()).device
+        return Budget(device, parse_bytes(self.options.max_memory), self.result_bytes)
+
+    @torch.no_grad()
+    def __iter__(self) -> Iterator[Band]:
+        while True:
+            has_begun = False
+            try:
+                for band in self._bands():
+                    has_begun = True
+                    yield band
+                return
+            except torch.OutOfMemoryError:
+                pass  # the exception holds the tensors of the failed mode until this block ends
+            torch.cuda.empty_cache()  # other modes need blocks of other sizes
+            self._use(self._next_mode(has_begun))
+
+    def _bands(self) -> Iterator[Band]:
+        return self.mode.bands(self.model, self.scene, self.build_statistics, self.options.progress)
+
+    def _next_mode(self, has_begun: bool) -> Mode:
+        """Return the mode to try after the current one ran out of memory, unless it has returned bands already."""
+        if not has_begun:
+            self.scene = self.open_scene()
+            other = self.requested.choose_after(self.mode, self.model, self.scene, self._budget())
+            if other:
+                return other
+        advice = 'another device' if self.mode.name == 'banded' else 'mode banded, or another device'
+        raise InputError(f'the GPU ran out of memory in mode {self.mode.name}; use {advice}')
 
 
-@torch.no_grad()
-def _run(mode: Mode, model: BaseSegmentor, scene: Scene, options: Options,
-         statistics: Callable[[], Statistics]) -> Iterator[Band]:
-    try:
-        yield from mode.bands(model, scene, statistics, options.progress)
-    except torch.OutOfMemoryError:
-        other = 'another device' if mode.name == 'banded' else 'mode banded, or another device'
-        raise InputError(f'the GPU ran out of memory in mode {mode.name}; use {other}') from None
+def segment(model: BaseSegmentor, open_scene: Callable[[], Scene], sample: SegDataSample, options: Options
+            ) -> SegDataSample:
+    """Segment an image and store the results in a sample, on the CPU; see ``inference_segmentor``.
 
-
-def segment(model: BaseSegmentor, scene: Scene, sample: SegDataSample, options: Options) -> SegDataSample:
-    """Segment a scene and store the results in a sample, on the CPU; see ``inference_segmentor``.
+    Args:
+        open_scene: see ``Segmentation``.
+        sample: to which the results are added.
 
     Returns:
         The sample with ``pred_sem_seg`` (1, H, W) int64, ``mode`` and ``statistics``, and on request with
         ``seg_logits`` (channels, H, W) and ``seg_probabilities`` (classes, H, W), both float32.
     """
     pixel_bytes = 9 + 4 * (len(options.classes) + options.return_logits * num_logits(model))  # labels become int64
-    mode, statistics, bands = compute_bands(model, scene, options, pixel_bytes * math.prod(scene.size))
-    height, width = scene.size
+    height, width = sample.ori_shape
+    segmentation = Segmentation(model, open_scene, options, pixel_bytes * height * width)
     maps = dict(pred_sem_seg=torch.empty(1, height, width, dtype=label_dtype(model)))
-    for start, labels, scores in bands:
+    for start, labels, scores in segmentation:
         wanted = dict(pred_sem_seg=labels[..., None])
         if options.return_logits or options.classes:
             if scores is None:
@@ -154,6 +186,5 @@ def segment(model: BaseSegmentor, scene: Scene, sample: SegDataSample, options: 
         del labels, scores, wanted, part  # before the next band is computed
     maps['pred_sem_seg'] = maps['pred_sem_seg'].long()
     sample.set_data({name: PixelData(data=content) for name, content in maps.items()})
-    used = f'{mode.name} ({mode.reason})' if mode.reason else mode.name
-    sample.set_metainfo(dict(mode=used, statistics=statistics))
+    sample.set_metainfo(dict(mode=str(segmentation.mode), statistics=segmentation.statistics))
     return sample

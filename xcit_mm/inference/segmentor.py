@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from mmseg.models import EncoderDecoder
 from mmseg.registry import MODELS
@@ -47,7 +48,8 @@ class BoundedEncoderDecoder(EncoderDecoder):
             return super().test_step(data)
         options = Options.of_config(self.test_cfg)
         for image, sample in zip(data['inputs'], samples):
-            segment(self, scene_of(self, dict(inputs=image, data_samples=sample)), sample, options)
+            data = dict(inputs=image, data_samples=sample)
+            segment(self, partial(scene_of, self, data), sample, options)
         device = next(self.parameters()).device
         return [sample.to(device) for sample in samples]
 
@@ -71,7 +73,7 @@ class BoundedEncoderDecoder(EncoderDecoder):
             return super().predict(inputs, data_samples)
         options = Options.of_config(self.test_cfg)
         for image, sample in zip(inputs, data_samples):
-            segment(self, scene_of_tensor(image, sample.metainfo), sample, options)
+            segment(self, partial(scene_of_tensor, image, sample.metainfo), sample, options)
         return [sample.to(inputs.device) for sample in data_samples]
 
     def _predicts_otherwise(self) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ..config import iterate_test_data, type_name
+from ..config_contents import is_detector, iterate_test_data, type_name
 from ..errors import InputError
 from ..inference.pipeline import without_resizing
 from .hooks import ResultsHook
@@ -63,7 +63,7 @@ def save_results(config: Config, folder: str | None, pictures: str | None) -> No
         config: of a segmentor, for PNG files of class indices, or of a detector, for JSON files of objects.
         folder, pictures: None to write none.
     """
-    sink = 'coco_json' if config.get('default_scope') == 'mmdet' else 'masks'
+    sink = 'coco_json' if is_detector(config) else 'masks'
     folders = {name: each for name, each in ((sink, folder), ('overlay', pictures)) if each}
     if folders:
         config.custom_hooks = [*(config.get('custom_hooks') or ()), dict(type=ResultsHook, folders=folders)]

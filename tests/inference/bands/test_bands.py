@@ -13,7 +13,7 @@ from xcit_mm.errors import InputError
 from xcit_mm.inference import scene
 from xcit_mm.inference.bands import backbone as banded_backbone
 from xcit_mm.inference.modes import footprint
-from xcit_mm.inference.segmentation import Normalised, Options, compute_bands
+from xcit_mm.inference.segmentation import Normalised, Options, Segmentation
 from xcit_mm.ops import winograd
 from xcit_mm.ops.row_operations import Pointwise
 from xcit_mm.ops.rows import Rows, Stored
@@ -50,7 +50,7 @@ def build(head, arch=TINY, **changes):
 def run_bands(model, image, size=None, mode='banded'):
     """Return the bands computed for an (H, W, 3) image that is fed to the network unchanged."""
     pixels = Normalised(Stored(image), model.data_preprocessor)
-    return compute_bands(model, scene.Scene(pixels, size or image.shape[:2]), Options(mode))[-1]
+    return Segmentation(model, lambda: scene.Scene(pixels, size or image.shape[:2]), Options(mode))
 
 
 def compare(model, height, width, size=None, channels=3):

@@ -8,7 +8,7 @@ from segmentors import CONFIG
 from xcit_mm.apis import init_model
 from xcit_mm.inference.modes import build_mode
 from xcit_mm.inference.scene import Scene
-from xcit_mm.inference.segmentation import Normalised, Options, compute_bands
+from xcit_mm.inference.segmentation import Normalised, Options, Segmentation
 from xcit_mm.ops.rows import Stored
 
 
@@ -26,7 +26,7 @@ def test_estimates_are_near_and_not_below(name, kind, mode):
 
         def run(size=(height, width)):
             image = Normalised(Stored(torch.zeros(*size, 3, dtype=torch.uint8)), model.data_preprocessor)
-            for _ in compute_bands(model, Scene(image, size), Options(mode))[-1]:
+            for _ in Segmentation(model, lambda: Scene(image, size), Options(mode)):
                 pass
 
         estimate = build_mode(mode).estimate_bytes(model, height, width)

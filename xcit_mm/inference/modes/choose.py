@@ -37,6 +37,15 @@ class Auto(Mode):
                 return mode.choose(model, scene, budget)
         return last.choose(model, scene, budget)
 
+    def choose_after(self, failed: Mode, model: BaseSegmentor, scene: Scene, budget: Budget) -> Mode | None:
+        candidates = self.candidates(model)
+        tried = [mode.name for mode in candidates].index(failed.name)
+        for other in candidates[tried + 1:]:
+            chosen = other.choose(model, scene, budget)
+            chosen.reason = f'{failed.name} ran out of GPU memory'
+            return chosen
+        return None
+
     def candidates(self, model: BaseSegmentor) -> list[Mode]:
         """Return the modes in which a model can run, fastest first."""
         from ...heads.standard import is_standard  # imports mmseg, which only a segmentor needs

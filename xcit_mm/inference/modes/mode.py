@@ -43,6 +43,9 @@ class Mode(ABC):
     runs_whole_image: ClassVar[bool] = True
     reason: str = ''  # why mode auto could not choose a better mode
 
+    def __str__(self) -> str:
+        return f'{self.name} ({self.reason})' if self.reason else self.name
+
     def check(self, model: BaseSegmentor) -> None:
         """Raise ``InputError`` unless a model can run in this mode."""
         from ...heads.standard import is_standard  # imports mmseg, which only a segmentor needs
@@ -82,6 +85,14 @@ class Mode(ABC):
         self.check(model)
         budget.require(self.name, self.estimate_bytes(model, scene.pixels.height, scene.pixels.width), scene)
         return self
+
+    def choose_after(self, failed: Mode, model: BaseSegmentor, scene: Scene, budget: Budget) -> Mode | None:
+        """Return the mode to run after the GPU ran out of memory in a mode chosen by this one; None if there is none.
+
+        Raises:
+            InputError: memory is insufficient for it.
+        """
+        return None
 
     def rows(self, model: BaseSegmentor, scene: Scene, statistics: Callable[[], Statistics],
              progress: Progress) -> Rows:
