@@ -41,3 +41,20 @@ def test_container_limit_counts(tmp_path, monkeypatch):
     assert memory.available_bytes(CPU) == 900_007
     (tmp_path / 'job/memory.max').write_text('max\n')
     assert memory.available_bytes(CPU) == pytest.approx(machine, rel=0.1)
+
+
+@pytest.mark.parametrize('line', ['4:memory:/job/step', '9:cpuset,memory,hugetlb:/job/step'])
+def test_container_limit_counts_in_version_1(tmp_path, monkeypatch, line):
+    monkeypatch.setattr(memory, 'CGROUP', tmp_path)
+    monkeypatch.setattr(memory, 'PROCESS_GROUP', tmp_path / 'own')
+    (tmp_path / 'own').write_text(f'5:cpu,cpuacct:/\n{line}\n1:name=systemd:/job\n0::/job\n')
+    (tmp_path / 'memory/job/step').mkdir(parents=True)
+    files = dict(limit_in_bytes='3000000', usage_in_bytes='2500000',
+                 stat='inactive_file 1\nactive_file 1\ntotal_inactive_file 400000\ntotal_active_file 7\n')
+    for folder, limit in (('memory/job/step', 2**63 - 4096), ('memory/job', 3000000)):
+        for name, content in (files | dict(limit_in_bytes=str(limit))).items():
+            (tmp_path / folder / f'memory.{name}').write_text(content)
+    assert memory.available_bytes(CPU) == 900_007
+    for name in files:
+        (tmp_path / f'memory/job/memory.{name}').rename(tmp_path / f'memory/memory.{name}')  # where a container sees it
+    assert memory.available_bytes(CPU) == 900_007

@@ -11,6 +11,11 @@ from ..errors import InputError
 
 UNITS = dict(B=1, K=10**3, M=10**6, G=10**9, T=10**12, KI=2**10, MI=2**20, GI=2**30, TI=2**40)
 CGROUP, PROCESS_GROUP = Path('/sys/fs/cgroup'), Path('/proc/self/cgroup')
+# For version 2 and 1 of control groups: this process's line in PROCESS_GROUP, the folder, and the names of the limit,
+# of the usage and of the cached files. In version 1, the cached files of subgroups have names of their own.
+CGROUP_VERSIONS = ((r'^0::/(.*)$', '.', 'max', 'current', '(?:in)?active'),
+                   (r'^\d+:(?:[^:]*,)?memory(?:,[^:]*)?:/(.*)$', 'memory', 'limit_in_bytes', 'usage_in_bytes',
+                    'total_(?:in)?active'))
 
 
 def available_bytes(device: torch.device, max_memory: int | None = None) -> int:
@@ -31,22 +36,27 @@ def available_bytes(device: torch.device, max_memory: int | None = None) -> int:
 
 def _container_bytes() -> float:
     """Return the bytes left under control-group limits, which the machine-wide figures ignore."""
-    left = float('inf')
     try:
-        match = re.search(r'^0::/(.*)$', PROCESS_GROUP.read_text(), re.MULTILINE)
-    except OSError:
-        match = None
-    if match is None:  # no control groups (version 2)
-        return left
-    own = CGROUP / match[1]
-    for group in (own, *own.parents):
-        try:
-            limit, used = (int((group / f'memory.{name}').read_text()) for name in ('max', 'current'))
-            cached = re.findall(r'^(?:in)?active_file (\d+)', (group / 'memory.stat').read_text(), re.MULTILINE)
-            left = min(left, limit - used + sum(map(int, cached)))  # the kernel can drop cached files
-        except (OSError, ValueError):  # no such group, or no limit ('max')
-            pass
-    return left
+        groups = PROCESS_GROUP.read_text()
+    except OSError:  # not on Linux
+        return float('inf')
+    left = [float('inf')]
+    for pattern, folder, limit, usage, cached in CGROUP_VERSIONS:
+        if match := re.search(pattern, groups, re.MULTILINE):
+            own = CGROUP / folder / match[1]
+            # In a container, the path may be the host's, while the container's own group is mounted at the top.
+            left += [_group_bytes(group, limit, usage, cached) for group in (own, *own.parents)]
+    return min(left)
+
+
+def _group_bytes(group: Path, limit: str, usage: str, cached: str) -> float:
+    """Return the bytes left under the limit of one control group."""
+    try:
+        total, used = (int((group / f'memory.{name}').read_text()) for name in (limit, usage))
+        sizes = re.findall(rf'^{cached}_file (\d+)', (group / 'memory.stat').read_text(), re.MULTILINE)
+    except (OSError, ValueError):  # no such group, or no limit ('max')
+        return float('inf')
+    return total - used + sum(map(int, sizes))  # the kernel can drop cached files
 
 
 def parse_bytes(text: str | int | None) -> int | None:

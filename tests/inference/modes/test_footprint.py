@@ -3,7 +3,7 @@ import pytest
 import torch
 from benchmarks.measurement import peak_memory
 from mmengine.config import Config
-from segmentors import CONFIG
+from segmentors import CONFIG, build
 
 from xcit_mm.apis import init_model
 from xcit_mm.inference.modes import build_mode
@@ -31,3 +31,23 @@ def test_estimates_are_near_and_not_below(name, kind, mode):
 
         estimate = build_mode(mode).estimate_bytes(model, height, width)
         assert 0.6 < peak_memory(run, torch.device('cpu')) / estimate < 1
+
+
+def test_the_hidden_layer_counts_in_full_on_a_gpu():
+    model = build()
+    estimates = {}
+    for device in ('cpu', 'meta'):  # meta stands for any device but the CPU
+        model.to(device)
+        estimates[device] = {mode: build_mode(mode).estimate_bytes(model, 2048, 1536) for mode in ('whole', 'banded')}
+    patch, channels = model.backbone.variant.patch_size, model.backbone.variant.embed_dim
+    tokens = 2048 * 1536 // patch**2
+    difference = 2 * 4 * 4 * channels * (tokens - 4096)
+    assert estimates['meta']['whole'] - estimates['cpu']['whole'] == pytest.approx(difference, abs=2)
+    assert estimates['meta']['banded'] == estimates['cpu']['banded']
+
+
+def test_another_backbone_counts():
+    model = build()
+    expected = build_mode('whole').estimate_bytes(model, 512, 512)
+    model.backbone = torch.nn.Sequential(model.backbone).eval()
+    assert 0.8 < build_mode('whole').estimate_bytes(model, 512, 512) / expected < 1.5

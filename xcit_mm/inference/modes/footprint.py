@@ -10,10 +10,12 @@ from torch import nn
 
 from ...backbone import XCiT
 from ...errors import InputError
+from ...layers.block import MLP_RATIO
 from .. import scene as scenes
 from ..labels import num_logits
 from ..memory import available_bytes, format_bytes
 from ..scene import Scene
+from .probe import bytes_per_pixel
 
 if TYPE_CHECKING:
     from mmseg.models import BaseSegmentor
@@ -73,7 +75,7 @@ def banded_bytes(model: BaseSegmentor, height: int, width: int) -> int:
     # Folding a batch norm copies the weights of its convolution; Winograd-transformed weights take 16/9 as much memory.
     folded = 16 / 9 * FLOAT * sum(parameter.numel() for parameter in head.parameters())
     band = logit_band_bytes(model, height, width)
-    return int(LOGIT_BUFFERS * band + rows + folded + _backbone_bytes(model.backbone, height, width))
+    return int(LOGIT_BUFFERS * band + rows + folded + _backbone_bytes(model.backbone, height, width, in_bands=True))
 
 
 def whole_bytes(model: BaseSegmentor, height: int, width: int, windows: int = 1, held: float = 0.0,
@@ -110,16 +112,19 @@ def _finest_stride(backbone: nn.Module) -> int:
     return min(backbone.out_strides) if isinstance(backbone, XCiT) else STRIDE
 
 
-def _backbone_bytes(backbone: nn.Module, height: int, width: int) -> float:
-    """Return the bytes of the tokens, their copies or pooled maps at the taps, and one band of the hidden layer.
+def _backbone_bytes(backbone: nn.Module, height: int, width: int, in_bands: bool = False) -> float:
+    """Return the bytes of the tokens, their copies or pooled maps at the taps, and the hidden layer.
 
-    Return 0 if the backbone is not an XCiT.
+    In bands, and on a CPU, only a part of the hidden layer is in memory at once. A backbone other than an XCiT is
+    measured.
     """
     from ..bands.backbone import BAND_TOKENS
 
     if not isinstance(backbone, XCiT):
-        return 0
+        return bytes_per_pixel(backbone) * height * width
     patch, channels = backbone.variant.patch_size, backbone.variant.embed_dim
     tokens = math.ceil(height / patch) * math.ceil(width / patch)
     copies = 1 + sum(min(patch / stride, 1.0)**2 for stride in backbone.out_strides)
-    return FLOAT * channels * (tokens * copies + 2 * 4 * min(BAND_TOKENS, tokens))
+    is_chunked = in_bands or next(backbone.parameters()).device.type == 'cpu'
+    hidden = MLP_RATIO * (min(BAND_TOKENS, tokens) if is_chunked else tokens)
+    return FLOAT * channels * (tokens * copies + 2 * hidden)  # the hidden layer before and after its activation
