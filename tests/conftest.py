@@ -27,8 +27,20 @@ def pytest_configure():
 
 
 def pytest_collection_modifyitems(items):
-    """Run pytest-xdist groups first, because a group that started late would leave one worker running alone."""
-    items.sort(key=lambda item: item.get_closest_marker('xdist_group') is None)
+    """Run pytest-xdist groups first, then slow tests: whatever long starts late leaves one worker running alone."""
+    items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in ('xdist_group', 'slow')])
+
+
+@pytest.fixture(scope='session', autouse=True)
+def without_transformers():
+    """Hide transformers from the processes that tests start, as in an installation without the extra ``dev``.
+
+    Only peft, with which tests adapt attention, needs it; but MMEngine imports it wherever it is installed, which takes
+    2 to 3 seconds per process. The test processes do import it, and so do the scripts in ``test_foreign_project.py``.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('PYTHONPATH', str(ROOT / 'tests/support/without_transformers'), prepend=os.pathsep)
+        yield
 
 
 @pytest.fixture

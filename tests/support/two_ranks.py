@@ -1,4 +1,5 @@
 """Train a small model in two processes on the CPU, without searching for unused parameters."""
+import sys
 from functools import partial
 
 import torch
@@ -85,6 +86,7 @@ BUILDERS = dict(fcn=build_fcn, retinanet=build_retinanet, rtmdet=build_rtmdet, f
 
 def train(rank, kind, folder):
     """Run one of two processes, and save its gradients and weights."""
+    sys.modules['transformers'] = None  # hidden as in ``tests/conftest.py``, whose way does not reach spawned processes
     torch.set_num_threads(1)
     torch.distributed.init_process_group('gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
     torch.manual_seed(0)

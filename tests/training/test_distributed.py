@@ -155,7 +155,7 @@ custom_hooks = [dict(type='NaNInput')]
 @pytest.mark.slow
 def test_invalid_loss_on_one_rank_stops_all_ranks(command, tmp_path, monkeypatch):
     (tmp_path / 'nan_input.py').write_text(NAN_HOOK)
-    monkeypatch.setenv('PYTHONPATH', str(tmp_path))
+    monkeypatch.setenv('PYTHONPATH', str(tmp_path), prepend=os.pathsep)
     (tmp_path / 'nan.py').write_text(NAN_CONFIG)
     arguments = command(2, tmp_path / 'nan', 4)
     arguments[1] = str(tmp_path / 'nan.py')
