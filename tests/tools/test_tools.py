@@ -22,6 +22,10 @@ DETECTOR = 'configs/xcit_mask_rcnn_digits.py'
 NARROW = ['model.backbone.arch.embed_dim=16', 'model.decode_head.in_channels=[16,16,16,16]',
           'model.decode_head.channels=16', 'model.auxiliary_head.in_channels=16',
           'model.auxiliary_head.channels=16']  # changes to DIGITS
+NARROW_HEADS = [f'model.{key}=32' for key in (
+    'neck.out_channels', 'rpn_head.in_channels', 'rpn_head.feat_channels', 'roi_head.bbox_roi_extractor.out_channels',
+    'roi_head.bbox_head.in_channels', 'roi_head.mask_roi_extractor.out_channels', 'roi_head.mask_head.in_channels',
+    'roi_head.mask_head.conv_out_channels')]  # changes to Mask R-CNN
 
 
 @pytest.fixture
@@ -42,7 +46,7 @@ def miniature_ade20k(tmp_path):
 def test_ade20k_recipe_from_end_to_end(run_tool, run_here, miniature_ade20k, capsys, tmp_path):
     weights = XCiT('small_12_p16', pyramid=False).state_dict()  # the weights that a classifier and our backbone share
     torch.save(dict(model=weights | dict(cls_token=torch.zeros(1, 1, 384))), tmp_path / 'pretrained.pth')
-    # Narrow heads: at the recipe's width, which test_recipes.py checks, their convolutions take most of the time.
+    # At the heads' full width, which test_recipes.py checks, their convolutions would take most of the time.
     options = ['--work-dir', tmp_path / 'run', '--cfg-options', f'data_root={miniature_ade20k}',
                'model.decode_head.channels=32', 'model.auxiliary_head.channels=32']
     result = run_tool('train', ADE20K, *options, f'model.backbone.init_cfg.checkpoint={tmp_path}/pretrained.pth',
@@ -130,7 +134,8 @@ def test_coco_recipe_from_end_to_end(run_tool, run_here, capsys, tmp_path):
     torch.save(dict(model=XCiT('tiny_12_p16').state_dict()), tmp_path / 'pretrained.pth')
     config = 'configs/mask_rcnn/xcit_mask_rcnn_tiny_12_p16_coco.py'
     options = ['--work-dir', tmp_path / 'run', '--cfg-options', f'data_root={tmp_path}/coco',
-               'model.test_cfg.rcnn.score_thr=0.0', 'model.test_cfg.rcnn.max_per_img=5']  # after one step
+               'model.test_cfg.rcnn.score_thr=0.0', 'model.test_cfg.rcnn.max_per_img=5',  # after one step
+               *NARROW_HEADS]  # which take much less time; test_recipes.py checks the width
     result = run_tool('train', config, *options, f'model.backbone.init_cfg.checkpoint={tmp_path}/pretrained.pth',
                       'train_cfg.max_epochs=1', 'train_dataloader.batch_size=1', 'default_hooks.logger.interval=1')
     assert result.returncode == 0, result.stderr
