@@ -84,26 +84,27 @@ BUILDERS = dict(fcn=build_fcn, retinanet=build_retinanet, rtmdet=build_rtmdet, f
                 unused=build_unused)
 
 
-def train(rank, kind, folder):
-    """Run one of two processes, and save its gradients and weights."""
+def train(rank, kinds, folder):
+    """Run one of two processes, and save its gradients and weights of each kind of network."""
     sys.modules['transformers'] = None  # hidden as in ``tests/conftest.py``, whose way does not reach spawned processes
     torch.set_num_threads(1)
     torch.distributed.init_process_group('gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
-    torch.manual_seed(0)
-    network = BUILDERS[kind]()
-    model = DistributedDataParallel(network, find_unused_parameters=False)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-    torch.manual_seed(rank)
-    for _ in range(ITERATIONS):
-        optimizer.zero_grad()
-        model(torch.randn(2, 3, 128, 128)).backward()
-        optimizer.step()
-    gradients = {name: parameter.grad for name, parameter in network.named_parameters()}
-    torch.save((gradients, dict(network.named_parameters())), f'{folder}/{rank}.pth')
+    for kind in kinds:
+        torch.manual_seed(0)
+        network = BUILDERS[kind]()
+        model = DistributedDataParallel(network, find_unused_parameters=False)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+        torch.manual_seed(rank)
+        for _ in range(ITERATIONS):
+            optimizer.zero_grad()
+            model(torch.randn(2, 3, 128, 128)).backward()
+            optimizer.step()
+        gradients = {name: parameter.grad for name, parameter in network.named_parameters()}
+        torch.save((gradients, dict(network.named_parameters())), f'{folder}/{kind}_{rank}.pth')
     torch.distributed.destroy_process_group()
 
 
-def run(kind, folder):
-    """Train in two processes, and return the gradients and weights from both."""
-    torch.multiprocessing.spawn(partial(train, kind=kind, folder=folder), nprocs=2)
-    return [torch.load(f'{folder}/{rank}.pth') for rank in range(2)]
+def run(kinds, folder):
+    """Train every kind of network in the same two processes; return each one's gradients and weights from both."""
+    torch.multiprocessing.spawn(partial(train, kinds=kinds, folder=folder), nprocs=2)
+    return [[torch.load(f'{folder}/{kind}_{rank}.pth') for rank in range(2)] for kind in kinds]
