@@ -147,14 +147,14 @@ def segment_file(model: BaseModel, path: str | Path, out_dir: str | Path, mode: 
 
 
 @torch.no_grad()
-def inference_detector(model: BaseModel, image: Image | Sequence[Image], *, statistics: Choice = 'image',
+def inference_detector(model: BaseModel, image: Image | Sequence[Image], *, statistics: Choice = 'auto',
                        boxes_only: bool = False, rle: bool = False) -> Result:
     """Detect objects in an image or a list of images, using the config's test pipeline.
 
     Args:
         model: from ``init_model``.
         image: see ``inference_segmentor``.
-        statistics: see ``inference_segmentor``; ``'auto'`` is ``'image'``.
+        statistics: see ``inference_segmentor``, except that ``'auto'`` never becomes ``'mixture'``.
         boxes_only: return no masks.
         rle: run-length encode the masks, a few at a time, so that Mask R-CNN does not hold all of them at full size.
 

@@ -32,7 +32,7 @@ def check_arguments(arguments: Mapping[str, object], unknown: Iterable[str]) -> 
         raise InputError(f'XCiT has no argument {name!r}; {hint} To replace the backbone of a base config, add '
                          '_delete_=True')
     for name, value in arguments.items():
-        is_valid, expected = RULES[name]
+        is_valid, expected = ARGUMENTS[name]
         if not is_valid(value):
             raise InputError(f'{name} must be {expected}, but is {describe_value(value)}')
 
@@ -97,11 +97,12 @@ def _is_initialisation(value: object) -> bool:
 _FLAG: Rule = (lambda value: isinstance(value, bool), 'True or False')
 _RATE: Rule = (_is_rate, 'a number in [0, 1)')
 _INTEGERS: Rule = (_are_integers, 'a list of integers or None')
-RULES: dict[str, Rule] = dict(
+ARGUMENTS: dict[str, Rule] = dict(
     arch=(lambda value: isinstance(value, (str, Mapping)), 'a name or a dict of sizes'),
     in_channels=(lambda value: _is_integer(value) and value > 0, 'a positive integer'),
     out_indices=_INTEGERS, out_strides=_INTEGERS, drop_path_rate=_RATE, attn_drop_rate=_RATE,
     norm_cfg=(_is_typed, "a dict with a 'type'"), frozen_stages=(_is_integer, 'an integer'), with_cp=_FLAG,
     norm_eval=_FLAG, pyramid=_FLAG, channels_last=_FLAG,
     attention=(lambda value: isinstance(value, str) and value in FORMS, f'one of {", ".join(FORMS)}'),
+    statistics=(lambda value: value is None or isinstance(value, (str, Mapping)), 'a name or a dict with its type'),
     init_cfg=(_is_initialisation, "None, a dict with a 'type', or a list of such dicts"))

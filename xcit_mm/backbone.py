@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from . import checkpoints
-from .arguments import check_arguments, choose_levels
+from .arguments import ARGUMENTS, check_arguments, choose_levels
 from .errors import InputError
 from .layers import PYRAMID_STRIDES, PatchEmbedding, PositionalEncoding, XCiTBlock, build_resampler
 from .ops.recomputation import run_recomputed
-from .statistics import Statistics
+from .statistics import Statistics, build_statistics
 from .variants import get_variant
 
 
@@ -48,11 +48,11 @@ class XCiT(nn.Module):
             result, and ``'auto'`` selects the cheaper form for the input's shape.
         attn_drop_rate: dropout of the attention maps.
         channels_last: return maps in the channels-last memory format in which they are computed, which is faster if
-            convolutions follow. By default, maps are made contiguous, because RoIAlign and other compiled ops of mmcv
-            assume contiguous input and otherwise silently return wrong results.
-        init_cfg: MMEngine initialisation config. ``dict(type='Pretrained', checkpoint=...)`` loads any
-            published weights unchanged (see ``xcit_mm.checkpoints``) and rejects weights that do not fit. Default:
-            truncated normal (std 0.02) weights in linear layers.
+            convolutions follow. By default, maps are contiguous, as RoIAlign and other ops of mmcv silently assume.
+        statistics: what attention sums over, in training too: a registered name, or ``dict(type=name, ...)`` (see
+            ``xcit_mm.statistics``). Default: all tokens of an image, as published.
+        init_cfg: MMEngine config. ``dict(type='Pretrained', checkpoint=...)`` loads any published weights (see
+            ``xcit_mm.checkpoints``). Default: truncated normal (std 0.02) weights in linear layers.
 
     Attributes:
         out_channels: channels of each returned map.
@@ -63,8 +63,7 @@ class XCiT(nn.Module):
         (B, C, ~H / stride, ~W / stride). Sides are rounded up to a multiple of the patch size.
 
     Raises:
-        InputError: an argument, ``arch`` or ``attention`` is unknown or of a wrong type; an index, stride, stage or
-            rate is out of range; a norm does not fit the widths.
+        InputError: an argument is unknown, of a wrong type or out of range, or a norm does not fit the widths.
     """
 
     def __init__(self,
@@ -82,18 +81,17 @@ class XCiT(nn.Module):
                  init_cfg: dict | list | None = None,
                  in_channels: int = 3,
                  out_strides: Sequence[int] | None = None,
+                 statistics: str | Mapping | None = None,
                  **unknown: object) -> None:
+        arguments = {name: value for name, value in locals().items() if name in ARGUMENTS}
         super().__init__()
-        check_arguments(dict(
-            arch=arch, out_indices=out_indices, drop_path_rate=drop_path_rate, norm_cfg=norm_cfg,
-            frozen_stages=frozen_stages, with_cp=with_cp, norm_eval=norm_eval, pyramid=pyramid, attention=attention,
-            attn_drop_rate=attn_drop_rate, channels_last=channels_last, init_cfg=init_cfg, in_channels=in_channels,
-            out_strides=out_strides), unknown)
+        check_arguments(arguments, unknown)
         self.init_cfg = copy.deepcopy(init_cfg)
         self.variant = variant = get_variant(arch)
         self.out_indices, self.out_strides = choose_levels(variant, out_indices, out_strides, pyramid)
-        self.pyramid, self.channels_last = pyramid, channels_last
-        self.frozen_stages, self.with_cp, self.norm_eval = frozen_stages, with_cp, norm_eval
+        self.pyramid, self.channels_last, self.norm_eval = pyramid, channels_last, norm_eval
+        self.frozen_stages, self.with_cp, self.statistics = frozen_stages, with_cp, copy.deepcopy(statistics)
+        build_statistics(statistics or 'image')  # reports errors
         if not -1 <= frozen_stages <= variant.depth:
             raise InputError(f'frozen_stages must be in -1 … {variant.depth}, but is {frozen_stages}')
 
@@ -117,16 +115,16 @@ class XCiT(nn.Module):
             module.eval().requires_grad_(False)
 
     def forward(self, image: Tensor, statistics: Statistics | None = None) -> tuple[Tensor, ...]:
+        if statistics is None and self.statistics:
+            statistics = build_statistics(self.statistics)
         x = self.patch_embed(image)  # (B, C, H / patch, W / patch)
         height, width = x.shape[-2:]
-        x = x.flatten(2).transpose(1, 2)  # (B, N, C)
-        x = x + self.pos_embeder(height, width)
+        x = x.flatten(2).transpose(1, 2) + self.pos_embeder(height, width)  # (B, N, C)
 
         if statistics:
             statistics.begin(height, width, self.variant.patch_size)
-        if statistics and statistics.observes:
-            first = cast(XCiTBlock, self.blocks[0])
-            statistics.observe(first.norm1(x))
+            if statistics.observes:
+                statistics.observe(cast(XCiTBlock, self.blocks[0]).norm1(x))
         taps = {}
         for index, block in enumerate(self.blocks):
             x = self._run_block(index, block, x, height, width, statistics)
@@ -158,7 +156,7 @@ class XCiT(nn.Module):
                              f'checkpoint=...) without other entries, but is {self.init_cfg}')
 
     def unbuilt_keys(self) -> dict[str, str]:
-        """Return patterns for the published keys that this model has no parameters for, mapped to the reasons."""
+        """Return patterns for the published keys that this model does not have, mapped to the reasons."""
         patterns = {}
         if len(self.blocks) < self.variant.depth:
             blocks = '|'.join(map(str, range(len(self.blocks), self.variant.depth)))

@@ -1,4 +1,6 @@
 """Each statistic equals the image's own where it should, in whatever bands it is collected."""
+import copy
+
 import pytest
 import torch
 
@@ -208,3 +210,16 @@ def test_statistics_of_another_model_are_refused(backbone, tmp_path):
             outputs(model, scene(), build_statistics(dict(type='frozen', file=str(tmp_path / 'a.safetensors'))))
     with pytest.raises(InputError, match='no image ran'):
         Recorder().save(tmp_path / 'b.safetensors')
+
+
+def test_half_precision_is_near(backbone):
+    """Small groups of nearly equal tokens, as here, are the most sensitive to the rounding of the tokens."""
+    images = scene().float()
+    model = copy.deepcopy(backbone).float()
+    errors = {}
+    for name, config in STATISTICS.items():
+        expected = outputs(model, images, build_statistics(config))
+        with torch.autocast('cpu', torch.bfloat16):
+            found = outputs(model, images, build_statistics(config))
+        errors[name] = ((found - expected).square().mean() / expected.square().mean()).sqrt().item()
+    assert errors['image'] < 0.01 and max(errors.values()) < 0.1, errors

@@ -72,15 +72,16 @@ def exported_function(model: BaseModel, backbone_only: bool = False) -> Levels |
         if parameter.device.type != 'cpu' or parameter.dtype != torch.float32:
             raise InputError(f'cannot export the model: it must be in float32 on the CPU, but {name} is '
                              f'{parameter.dtype} on {parameter.device}; call its .float().cpu() first')
+    settings = getattr(model, 'test_cfg', None) or {}
+    for name, given in (('backbone', backbone.statistics), ('test_cfg', settings.get('statistics'))):
+        if given not in (None, 'auto', 'image'):
+            raise InputError(f'cannot export statistics {given}: an exported file sums over the image, as published; '
+                             f"set model.{name}.statistics='image'")
     if backbone_only:
         return Levels(backbone).eval()
     if not is_standard(model):
         raise InputError(f'cannot export a {type(model).__name__}: it is not a segmentor with one standard head; '
                          'use --backbone-only, or mmdeploy for detectors')
-    statistics = model.test_cfg.get('statistics', 'auto')
-    if statistics not in ('auto', 'image'):
-        raise InputError(f'cannot export statistics {statistics}: an exported file sums over the image, as published; '
-                         "set model.test_cfg.statistics='image'")
     return Logits(model).eval()
 
 

@@ -30,9 +30,9 @@ LARGE = 2.0
 def choose_statistics(model: BaseSegmentor, mode: Mode, scene: Scene, wanted: Choice) -> Choice:
     """Return the statistic to use.
 
-    ``'auto'`` becomes ``'mixture'`` for an image at its own resolution that is larger than the training crops, if the
-    mode runs the image as a whole; otherwise, it becomes ``'image'``, as published. ``'local'`` takes the size of the
-    training crops as the size of its neighbourhoods.
+    ``'auto'`` becomes the backbone's own statistic, if it sets one. Otherwise, it becomes ``'mixture'`` for an image
+    at its own resolution that is larger than the training crops, if the mode runs the image as a whole, and ``'image'``
+    for any other, as published. ``'local'`` takes the size of the training crops as the size of its neighbourhoods.
 
     Args:
         model: its ``data_preprocessor.size`` is the size of the training crops.
@@ -44,6 +44,9 @@ def choose_statistics(model: BaseSegmentor, mode: Mode, scene: Scene, wanted: Ch
         InputError: the size of the training crops is needed but unknown.
     """
     crop = getattr(model.data_preprocessor, 'size', None)
+    if wanted == AUTO and getattr(model.backbone, 'statistics', None):
+        own: Choice = model.backbone.statistics
+        return own
     if wanted == AUTO:
         is_large = crop and scene.pixels.height * scene.pixels.width > LARGE * math.prod(crop)
         usable = mode.runs_whole_image and not scene.is_resized and _takes_statistics(model.backbone)
@@ -71,13 +74,14 @@ def use_statistics(model: BaseModel, wanted: Choice, sample: BaseDataElement) ->
 
     Args:
         model: a detector that runs its backbone by a call.
-        wanted: the user's choice; ``'auto'`` is ``'image'``.
+        wanted: the user's choice; ``'auto'`` is the backbone's own, or ``'image'``.
         sample: of the only image; its ``img_shape`` excludes padding.
 
     Raises:
         InputError: the backbone is not an XCiT, or the statistic cannot be built.
     """
-    chosen = _complete(model, 'image' if wanted == AUTO else wanted)
+    own = getattr(model.backbone, 'statistics', None) or 'image'
+    chosen = _complete(model, own if wanted == AUTO else wanted)
     if not build_statistics(chosen).is_published and not isinstance(model.backbone, XCiT):
         raise InputError(f'statistics other than image need an XCiT, but the backbone is a '
                          f'{type(model.backbone).__name__}')
@@ -88,7 +92,7 @@ def use_statistics(model: BaseModel, wanted: Choice, sample: BaseDataElement) ->
         below, right = inputs[0].shape[2] - height, inputs[0].shape[3] - width
         return inputs, dict(options, statistics=build_statistics(chosen, (0, right, 0, below)))
 
-    if chosen == 'image':
+    if chosen == own:
         yield
         return
     hook = model.backbone.register_forward_pre_hook(add, with_kwargs=True)

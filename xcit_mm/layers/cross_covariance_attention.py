@@ -177,7 +177,7 @@ def blend(maps: Sequence[BlendedMap], x: Tensor) -> Tensor:
         mapped = mapped if share is None else mapped * share
         if positions is not None:
             total = torch.zeros_like(x) if total is None else total
-            total = total.flatten(0, 1).index_add(0, positions, mapped[0]).view_as(x)
+            total = total.flatten(0, 1).index_add(0, positions, mapped[0].to(x.dtype)).view_as(x)
         else:
             total = mapped if total is None else total + mapped
     assert total is not None  # a statistic has at least one map

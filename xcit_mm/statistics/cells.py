@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from ..ops.interpolation import resizing_matrix
+from ..ops.precision import full_precision, widest_dtype
 from .statistics import TokenGrid
 
 TOKENS_AT_ONCE = 4096  # tokens that are in float64 at the same time
@@ -44,7 +45,8 @@ class CellGrid(NamedTuple):
         rows = resizing_matrix(self.height, self.height * self.side, start, stop, 0, self.height, False, values)
         columns = resizing_matrix(
             self.width, self.width * self.side, 0, self.tokens.width, 0, self.width, False, values)
-        return rows @ values @ columns.T
+        with full_precision(values.device):
+            return rows @ values @ columns.T
 
     def of_tokens(self, values: Tensor, start: int, stop: int) -> Tensor:
         """Return the value of the cell that contains each token; see ``at_tokens``."""
@@ -66,7 +68,8 @@ class CellFeatures:
 
     def __init__(self, cells: CellGrid, batch: int, channels: int, device: torch.device) -> None:
         self.cells = cells
-        self.sums = torch.zeros(batch, cells.height, cells.width, 2, channels, dtype=torch.float64, device=device)
+        self.sums = torch.zeros(batch, cells.height, cells.width, 2, channels, dtype=widest_dtype(device),
+                                device=device)
 
     @torch.no_grad()
     def collect(self, tokens: Tensor, start: int = 0) -> None:
@@ -74,7 +77,7 @@ class CellFeatures:
         rows = tokens.unflatten(1, (-1, self.cells.tokens.width))
         step = max(TOKENS_AT_ONCE // self.cells.tokens.width, 1)
         for first in range(start, start + rows.shape[1], step):
-            part = rows[:, first - start:first - start + step].double()
+            part = rows[:, first - start:first - start + step].to(self.sums.dtype)
             own = torch.arange(first, first + part.shape[1], device=part.device) // self.cells.side
             part = part * self.cells.tokens.inside(first, first + part.shape[1], part.device)[..., None]
             self.sums[..., 0, :].index_add_(1, own, self._across(part))
@@ -87,7 +90,7 @@ class CellFeatures:
 
     def result(self) -> tuple[Tensor, Tensor]:
         """Return the features, (B, cells, 2 C) float64 in row-major order, and the cells' tokens, (cells,) int64."""
-        inside = self.cells.tokens.inside(0, self.cells.tokens.height, self.sums.device).double()[None, ..., None]
+        inside = self.cells.tokens.inside(0, self.cells.tokens.height, self.sums.device)[None, ..., None].to(self.sums)
         number = inside.new_zeros(1, self.cells.height, self.cells.width, 1)
         number.index_add_(1, torch.arange(inside.shape[1], device=inside.device) // self.cells.side,
                           self._across(inside))

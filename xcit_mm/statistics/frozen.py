@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..errors import InputError
+from ..ops.precision import widest_dtype
 from .image import ImageMoments, ImagePools
 from .statistics import STATISTICS, BlendedMap, Moments, Pools, Statistics, ToMap
 
@@ -37,7 +38,7 @@ class Recorder(Statistics):
 
     def add(self, name: str, batch: Tensor) -> None:
         """Add the values of a batch of images."""
-        own = batch.detach().double().mean(dim=0)
+        own = batch.detach().to(widest_dtype(batch.device)).mean(dim=0)
         self.sums[name] = self.sums[name] + own if name in self.sums else own
 
     def save(self, path: Path) -> None:

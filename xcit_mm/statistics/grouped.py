@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..ops.precision import widest_dtype
 from ..ops.second_moment import second_moment
 from .image import FEW_TOKENS
 from .statistics import BlendedMap, Moments, ToMap
@@ -61,8 +62,9 @@ class GroupedMoments(Moments):
         tokens = tokens.flatten(0, 1)
         for group, positions, weight in self.groups.summed(self.batch, start, self.stop):
             part = tokens if positions is None else tokens[positions]
-            part = part.double() if len(part) < FEW_TOKENS else part  # see ImageMoments.collect
-            moment = second_moment(part[None], None if weight is None else weight[None].to(part.dtype))[0].double()
+            part = part.to(widest_dtype(part.device)) if len(part) < FEW_TOKENS else part  # see ImageMoments.collect
+            moment = second_moment(part[None], None if weight is None else weight[None].to(part.dtype))[0]
+            moment = moment.to(widest_dtype(moment.device))
             self.parts[group] = self.parts[group] + moment if group in self.parts else moment
 
     def reduce(self, to_map: ToMap) -> None:

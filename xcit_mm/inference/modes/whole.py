@@ -39,7 +39,7 @@ def forward(model: BaseSegmentor, image: Tensor, statistics: Statistics) -> Tens
 
     x = image.permute(2, 0, 1)[None]
     backbone, neck, head = parts(model)
-    if statistics.is_published:
+    if statistics.is_published and not getattr(backbone, 'statistics', None):
         logits = head(neck(backbone(x)))
     else:
         levels = neck(backbone(x, statistics))
