@@ -8,6 +8,7 @@ from segmentors import SLIDING, build, build_mmseg, digits_config
 
 from xcit_mm.apis import inference_segmentor, init_model
 from xcit_mm.errors import InputError
+from xcit_mm.inference.modes import build_mode
 
 STATISTICS = ['image', 'mixture', dict(type='mixture', kinds=3, leak=0.1), 'local', dict(type='local', size=(70, 300))]
 
@@ -113,3 +114,15 @@ def build_sample(image):
     from mmseg.structures import SegDataSample
 
     return SegDataSample(metainfo=dict(ori_shape=image.shape[:2], img_shape=image.shape[:2]))
+
+
+@pytest.mark.parametrize('statistics', ['mixture', dict(type='local', size=(16, 16))], ids=str)
+def test_memory_for_statistics_is_required_beforehand(statistics, monkeypatch):
+    from xcit_mm.inference.modes import footprint
+
+    model, image = build(), scene(500, 500)
+    needed = build_mode('banded').estimate_bytes(model, 500, 500)
+    monkeypatch.setattr(footprint, 'available_bytes', lambda device, limit: needed + 9 * 500 * 500)
+    assert inference_segmentor(model, image, 'banded', statistics='image').mode == 'banded'
+    with pytest.raises(InputError, match='in mode banded with statistics .* use a smaller image$'):
+        inference_segmentor(model, image, 'banded', statistics=statistics)

@@ -15,8 +15,9 @@ from mmengine.model import BaseModel
 from xcit_mm.apis import inference_segmentor, init_model
 from xcit_mm.config import load_config
 
-# The last two run our model in bands through mmseg's own functions.
-WAYS = ('banded', 'whole', 'slide', 'mmseg-whole', 'mmseg-slide', 'inference_model', 'MMSegInferencer')
+# All but mixture, our default for large images, use the published statistics. The last two run our
+# model in bands through mmseg's own functions.
+WAYS = ('banded', 'mixture', 'whole', 'slide', 'mmseg-whole', 'mmseg-slide', 'inference_model', 'MMSegInferencer')
 SLIDING = dict(mode='slide', crop_size=(512, 512), stride=(341, 341))  # as in mmseg's configs for crops of 512 px
 Segment = Callable[[np.ndarray], torch.Tensor]  # (H, W, 3) uint8 -> labels (H, W)
 
@@ -28,7 +29,7 @@ def build(config: Path, way: str) -> Segment:
         changes |= {'model.decode_head.type': 'UPerHead', 'model.type': 'EncoderDecoder',
                     'model.test_cfg.mode': 'whole'}
     elif way in ('inference_model', 'MMSegInferencer'):
-        changes['model.test_cfg.mode'] = 'banded'
+        changes |= {'model.test_cfg.mode': 'banded', 'model.test_cfg.statistics': 'image'}
     loaded = load_config(config, changes)
     if 'slide' in way:
         loaded.model.test_cfg = SLIDING
@@ -43,7 +44,9 @@ def build(config: Path, way: str) -> Segment:
 
 
 def _ours(model: BaseModel, way: str) -> Segment:
-    return lambda image: inference_segmentor(model, image, way, full_resolution=True).pred_sem_seg.data[0]
+    mode, statistics = ('banded', way) if way == 'mixture' else (way, 'image')
+    return lambda image: inference_segmentor(
+        model, image, mode, statistics=statistics, full_resolution=True).pred_sem_seg.data[0]
 
 
 def _by_inference_model(model: BaseModel) -> Segment:

@@ -107,6 +107,16 @@ def statistics_factory(chosen: Choice, scene: Scene) -> Callable[[], Statistics]
     return partial(build_statistics, chosen, scene.padding)
 
 
+def statistics_bytes(model: BaseSegmentor, statistics: Statistics, scene: Scene) -> float:
+    """Estimate the memory that a statistic needs for a scene, in bytes."""
+    backbone = model.backbone
+    if statistics.is_published or not isinstance(backbone, XCiT):
+        return 0
+    patch = backbone.variant.patch_size
+    height, width = -(-scene.pixels.height // patch), -(-scene.pixels.width // patch)
+    return statistics.estimate_bytes(height, width, patch, backbone.variant.embed_dim)
+
+
 def describe_statistics(chosen: Choice) -> str:
     """Describe statistics in one line, such as ``local (size=(256, 256))``."""
     if isinstance(chosen, (str, Statistics)):

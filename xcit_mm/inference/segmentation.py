@@ -13,7 +13,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..ops.rows import Rows, Stored
 from ..statistics import Choice
-from .choose_statistics import AUTO, choose_statistics, describe_statistics, statistics_factory
+from .choose_statistics import AUTO, choose_statistics, describe_statistics, statistics_bytes, statistics_factory
 from .labels import label_dtype, num_logits, to_probabilities
 from .memory import parse_bytes
 from .modes import Budget, Mode, build_mode
@@ -120,7 +120,11 @@ class Segmentation:
         chosen = choose_statistics(self.model, mode, self.scene, self.options.statistics)
         self.mode, self.statistics = mode, describe_statistics(chosen)
         self.build_statistics = statistics_factory(chosen, self.scene)
-        self.build_statistics()  # so that a wrong name is reported here, not by the first band
+        # This also reports a wrong name here, rather than with the first band.
+        needed = statistics_bytes(self.model, self.build_statistics(), self.scene)
+        if needed:
+            needed += mode.estimate_bytes(self.model, self.scene.pixels.height, self.scene.pixels.width)
+            self._budget().require(f'{mode.name} with statistics {self.statistics}', needed, self.scene)
 
     def _budget(self) -> Budget:
         device = next(self.model.parameters()).device

@@ -176,8 +176,8 @@ def blend(maps: Sequence[BlendedMap], x: Tensor) -> Tensor:
         mapped = torch.baddbmm(bias.to(x.dtype), tokens, weight.to(x.dtype))
         mapped = mapped if share is None else mapped * share
         if positions is not None:
-            total = torch.zeros_like(x) if total is None else total
-            total = total.flatten(0, 1).index_add(0, positions, mapped[0].to(x.dtype)).view_as(x)
+            total = x.new_zeros(x.shape) if total is None else total
+            total.view(-1, x.shape[2]).index_add_(0, positions, mapped[0].to(x.dtype))
         else:
             total = mapped if total is None else total + mapped
     assert total is not None  # a statistic has at least one map

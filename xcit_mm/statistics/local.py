@@ -1,6 +1,7 @@
 """Statistics of neighbourhoods, such as the sliding windows of a crop's size, but blended in every block."""
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -11,6 +12,8 @@ from ..errors import InputError
 from .grouped import GroupedMoments, Groups, Members
 from .image import ImagePools
 from .statistics import STATISTICS, Pools, Statistics, TokenGrid
+
+DOUBLE = 8  # bytes
 
 
 @STATISTICS.register_module(name='local')
@@ -38,6 +41,10 @@ class Local(Statistics):
         self.rows, self.columns = (
             Axis(tokens, max(-(-2 * tokens * patch_size // side), 2))
             for tokens, side in zip((height, width), self.size))
+
+    def estimate_bytes(self, height: int, width: int, patch_size: int, channels: int) -> float:
+        steps = math.prod(-(-2 * tokens * patch_size // side) for tokens, side in zip((height, width), self.size))
+        return 2.5 * DOUBLE * steps * (channels + 1)**2  # moments of steps and of neighbourhoods, and maps in float32
 
     def moments(self, block: int, height: int, width: int) -> GroupedMoments:
         return GroupedMoments(Neighbourhoods(self.grid, self.rows, self.columns), width)

@@ -13,6 +13,8 @@ from .image import ImagePools
 from .kinds import soft_kinds
 from .statistics import STATISTICS, Pools, Statistics
 
+DOUBLE = 8  # bytes
+
 
 @STATISTICS.register_module(name='mixture')
 class Mixture(Statistics):
@@ -44,6 +46,10 @@ class Mixture(Statistics):
         self.cells = CellGrid(self.grid, max(self.cell // patch_size, 1))
         self.features: CellFeatures | None = None
         self.groups: KindGroups | None = None
+
+    def estimate_bytes(self, height: int, width: int, patch_size: int, channels: int) -> float:
+        cells = height * width / max(self.cell // patch_size, 1)**2
+        return DOUBLE * (2 * cells * 2 * channels + 3 * self.kinds * (channels + 1)**2)  # sums and features; moments
 
     def observe(self, tokens: Tensor, start: int = 0) -> None:
         if self.features is None:

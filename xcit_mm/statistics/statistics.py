@@ -112,6 +112,10 @@ class Statistics(ABC):
         """Start one pass through a backbone over a grid of ``height`` x ``width`` tokens, before any other call."""
         self.grid = TokenGrid(height, width, patch_size, self.padding)
 
+    def estimate_bytes(self, height: int, width: int, patch_size: int, channels: int) -> float:
+        """Estimate the memory that the statistic needs for one image, in bytes; see ``begin`` for the arguments."""
+        return 0
+
     def observe(self, tokens: Tensor, start: int = 0) -> None:
         """Examine the input to the first block before any moment is collected, to decide what to sum.
 

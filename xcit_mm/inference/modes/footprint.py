@@ -57,7 +57,7 @@ class Budget:
         results = f' plus {format_bytes(self.result_bytes)} for the results' if self.result_bytes else ''
         free = format_bytes(self.free + self.result_bytes)
         remedy = 'raise the limit' if limit else 'free memory'
-        other = '' if mode in ('banded', 'slide') else ' or mode banded'
+        other = '' if mode.startswith(('banded', 'slide')) else ' or mode banded'
         raise InputError(
             f'not enough memory to segment {scene.pixels.width} x {scene.pixels.height} pixels in mode {mode}: it '
             f'needs about {format_bytes(needed)}{results}, but only {free}{limit} are free; {remedy}, or use a smaller '
