@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from benchmarks import record
+from benchmarks import kinds_picture, record
 from benchmarks.mosaics import CONTENTS, Mosaics, Tile, cut_tile
 from benchmarks.views import Segment, build_view
 from mmengine.config import Config, DictAction
@@ -33,6 +33,8 @@ def parse_args() -> argparse.Namespace:
                         help='what to compare; see benchmarks/views.py')
     parser.add_argument('--contents', nargs='+', default=list(CONTENTS), choices=list(CONTENTS))
     parser.add_argument('--quick', action='store_true', help='fewer and smaller scenes')
+    parser.add_argument('--picture', type=Path, metavar='FILE',
+                        help='also draw one mixed scene of 2 x 2 tiles under each view')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE')
     parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
     return parser.parse_args()
@@ -101,6 +103,9 @@ def main() -> None:
             record.write(args.out, environment, results)
             print(*key.values(), f'{results[-1]["mean_iou"]:.2f} mIoU, {results[-1]["seconds"]:.2f} s', flush=True)
     print_table(results)
+    if args.picture and mosaics:
+        (image, mask), = mosaics.scenes('mixed', 2, 1)
+        kinds_picture.draw(model, image, mask, args.views, args.picture)
 
 
 if __name__ == '__main__':

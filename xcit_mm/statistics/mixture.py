@@ -68,6 +68,11 @@ class Mixture(Statistics):
             self.groups = KindGroups(self.cells, grid.float(), self.leak)
         return GroupedMoments(self.groups, width)
 
+    def kind_map(self) -> Tensor:
+        """Return the most likely kind of each cell, after a pass: (B, cells down, cells across) int64."""
+        assert self.groups is not None
+        return self.groups.weights.argmax(dim=1).cpu()
+
     def pools(self, bins: int, height: int, width: int) -> Pools:
         return ImagePools(bins, height, width)
 
