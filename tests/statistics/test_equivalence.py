@@ -1,4 +1,4 @@
-"""Each statistic equals the image's own where it should, in whatever bands it is collected."""
+"""Each statistic that should match that of the whole image does, however the image is split into bands."""
 import copy
 
 import pytest
