@@ -24,7 +24,8 @@ def soft_kinds(features: Tensor, number: int, softness: float) -> Tensor:
     Args:
         features: (cells, F), float64.
         number: kinds.
-        softness: distance at which a weight falls by exp(-1/2), in units in which the average squared distance between two cells is 2.
+        softness: distance at which a weight falls by exp(-1/2), in units in which the average squared distance between
+            two cells is 2.
 
     Returns:
         (cells, number), in float64, from 0 to 1; they sum to 1 for each cell.
