@@ -34,7 +34,7 @@ def init_model(config: str | Path | Config, checkpoint: str | Path | None = None
     """Build a model from a config, ready for inference.
 
     Args:
-        config: config file, or a config.
+        config: a config, or the path of its file.
         checkpoint: file or URL of a training checkpoint or a bare state dict. Without one, the weights are random.
         device: where the model runs.
 
@@ -74,31 +74,32 @@ def inference_segmentor(
     Args:
         model: from ``init_model``.
         image: path, array or PIL image, or a list of them. Arrays are (H, W, 3) BGR, (H, W, 4) BGRA, or (H, W) or
-            (H, W, 1) grey, uint8 or uint16. Grey becomes BGR, alpha is dropped, and 16 bits are divided by 256, unless
-            the pipeline's ``LoadImageFromFile`` has ``color_type='unchanged'`` or ``imdecode_backend='tifffile'``:
-            bands and dtype then stay as they are. See ``inference.sources.decode``.
+            (H, W, 1) grey, uint8 or uint16. Grey becomes BGR, alpha is dropped, and 16-bit values are divided by 256.
+            If the pipeline's ``LoadImageFromFile`` has ``color_type='unchanged'`` or ``imdecode_backend='tifffile'``,
+            bands and dtype are kept instead. See ``inference.sources.decode``.
         mode: ``'whole'`` runs the whole image through the network at once. ``'banded'`` computes the same result in
-            bands of rows, in bounded memory, for XCiT with UPerHead or Semantic FPN. ``'slide'`` averages over the
-            windows of the config's ``test_cfg``. ``'delegated'`` runs the model's own ``test_step``. ``'auto'``
-            slides if the config does, delegates if the model has its own prediction code, and otherwise uses the
-            faster of ``'whole'`` and ``'banded'`` that fits in memory.
-        max_memory: limit for the process (on a GPU, for its tensors): bytes, or a string such as ``'2GB'``. Default:
-            all free memory.
-        statistics: what the network sums over: ``'image'``, as published; ``'mixture'``, the kinds of content in the
-            image; ``'local'``, neighbourhoods as large as the training crops; ``'frozen'``, recorded sums; or another
-            registered statistic (see ``xcit_mm.statistics``). Give its name, ``dict(type=name, ...)`` with arguments,
-            or a ``Statistics``. ``'auto'`` uses ``'mixture'`` for an image at its own resolution with more than twice
-            the area of the training crops (``data_preprocessor.size``), and ``'image'`` otherwise.
+            bands of rows, in bounded memory, for XCiT with UPerHead or Semantic FPN. ``'slide'`` averages over
+            sliding windows, as set in the config's ``test_cfg``. ``'delegated'`` runs the model's own ``test_step``.
+            ``'auto'`` slides if the config does, delegates if the model has its own prediction code, and otherwise
+            uses the faster of ``'whole'`` and ``'banded'`` that fits in memory.
+        max_memory: memory limit for the process (on a GPU, for its tensors): bytes, or a string such as ``'2GB'``.
+            Default: all free memory.
+        statistics: what the network sums over: ``'image'``, the whole image, as published; ``'mixture'``, each kind of
+            content in the image; ``'local'``, neighbourhoods as large as the training crops; or another registered
+            statistic (see ``xcit_mm.statistics``). ``'frozen'`` uses recorded sums instead. Give a name,
+            ``dict(type=name, ...)`` with arguments, or a ``Statistics``. ``'auto'`` uses ``'mixture'`` for an image
+            that is not resized and has more than twice the area of the training crops (``data_preprocessor.size``),
+            and ``'image'`` otherwise.
         full_resolution: skip the pipeline's resizing, so that the network sees every pixel.
         return_logits: whether to return logits, which take 4 bytes per class per pixel.
         return_probability_of: class or classes to return probabilities for, by index (7) or name ('7').
-        progress: called with the fraction of the work on all images done, from 0 to 1.
+        progress: called with the completed fraction of the work on all images, from 0 to 1.
 
     Returns:
         An mmseg ``SegDataSample``, or a list of them for a list of images. Its maps are on the CPU and have the
         image's size: ``pred_sem_seg.data`` (1, H, W) int64, class indices; on request, ``seg_logits.data`` (channels,
         H, W) float32, after the sigmoid if the head has one channel; and on request, ``seg_probabilities.data``
-        (classes, H, W) float32. ``mode`` and ``statistics`` are those used.
+        (classes, H, W) float32. ``mode`` and ``statistics`` are the ones that were used.
 
     Raises:
         InputError: the mode, class or statistic is unknown, the model cannot run in this mode, memory is insufficient,
@@ -126,7 +127,7 @@ def segment_file(model: BaseModel, path: str | Path, out_dir: str | Path, mode: 
 
     Args:
         model: from ``init_model``.
-        path: file whose suffix has a registered source (see ``inference.sources``).
+        path: image file; a source must be registered for its suffix (see ``inference.sources``).
         out_dir: folder, created if needed.
         mode, max_memory, statistics, progress: see ``inference_segmentor``.
         sinks: names of the registered sinks to write the labels with (see ``inference.results``).
@@ -136,8 +137,8 @@ def segment_file(model: BaseModel, path: str | Path, out_dir: str | Path, mode: 
         The mode used, as in a sample's ``mode``.
 
     Raises:
-        InputError: see ``inference_segmentor``; a sink is unknown, the test pipeline does more than read BGR and
-            resize, or a file that is not a result of an earlier run has the name of a result.
+        InputError: see ``inference_segmentor``; also if a sink is unknown, the test pipeline does more than read BGR
+            and resize, or a result would overwrite a file that is not the unchanged result of an earlier run.
     """
     from .inference.file_segmentation import segment_to_files  # imports mmseg, which a detector does not need
     from .inference.segmentation import Options
@@ -154,7 +155,7 @@ def inference_detector(model: BaseModel, image: Image | Sequence[Image], *, stat
     Args:
         model: from ``init_model``.
         image: see ``inference_segmentor``.
-        statistics: see ``inference_segmentor``, except that ``'auto'`` never becomes ``'mixture'``.
+        statistics: see ``inference_segmentor``, except that ``'auto'`` never selects ``'mixture'``.
         boxes_only: return no masks.
         rle: run-length encode the masks, a few at a time, so that Mask R-CNN does not hold all of them at full size.
 
@@ -180,7 +181,7 @@ def inference_detector(model: BaseModel, image: Image | Sequence[Image], *, stat
 
 def _infer(model: BaseModel, image: Image | Sequence[Image], run: Callable[[dict, Progress], BaseDataElement],
            full_resolution: bool = False, progress: Progress = lambda share: None) -> Result:
-    """Call ``run`` with each prepared image and with a callback for the progress of this image."""
+    """Call ``run`` with each prepared image and a callback for its progress."""
     with use_default_scope(model.cfg):
         pipeline = ImagePipeline(model.cfg, full_resolution)
         if not isinstance(image, Sequence) or isinstance(image, str):
@@ -192,5 +193,5 @@ def _infer(model: BaseModel, image: Image | Sequence[Image], run: Callable[[dict
 
 
 def _advance(progress: Progress, index: int, number: int, share: float) -> None:
-    """Report the progress over ``number`` images when a share of the image ``index`` is done."""
+    """Report the progress over ``number`` images when a share of image ``index`` is done."""
     progress((index + share) / number)

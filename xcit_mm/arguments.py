@@ -11,7 +11,7 @@ from .layers import PYRAMID_STRIDES
 from .layers.cross_covariance_attention import FORMS
 from .variants import PUBLISHED_STRIDES, Variant
 
-Rule = tuple[Callable[[Any], bool], str]  # returns whether a value is valid; describes valid values
+Rule = tuple[Callable[[Any], bool], str]  # a test for valid values, and a description of them
 
 
 def check_arguments(arguments: Mapping[str, object], unknown: Iterable[str]) -> None:

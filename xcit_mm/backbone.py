@@ -33,8 +33,8 @@ class XCiT(nn.Module):
         in_channels: channels of the image. If there are more than 3, the first three must be red, green and blue for
             an RGB checkpoint, whose stem is adapted (see ``checkpoints``).
         out_indices: blocks (0-based, repeats allowed) whose outputs are returned, one for each stride. Default: those
-            at 1/3, 1/2, 2/3 and the full depth for strides 4, 8, 16 and above, as published; the last block for the
-            coarsest level in any case.
+            at 1/3, 1/2, 2/3 and the full depth for strides 4, 8, 16 and above, as published; the coarsest level
+            always gets the last block.
         out_strides: strides of the pyramid's levels, any ascending selection of 4, 8, 16, 32 and 64. Only these levels
             are built. Default: 4, 8, 16 and 32, as published.
         drop_path_rate: probability of skipping a residual branch, the same for all blocks.
@@ -91,7 +91,7 @@ class XCiT(nn.Module):
         self.out_indices, self.out_strides = choose_levels(variant, out_indices, out_strides, pyramid)
         self.pyramid, self.channels_last, self.norm_eval = pyramid, channels_last, norm_eval
         self.frozen_stages, self.with_cp, self.statistics = frozen_stages, with_cp, copy.deepcopy(statistics)
-        build_statistics(statistics or 'image')  # reports errors
+        build_statistics(statistics or 'image')  # only to report errors
         if not -1 <= frozen_stages <= variant.depth:
             raise InputError(f'frozen_stages must be in -1 … {variant.depth}, but is {frozen_stages}')
 
@@ -180,7 +180,7 @@ class XCiT(nn.Module):
 
     def _run_block(self, index: int, block: nn.Module, x: Tensor, height: int, width: int,
                    statistics: Statistics | None) -> Tensor:
-        def run(x: Tensor) -> Tensor:  # with empty sums each time, because recomputation runs it twice
+        def run(x: Tensor) -> Tensor:  # with empty sums each time, because recomputation calls this twice
             return block(x, height, width, statistics.moments(index, height, width) if statistics else None)
 
         trained = x.requires_grad or any(parameter.requires_grad for parameter in block.parameters())

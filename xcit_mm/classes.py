@@ -29,7 +29,7 @@ def dataset_meta(config: Config, model: BaseModel, checkpoint: dict) -> dict:
         checkpoint: the content of the checkpoint, or an empty dict.
 
     Raises:
-        InputError: the names are one string, or their number differs from that of the model's classes.
+        InputError: the names are a single string, or their number differs from the model's number of classes.
     """
     dataset = find_test_dataset(config)
     with DATASETS.switch_scope_and_registry(default_scope(config)) as registry:
@@ -41,7 +41,7 @@ def dataset_meta(config: Config, model: BaseModel, checkpoint: dict) -> dict:
     if trained.get('classes') and (why := difference(trained['classes'], configured.get('classes') or ())):
         print_log(f"the checkpoint's class names are used, although the config has others: {why}", 'current',
                   logging.WARNING)
-    second_stage = getattr(model, 'roi_head', model)  # of a detector that has two
+    second_stage = getattr(model, 'roi_head', model)  # of a two-stage detector
     meta = known | configured | trained
     meta['palette'] = _palette(meta, known)
     return _complete(meta, num_classes(model) or num_classes(getattr(second_stage, 'bbox_head', None)))
@@ -57,7 +57,8 @@ def require_names(meta: Mapping) -> None:
     """Check the ``classes`` in a data set's metadata.
 
     Raises:
-        InputError: they are a string, as in ``classes=('cell')``, or a key is in capitals, which nothing reads.
+        InputError: the classes are a string, as in ``classes=('cell')``, or a key is in capitals, which the MM packages
+            ignore.
     """
     classes = meta.get('classes')
     if isinstance(classes, str):
@@ -95,7 +96,9 @@ def _palette(meta: dict, known: dict) -> list:
 
 
 def _complete(meta: dict, num_classes: int) -> dict:
-    """Number unnamed classes, add a background class to a single one, and pick colours unless every class has one."""
+    """Number unnamed classes, add a background class before a single named one if the model has two classes, and pick
+    colours unless every class has one.
+    """
     classes = tuple(meta.get('classes') or map(str, range(num_classes)))
     palette = list(meta.get('palette') or ())
     if len(classes) == 1 and num_classes == 2:
@@ -115,8 +118,8 @@ def class_index(names: Sequence[str], name: int | str) -> int:
     """Return the index of a class.
 
     Args:
-        names: of all classes.
-        name: a text is a name, or an index where no class has that name; a number is an index.
+        names: the names of all classes.
+        name: name or index of the class. A string of digits is an index only if no class has that name.
 
     Raises:
         InputError: there is no such class.

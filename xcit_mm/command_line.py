@@ -26,7 +26,7 @@ from .failures import explain
 def run(main: Callable[[], None]) -> None:
     """Call ``main``; turn an exception into one line on stderr and exit code 1, and Ctrl-C into exit code 130.
 
-    If any tool is run with ``--debug``, exceptions keep their traceback.
+    With ``--debug``, which every tool accepts, exceptions keep their traceback.
     """
     debug = '--debug' in sys.argv
     sys.argv[:] = [argument for argument in sys.argv if argument != '--debug']
@@ -75,9 +75,9 @@ def formatter_lock() -> Path:
 
 
 def write_formatter_cache() -> None:
-    """Let one process at a time import yapf, with which MMEngine prints configs.
+    """Import yapf, which MMEngine uses to print configs, in only one process at a time.
 
-    On its first import, yapf writes a cache. Another process that read it at that moment would fail with EOFError.
+    On its first import, yapf writes a cache. A process that reads the cache at that moment fails with EOFError.
     """
     with FileLock(formatter_lock()):
         importlib.import_module('yapf.yapflib.yapf_api')
@@ -103,7 +103,7 @@ def image_parser(description: str | None) -> argparse.ArgumentParser:
 
 
 class StatisticsAction(argparse.Action):
-    """``--statistics NAME [KEY=VALUE ...]`` as a registered statistic: its name, or ``dict(type=name, ...)``."""
+    """Parse ``--statistics NAME [KEY=VALUE ...]`` into a statistic's name, or into ``dict(type=name, ...)``."""
 
     SUMMARY = ('what the network sums over: auto, image, mixture, local, or frozen file=FILE; KEY=VALUE sets '
                'arguments, e.g. mixture kinds=8')
@@ -118,7 +118,7 @@ class StatisticsAction(argparse.Action):
             parser.error(f'{option} takes one name, followed by KEY=VALUE')
         arguments = {}
         for key, _, value in (setting.partition('=') for setting in settings):
-            with suppress(ValueError, SyntaxError):  # anything else is text
+            with suppress(ValueError, SyntaxError):  # if it is not a literal, keep the text
                 value = ast.literal_eval(value)
             arguments[key] = value
         setattr(namespace, self.dest, dict(type=name, **arguments) if arguments else name)
@@ -129,7 +129,7 @@ def for_each_image(images: Sequence[Path], work: Callable[[Path, Callable[[float
 
     Args:
         images: paths, e.g. from ``find_images``.
-        work: called with a path and a callback that takes the fraction of the work done, from 0 to 1.
+        work: called with a path and a callback that takes the completed fraction of the work, from 0 to 1.
 
     Raises:
         InputError: some images could not be processed; each was named, and the others were processed.

@@ -23,8 +23,8 @@ def load_config(path: str | Path, options: dict | None = None, work_dir: str | N
         work_dir: work directory (default: the config's, or else ``work_dirs/<config name>``).
 
     Raises:
-        InputError: the file does not exist or is not a config, an option does not apply to it, or it is for a
-            detector and mmdet cannot be imported.
+        InputError: the file does not exist or is not a config, an option does not apply to it, or the config
+            is for a detector and mmdet cannot be imported.
     """
     if not Path(path).is_file():
         raise MissingInputError(f'no config file {path}')
@@ -62,7 +62,7 @@ def _refuse_misspelt(config: Config, options: dict) -> None:
 
 
 def _refuse_pretrained(node: object, path: str) -> None:
-    """Reject the ``pretrained`` setting of MM 0.x and 2.x next to or inside an XCiT: it fails or does nothing."""
+    """Reject the ``pretrained`` setting of MM 0.x and 2.x next to or inside an XCiT, where it fails or does nothing."""
     if not isinstance(node, dict):
         return
     for backbone, place in ((node, path), (node.get('backbone'), f'{path}.backbone')):

@@ -11,7 +11,7 @@ from .errors import InputError
 
 
 def type_name(kind: object) -> str:
-    """Return the class name of a type, which configs give bare, with a scope or module, or as the class itself."""
+    """Return the class name of a type, given as a bare name, a name with its scope or module, or the class itself."""
     return getattr(kind, '__name__', str(kind)).rpartition('.')[2]
 
 
@@ -32,11 +32,11 @@ def use_default_scope(config: Config) -> Iterator[None]:
 
 
 def is_detector(config: Config) -> bool:
-    """Return whether a config's model detects objects, rather than segments images.
+    """Return whether a config's model detects objects rather than segmenting images.
 
-    Projects have default scopes of their own, so the name of the scope does not tell. Test pipelines say what they
-    pack; if there is none, or it packs in its own way, the model's class is looked up. A class that cannot be found is
-    a detector's if the scope is mmdet, which may not be installed.
+    Projects define their own default scopes, so the scope's name does not decide. The packing step of a test
+    pipeline does; without a test pipeline, or with a custom packing step, the model's class is looked up. If the class
+    cannot be found, the model counts as a detector if the scope is mmdet, which may not be installed.
     """
     packed = {name for dataset in iterate_test_data(config) for name in _step_names(dataset.pipeline)}
     if packed & {'PackDetInputs', 'PackSegInputs'}:

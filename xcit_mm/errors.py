@@ -7,7 +7,7 @@ import reprlib
 class InputError(ValueError):
     """Unusable user input; the message names it and says why it cannot be used and how to fix it.
 
-    Line breaks, which names in a file can contain, become spaces.
+    Line breaks, which can occur in names read from a file, become spaces.
     """
 
     def __init__(self, message: str) -> None:
@@ -18,7 +18,7 @@ class UnreadableImageError(InputError):
     """One unreadable image; the others in the run may still be readable."""
 
 
-# The names end in InputError because command_line.run looks for it to find the message in a worker's traceback.
+# These names end in InputError because command_line.run finds the message in a worker's traceback by that ending.
 class FileInputError(InputError, OSError):
     """A file or folder that cannot be read or written."""
 

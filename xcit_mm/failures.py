@@ -57,7 +57,7 @@ def _setting(config: dict, frames: list[FrameType], reason: str) -> str:
 
 
 def _named_value(config: dict, frames: list[FrameType], reason: str) -> str:
-    """Return the setting whose value the reason quotes, or that the failing function stores under the same name."""
+    """Return the setting whose value the reason quotes or the failing function stores under the same name."""
     texts = [(path, value) for path, value in _leaves(config) if isinstance(value, str)]
     quoted = re.findall("'([^']+)'", reason)
     values = _locals(frames[-1])
@@ -111,5 +111,5 @@ def _equal(node: object, value: object) -> bool:
         return False
     try:
         return bool(node == value)
-    except Exception:  # arrays and tensors do not compare to one truth value
+    except Exception:  # comparing arrays or tensors does not give a single truth value
         return False

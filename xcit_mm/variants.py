@@ -17,8 +17,8 @@ SIZES = {
     'large_24': (768, 24, 16),
 }
 PATCH_SIZES = (16, 8)
-PUBLISHED_STRIDES = (4, 8, 16, 32)  # pixels, of the published pyramid
-TAPS = {4: 1 / 3, 8: 1 / 2, 16: 2 / 3}  # depth of the block that feeds each stride, as a share; 1 for coarser strides
+PUBLISHED_STRIDES = (4, 8, 16, 32)  # of the published pyramid, in pixels
+TAPS = {4: 1 / 3, 8: 1 / 2, 16: 2 / 3}  # relative depth of the block that feeds each stride; 1 for coarser strides
 ARCHITECTURES = tuple(f'{size}_p{patch}' for size in SIZES for patch in PATCH_SIZES)
 
 

@@ -12,7 +12,7 @@ import torch
 from ..errors import InputError
 from .pickles import Tolerant, harmless_classes
 
-HEADER_LIMIT = 100_000_000  # bytes of a safetensors header, by its specification
+HEADER_LIMIT = 100_000_000  # maximum length of a safetensors header in bytes, by the specification
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Container:
 
     Attributes:
         name: name of the format in messages.
-        matches: whether a file with this path and these first 64 bytes is in this format.
+        matches: returns whether a file with this path and these first 64 bytes is in this format.
         read: loads a file onto the CPU; its second argument says whether code in the file may run.
-        package: package that the reader imports, which is also the name of our extra; '' for torch itself.
+        package: package that the reader imports, and the name of our extra that installs it; '' for torch itself.
     """
     name: str
     matches: Callable[[Path, bytes], bool]
@@ -78,7 +78,7 @@ NOT_WEIGHTS = {  # what downloads often turn out to be
 
 
 def is_readable(path: Path) -> bool:
-    """Whether the package that reads files with this suffix is installed."""
+    """Return whether the package that reads files with this suffix is installed."""
     return _is_installed(next(container for container in CONTAINERS if container.matches(path, b'')))
 
 

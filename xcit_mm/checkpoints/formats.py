@@ -93,7 +93,7 @@ def translate(state_dict: Mapping[str, Tensor]) -> Translation:
     """Translate weights in any published format: the authors', timm's or mmpretrain's.
 
     Args:
-        state_dict: weights of a backbone, a classifier, or a segmentor or detector built on one; not modified.
+        state_dict: weights of an XCiT backbone or classifier, or of a segmentor or detector with one; not modified.
 
     Raises:
         InputError: the weights do not contain an XCiT, or contain several.

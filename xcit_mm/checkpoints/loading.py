@@ -20,8 +20,8 @@ def load(module: nn.Module, source: str | Path | Mapping, strict: bool = True, n
     """Load weights in any published format into a module, and log what happened to each key.
 
     Args:
-        module: an XCiT, a segmentor or detector built on one, or any other module; checkpoints for the last must
-            use its own keys.
+        module: an XCiT, a segmentor or detector built on one, or any other module. A checkpoint for any other module
+            must use that module's own keys.
         source: path, URL, or the content of a checkpoint file (see ``read``).
         strict: refuse a checkpoint that does not fit. If False, load the keys that fit, and log a warning about the
             others.
@@ -30,7 +30,7 @@ def load(module: nn.Module, source: str | Path | Mapping, strict: bool = True, n
     Raises:
         InputError: the source cannot be read (see ``read``), it does not contain XCiT weights, a weight is NaN or
             infinite, the module is on the meta device, or, if ``strict``, keys are missing or unexpected or shapes
-            differ. The module is unchanged then.
+            differ. In all these cases, the module is unchanged.
     """
     name = name or ('the checkpoint' if isinstance(source, Mapping) else str(source))
     content = source if isinstance(source, Mapping) else read(source)
@@ -73,5 +73,5 @@ def _plain(module: nn.Module) -> dict[str, Tensor]:
 
 
 def _is_finite(value: Tensor, own: Tensor) -> bool:
-    """Whether all values are finite, both before and after conversion to the dtype of the module's weight."""
+    """Return whether all values are finite, both before and after conversion to the dtype of the module's weight."""
     return not value.is_meta and all(bool(torch.isfinite(each).all()) for each in (value, value.to(own.dtype)))

@@ -16,8 +16,8 @@ from mmengine.logging import print_log
 from ..errors import MissingInputError
 from .containers import is_readable
 
-SNAPSHOT = 'model.safetensors', 'pytorch_model.bin'  # the weights in a folder that timm saves or the hub caches
-HASH = re.compile(r'-([a-f0-9]{8,64})\.[^.]+$')  # the start of the file's SHA-256, as torch hub and MM name files
+SNAPSHOT = 'model.safetensors', 'pytorch_model.bin'  # weights in a folder saved by timm or cached from the hub
+HASH = re.compile(r'-([a-f0-9]{8,64})\.[^.]+$')  # the start of the SHA-256, which torch hub and MM put in file names
 
 
 def require(source: str | Path) -> None:
@@ -38,7 +38,7 @@ def locate(source: str | Path) -> Path:
             ``model.safetensors`` or ``pytorch_model.bin``, such as a snapshot of the Hugging Face hub.
 
     Raises:
-        InputError: the file does not exist; also a ``FileNotFoundError``.
+        InputError: the file does not exist; the error is also a ``FileNotFoundError``.
         OSError: the download fails.
     """
     if is_url(source):
@@ -63,7 +63,7 @@ def locate(source: str | Path) -> Path:
 
 
 def is_url(source: str | Path) -> bool:
-    """Whether a source has to be downloaded."""
+    """Return whether a source has to be downloaded."""
     return str(source).startswith(('http://', 'https://'))
 
 
@@ -86,7 +86,7 @@ def _download(url: str) -> Path:
 
 
 def _is_cached(file: Path, url: str) -> bool:
-    """Whether torch hub or MMEngine has already downloaded this URL to this file.
+    """Return whether torch hub or MMEngine has already downloaded this URL to this file.
 
     The file must match the hash prefix in its name or, if there is none, the size that the server reports. If the
     server cannot be reached, the file is accepted and a warning names it.
@@ -98,7 +98,7 @@ def _is_cached(file: Path, url: str) -> bool:
     try:
         with urlopen(Request(url, method='HEAD'), timeout=10) as answer:
             same = answer.headers.get('Content-Length') == str(file.stat().st_size)
-    except HTTPError:  # the download explains it
+    except HTTPError:  # the download will report it
         return False
     except OSError as error:
         print_log(f'cannot reach {url} ({error}): using {file}, which another program downloaded under this name',

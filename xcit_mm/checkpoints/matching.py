@@ -38,7 +38,7 @@ class Part:
         prefix: prefix of its keys in the module, e.g. ``'backbone.'``; '' if the module is the backbone.
         backbone: the XCiT.
         translation: its translated weights.
-        stem_channels: channel counts of the checkpoint's stem and the module's, if they differ and are not adapted.
+        stem_channels: channel counts of the checkpoint's and the module's stem, if they differ and were not adapted.
     """
     prefix: str
     backbone: PublishedBackbone
@@ -53,9 +53,9 @@ class Placement:
     Attributes:
         weights: weights to load; their keys and shapes may still differ from the module's.
         dropped: keys of the checkpoint that the module does not need, by reason.
-        prefixes: changes of the keys of a whole model, in words.
+        prefixes: describes the prefix that was removed from or added to all keys; '' for none.
         parts: the XCiTs in the module that the checkpoint has weights for.
-        adapted: how stems were adapted to the channels of the images, in words.
+        adapted: describes how a stem was adapted to the images' channels; '' if none was.
     """
     weights: dict[str, Tensor]
     dropped: dict[str, list[str]]
@@ -85,7 +85,7 @@ class Placement:
             prefixes=self.prefixes, adapted=self.adapted)
 
     def explain(self, report: Report) -> str:
-        """Explain why the weights do not fit; if there is no single cause, list the key counts."""
+        """Explain why the weights do not fit; if there is no single cause, give the key counts."""
         counts = '; '.join(report.problems)
         for part in self.parts:
             theirs, ours = part.translation.variant, part.backbone.variant
@@ -124,13 +124,14 @@ def place(module: nn.Module, state_dict: Mapping[str, Tensor], own: Mapping[str,
     """Find where each weight of a checkpoint belongs in a module.
 
     Args:
-        module: an XCiT, a model around one or several, or any other module, whose weights keep their keys.
+        module: an XCiT, a model that contains one or more, or any other module, for which no key is translated.
         state_dict: weights in any published format, from ``get_state_dict``.
         own: state dict of the module, with plain keys.
         adapt_stem: adapt an RGB stem to the channels of the module's stem; see ``adapt_rgb``.
 
     Raises:
-        InputError: the module has an XCiT, but the checkpoint has none; or it has several, in other places.
+        InputError: the module has an XCiT, but the checkpoint has none; or one of them has several, and their prefixes
+            do not match.
     """
     ours = find_backbones(module)
     weights, removed, added = align(state_dict, own, ours, find_formats(state_dict) if ours else ())
@@ -162,7 +163,7 @@ def place(module: nn.Module, state_dict: Mapping[str, Tensor], own: Mapping[str,
     for key, value in weights.items():
         if '' in ours:
             dropped.setdefault('parts outside the backbone', []).append(key)
-        elif key.startswith('head.') and key not in own:  # the name that mmpretrain and DINO give it
+        elif key.startswith('head.') and key not in own:  # as mmpretrain and DINO name it
             dropped.setdefault('classifier or projection head', []).append(key)
         else:
             fitting[key] = value
@@ -170,7 +171,11 @@ def place(module: nn.Module, state_dict: Mapping[str, Tensor], own: Mapping[str,
 
 
 def _pair(ours: Mapping[str, PublishedBackbone], theirs: Mapping[str, Format]) -> list[tuple[str, str, Format]]:
-    """Pair XCiTs at the same prefix in module and checkpoint, or the only one in each; return both prefixes."""
+    """Pair XCiTs with the same prefix in the module and the checkpoint, or the only one in each.
+
+    Returns:
+        For each pair, the prefix in the module, the prefix in the checkpoint and the checkpoint's format.
+    """
     same = [(prefix, prefix, theirs[prefix]) for prefix in ours if prefix in theirs]
     if same:
         return same

@@ -1,4 +1,4 @@
-"""What pickled checkpoints contain besides tensors: harmless classes, whole models, and uninstalled classes."""
+"""Handle what pickled checkpoints contain besides tensors: harmless classes, whole models and missing classes."""
 from __future__ import annotations
 
 import argparse
@@ -67,7 +67,7 @@ class Tolerant:
 
 
 def holds_modules(path: Path) -> bool:
-    """Whether a pickle file mentions ``torch.nn`` classes, as whole models do; none of the code in it is run."""
+    """Return whether a pickle file mentions ``torch.nn`` classes, as whole models do; none of the code in it is run."""
     with path.open('rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         return content.find(b'torch.nn.modules.') >= 0
 

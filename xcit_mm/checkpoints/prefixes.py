@@ -1,4 +1,4 @@
-"""Align a checkpoint's keys with those of a module that a trainer wrapped in another module."""
+"""Align a checkpoint's keys with a module's when a trainer wrapped either model in another module."""
 from __future__ import annotations
 
 from collections import Counter
@@ -15,8 +15,8 @@ def align(state_dict: Mapping[str, Tensor], own: Mapping[str, Tensor], ours: Ite
         state_dict: weights of a checkpoint.
         own: state dict of the module.
         ours, theirs: prefixes of the XCiTs in the module and in the checkpoint, e.g. ``backbone.`` and
-            ``model.backbone.``, which determine the prefix ``model.``. Without an XCiT, it is the prefix without which
-            more than half of the keys are keys of the module.
+            ``model.backbone.``, which determine the prefix ``model.``. If the module has no XCiT, it is the prefix
+            whose removal turns more than half of the checkpoint's keys into keys of the module.
 
     Returns:
         The weights, the prefix that was removed and the prefix that was added; '' for none.

@@ -21,17 +21,18 @@ def read(source: str | Path, trust: bool = False) -> dict:
     """Load a checkpoint file onto the CPU, downloading it first if necessary.
 
     Args:
-        source: path, ``file://`` or ``http(s)://`` URL (a download stays in torch's hub cache), or folder of the
-            Hugging Face hub: see ``locate``. The file is a PyTorch checkpoint or, with the package, ``safetensors``.
-        trust: run any code in the file, as unpickling unknown classes does. A whole model in it becomes its weights,
-            and an object whose class is not installed becomes a placeholder.
+        source: path, ``file://`` or ``http(s)://`` URL (downloads stay in torch's hub cache), or folder from the
+            Hugging Face hub: see ``locate``. The file is a PyTorch checkpoint, or a safetensors file if the package
+            ``safetensors`` is installed.
+        trust: allow the file to run code, as unpickling unknown classes does. A whole model is replaced with its state
+            dict, and an object whose class is not installed with a placeholder.
 
     Returns:
         The content of the file: a state dict, bare or wrapped (see ``get_state_dict``).
 
     Raises:
-        InputError: the file does not exist (then also a ``FileNotFoundError``), is not a checkpoint, or contains
-            objects other than weights and MMEngine's training state.
+        InputError: the file does not exist (the error is then also a ``FileNotFoundError``), is not a checkpoint, or
+            contains objects other than weights and MMEngine's training state.
     """
     path = None
     try:
@@ -61,7 +62,7 @@ def read(source: str | Path, trust: bool = False) -> dict:
     if not isinstance(checkpoint, Mapping) or not checkpoint:
         found = 'empty' if isinstance(checkpoint, Mapping) else f'of type {type(checkpoint).__name__}'
         raise InputError(f'no weights in {source}: expected a state dict, but the content is {found}')
-    return checkpoint  # type: ignore[return-value]  # any Mapping, as torch saves it
+    return checkpoint  # type: ignore[return-value]  # torch can save any Mapping
 
 
 def _unreadable(source: str | Path, path: Path | None, reason: str) -> str:

@@ -18,9 +18,9 @@ class Report:
         dropped: keys of the checkpoint that the module does not need, by reason.
         missing: other keys of the module that the checkpoint lacks.
         unexpected: keys of the checkpoint that the module lacks.
-        conflicts: keys whose shapes or kinds of numbers differ, each with both.
-        prefixes: changes of the beginning of all keys, in words; '' for none.
-        adapted: how a stem was adapted to the channels of the images, in words; '' if it was not.
+        conflicts: keys whose shapes or dtypes do not fit, each with what it is and what it must be.
+        prefixes: describes the prefix that was removed from or added to all keys; '' for none.
+        adapted: describes how a stem was adapted to the images' channels; '' if none was.
     """
     source: str
     format: str

@@ -12,7 +12,7 @@ from ..errors import InputError
 # Keys that wrap the weights, in order of preference: MMEngine and timm, the authors, DINO, others, averages.
 WRAPPERS = ('state_dict', 'model', 'teacher', 'student', 'model_state_dict', 'module', 'net', 'params',
             'state_dict_ema', 'model_ema', 'ema_state_dict', 'params_ema', 'ema_model', 'ema')
-COUNTERS = {'steps', 'n_averaged'}  # beside the weights of MMEngine's and torch's averaged models
+COUNTERS = {'steps', 'n_averaged'}  # stored with the weights of MMEngine's and torch's averaged models
 # Key parts that torch's wrappers add at any depth: torch.compile, FSDP, activation checkpointing.
 WRAPPED = re.compile(r'(?:^|(?<=\.))(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.')
 
@@ -62,14 +62,14 @@ def with_metadata(weights: Mapping[str, Tensor], source: Mapping) -> OrderedDict
 
 
 def get_dataset_meta(checkpoint: Mapping) -> dict:
-    """Return ``classes`` and ``palette`` from an MMEngine checkpoint, or from a 0.x or 2.x one (``CLASSES``)."""
+    """Return ``classes`` and ``palette`` from an MMEngine checkpoint, or from one of MM 0.x or 2.x (``CLASSES``)."""
     meta = checkpoint.get('meta')
     if not isinstance(meta, Mapping):
         return {}
     found = meta.get('dataset_meta') or {name: meta[name] for name in ('CLASSES', 'PALETTE') if meta.get(name)}
     if not isinstance(found, Mapping):
         return {}
-    found = {str(name).lower(): value for name, value in found.items()}  # early 1.x and 3.x also use capitals
+    found = {str(name).lower(): value for name, value in found.items()}  # early 1.x and 3.x versions also use capitals
     if isinstance(found.get('classes'), str):
         found['classes'] = (found['classes'], )
     return found
@@ -90,7 +90,7 @@ def _find_wrapper(checkpoint: Mapping) -> str | None:
 
 
 def _holds_weights(node: Mapping) -> bool:
-    """Whether a dict is or wraps a state dict; an optimizer's numbered states do not count."""
+    """Return whether a dict is or wraps a state dict; an optimizer's numbered states do not count."""
     if not all(isinstance(key, str) for key in node):
         return False
     return any(isinstance(value, Tensor) or isinstance(value, Mapping) and _holds_weights(value)

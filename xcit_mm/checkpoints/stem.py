@@ -22,7 +22,7 @@ def adapt_rgb(weight: Tensor, channels: int) -> tuple[Tensor, str]:
         channels: channels of the image.
 
     Returns:
-        The weight (out, channels, kh, kw), in its dtype, and a description for the report.
+        The weight (out, channels, kh, kw), in its original dtype, and a description for the report.
     """
     wide = weight.to(torch.promote_types(weight.dtype, torch.float32))
     if channels == 1:
@@ -35,7 +35,7 @@ def adapt_rgb(weight: Tensor, channels: int) -> tuple[Tensor, str]:
 
 
 def differing_channels(weights: Mapping[str, Tensor], own: Mapping[str, Tensor], key: str) -> tuple[int, int] | None:
-    """Return the channel counts of two stem weights (out, channels, kh, kw); None unless only these differ."""
+    """Return the channel counts of two stem weights (out, channels, kh, kw); None unless only they differ."""
     if key not in weights or key not in own:
         return None
     given, wanted = weights[key].shape, own[key].shape

@@ -29,8 +29,8 @@ NUM_SCENES = dict(train=4000, val=200)
 SCENE_SIZE = 128  # pixels along a side
 DIGITS_PER_SCENE = (4, 9)  # minimum, maximum; fewer if a scene runs out of room
 DIGIT_SIZE = (36, 64)  # pixels along a side
-DIMMING = 0.5  # factor for photographs, so that ink of any colour can be brighter than they are
-MIN_CONTRAST = 70  # how much brighter ink is than the background, at least; in grey levels (of 255)
+DIMMING = 0.5  # factor that darkens the photographs, so that ink of any colour can be brighter
+MIN_CONTRAST = 70  # least difference in brightness between ink and background, in grey levels (of 255)
 FIRST_HELD_OUT_SCAN = 1347  # of 1,797
 PHOTOGRAPHS = dict(
     train=('astronaut', 'brick', 'chelsea', 'china', 'coins', 'gravel', 'hubble_deep_field',

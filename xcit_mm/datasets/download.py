@@ -54,7 +54,7 @@ def require_space(archives: Sequence[Archive], folder: Path) -> None:
     The unpacked contents are assumed to be as large as the archives, because images are already compressed.
 
     Raises:
-        InputError: the disk does not have enough room, or an archive is missing from its server.
+        InputError: the disk does not have enough room, or a server does not have the archive.
     """
     missing = unpacked = 0
     for archive in archives:

@@ -100,7 +100,7 @@ def _fetch(dataset: DataSet, folder: Path) -> None:
     if manual:
         raise InputError(f'cannot download {" and ".join(manual)}: the publisher requires a login; '
                          f'log in at {dataset.page}, download to {folder} and run again')
-    from .download import download, require_space  # needs the extra `data`
+    from .download import download, require_space  # needs the packages of our extra `data`
 
     require_space(dataset.archives, folder)
     for archive in dataset.archives:

@@ -21,7 +21,8 @@ class ResumingDownloader:
     lost, because by then the file is no longer marked as partial.)
 
     Args:
-        partial: file that collects the bytes; ``NAME.validator`` next to it records their version.
+        partial: file that collects the bytes; ``NAME.validator`` next to it records which version of the file
+            they belong to.
     """
 
     def __init__(self, partial: Path) -> None:
@@ -56,7 +57,7 @@ class ResumingDownloader:
         held = self._held()
         rest = {'Range': f'bytes={held}-', 'If-Range': self.validator.read_text()} if held else {}
         with requests.get(url, headers=UNCOMPRESSED | rest, stream=True, timeout=TIMEOUT) as response:
-            if response.status_code == 416 and held:  # we have every byte already, or ours belong to another file
+            if response.status_code == 416 and held:  # we have every byte already, or ours are of another version
                 self.validator.unlink()
                 return self._receive(url)
             response.raise_for_status()

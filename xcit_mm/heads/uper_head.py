@@ -45,7 +45,7 @@ def uper_features(head: UPerHead, levels: Sequence[Map], operations: MapOperatio
         operations: how to compute on such maps.
 
     Returns:
-        A map of ``head.channels`` channels and the size of the first level.
+        A map with ``head.channels`` channels and the size of the first level.
     """
     laterals = [operations.convolve(level, conv) for level, conv in zip(levels, head.lateral_convs)]
     pooled = [operations.pool(levels[-1], cells) for cells in head.psp_modules]
@@ -60,7 +60,7 @@ class TensorOperations:
     """``MapOperations`` on whole maps (B, C, H, W).
 
     Args:
-        statistics: computes the pooled cells.
+        statistics: the statistic that computes the pooled cells.
     """
 
     def __init__(self, statistics: Statistics) -> None:
@@ -103,8 +103,9 @@ def takes_statistics(head: Any) -> bool:
 
 @MODELS.register_module()
 class EfficientUPerHead(UPerHead):
-    """mmsegmentation's ``UPerHead``, but faster and using less memory. Same arguments, parameters, state dict and
-    result.
+    """mmsegmentation's ``UPerHead``, but faster and using less memory.
+
+    It has the same arguments, parameters and state dict, and computes the same result.
 
     The last 3x3 convolution of a UPerHead runs on all levels, resized to the finest and concatenated, and accounts for
     three quarters of the head's multiply-adds. Here, each coarser level's channels are mixed at that level's own

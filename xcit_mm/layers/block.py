@@ -67,14 +67,14 @@ class XCiTBlock(nn.Module):
         self.drop_path = build_drop_path(drop_path_rate)
 
     def forward(self, x: Tensor, height: int, width: int, moments: Moments | None = None) -> Tensor:
-        scale = self.drop_path(self.gamma1.expand(x.shape[0], 1, -1))  # (B, 1, C); zeros skip an image's branch
+        scale = self.drop_path(self.gamma1.expand(x.shape[0], 1, -1))  # (B, 1, C); zeros skip the branch for an image
         if can_bypass(self.attn, CrossCovarianceAttention):
             x = self.attn.add_to(x, self.norm1(x), scale, moments)
         elif moments is not None:
             raise InputError("statistics other than 'image' need plain cross-covariance attention without hooks, but "
                              f"the attention of a block is a modified {type(self.attn).__name__}; use "
                              "statistics='image'")
-        else:  # hooks and subclasses act on the call
+        else:  # hooks and subclasses take effect only in a call
             x = torch.addcmul(x, scale, self.attn(self.norm1(x)))
         x = torch.addcmul(x, self.gamma3, self.drop_path(self.local_mp(self.norm3(x), height, width)))
         in_chunks = x.device.type == 'cpu' and not (self.training or is_recorded())

@@ -97,7 +97,7 @@ class CrossCovarianceAttention(nn.Module):
         """
         if self.form != 'auto':
             return self.form == 'gram'
-        if torch.jit.is_tracing():  # a trace serves every size, and FLOP counters know only the paper's operations
+        if torch.jit.is_tracing():  # a trace must work for every size, and FLOP counters expect the paper's form
             return False
         if not (can_bypass(self.qkv, nn.Linear) and can_bypass(self.proj, nn.Linear)):
             return False

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ..ops.recording import is_recorded
 from .bricks import build_norm
 
-PYRAMID_STRIDES = (4, 8, 16, 32, 64)  # pixels, of fpn1 … fpn5; the published models have the first four
+PYRAMID_STRIDES = (4, 8, 16, 32, 64)  # of fpn1 … fpn5, in pixels; the published models have the first four
 
 
 class MaxPool(nn.Module):

@@ -58,7 +58,7 @@ class PatchEmbedding(nn.Module):
         self.proj = nn.Sequential(*layers[:-1])
 
     def forward(self, image: Tensor) -> Tensor:
-        if not torch.jit.is_tracing():  # a trace would warn about the comparison
+        if not torch.jit.is_tracing():  # tracing the comparison would cause a warning
             self.check_channels(image.shape[1])
         # The image has few channels, so converting it is cheap, and the (B, N, C) tokens become a view of the result.
         return self.proj(image.contiguous(memory_format=torch.channels_last))

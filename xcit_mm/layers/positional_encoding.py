@@ -42,8 +42,8 @@ class PositionalEncoding(nn.Module):
     def forward(self, height: int, width: int) -> Tensor:
         if not can_bypass(self.token_projection, nn.Conv2d):
             return self._project_everywhere(height, width)
-        # The published 1x1 convolution over (row features, column features) equals the sum of one linear map per axis,
-        # which multiplies height + width rows instead of height * width.
+        # The published 1x1 convolution over (row features, column features) equals the sum of two linear maps, one per
+        # axis, which are applied to height + width positions instead of height * width.
         weight = self.token_projection.weight.flatten(1)  # (C, 2 F)
         row_weight, column_weight = weight.split(NUM_FREQUENCIES, dim=1)
         rows = F.linear(self.encode_axis(height).to(weight.dtype), row_weight)  # (height, C)
@@ -52,7 +52,7 @@ class PositionalEncoding(nn.Module):
         return (rows[:, None] + columns).flatten(0, 1)  # (height, width, C) -> (N, C)
 
     def _project_everywhere(self, height: int, width: int) -> Tensor:
-        """Call the projection, modified by an adapter or a hook, on the features of every position."""
+        """Call the projection, which has an adapter or a hook, on the features of every position."""
         rows = self.encode_axis(height).to(self.token_projection.weight.dtype)
         columns = self.encode_axis(width).to(rows.dtype)
         features = torch.cat((rows[:, None].expand(-1, width, -1), columns.expand(height, -1, -1)), dim=-1)

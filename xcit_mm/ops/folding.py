@@ -11,12 +11,12 @@ def fold_batch_norm(conv: nn.Conv2d, norm: nn.Module | None) -> tuple[Tensor, Te
     """Return the weight and bias of the single convolution equivalent to ``norm(conv(x))`` during inference.
 
     Args:
-        conv: with weight (out, in / groups, kh, kw) and an optional bias.
+        conv: a convolution with weight (out, in / groups, kh, kw) and an optional bias.
         norm: the norm after it, or None.
 
     Returns:
-        Weight (out, in / groups, kh, kw) and bias (out,), or None for no bias. None in place of both if the norm
-        depends on its input.
+        Weight (out, in / groups, kh, kw) and bias, which is (out,) or None. If the norm depends on its input, None
+        instead of the pair.
     """
     weight, bias = conv.weight, conv.bias
     if not is_foldable(norm):

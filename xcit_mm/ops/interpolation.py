@@ -44,7 +44,7 @@ def resizing_matrix(in_size: int, out_size: int, start: int, stop: int, first: i
     sizes = in_size, out_size, start, stop, first, last, align_corners
     if is_symbolic():
         return _compute_matrix(torch, *sizes).to(like)
-    # While a tensor subclass such as a fake tensor is active, new tensors have that type and must not be cached.
+    # If ``like`` is of a subclass such as FakeTensor, new tensors are, too, and must not be cached.
     if type(like) in (Tensor, nn.Parameter) and (stop - start) * (last - first) <= LARGEST_CACHED:
         return _cached_matrix(*sizes, like.dtype, like.device)
     return torch.as_tensor(_compute_matrix(np, *sizes)).to(like)
@@ -70,7 +70,7 @@ def _compute_matrix(library: Any, in_size: int, out_size: int, start: int, stop:
 
 
 def _source(position: Position, in_size: int, out_size: int, align_corners: bool) -> Position:
-    """Return the input coordinate of an output position, which the caller clamps to the ends of the axis."""
+    """Return the input coordinate of an output position; the caller clamps it to the ends of the axis."""
     if align_corners:
         return position * (in_size - 1) / max(out_size - 1, 1)
     return (position + 0.5) * in_size / out_size - 0.5

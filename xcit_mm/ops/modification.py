@@ -9,7 +9,7 @@ from torch.utils.module_tracker import ModuleTracker
 
 
 def can_bypass(module: nn.Module, *kinds: type) -> bool:
-    """Return whether it is safe to compute a module's function without calling it: no hook would miss the call."""
+    """Return whether a module's function can be computed without calling the module: no hooks would be skipped."""
     return is_unmodified(module, *kinds) and not has_global_hooks()
 
 
@@ -43,9 +43,9 @@ def find_modification(module: nn.Module, kinds: Collection[type], skip: Iterable
     """Return the first part of a module that does not compute what its type implies, along with the reason, or None.
 
     Args:
-        module: looked at with all its parts.
-        kinds: the types that are expected in it, exactly.
-        skip: names of children to leave out with their parts.
+        module: the module to check, including all its parts.
+        kinds: the expected types, not including their subclasses.
+        skip: names of children to leave out, along with their parts.
     """
     if has_global_hooks():
         return 'hooks are registered for all modules, so the model has hooks'

@@ -29,10 +29,10 @@ def widest_dtype(device: torch.device) -> torch.dtype:
 
 
 class MatmulSettings:
-    """Torch's settings for products of float32 matrices, which belong to the whole process.
+    """Torch's process-wide settings for products of float32 matrices.
 
     Torch 2.9 added one setting for each backend to the older one for all backends. Setting the older one also sets the
-    new ones, but not vice versa, and reading it fails while they contradict it.
+    new ones, but not vice versa, and reading the older one fails while the new ones contradict it.
 
     Args:
         backends: the objects whose ``fp32_precision`` is the new setting; none before torch 2.9.

@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 
 def run_recomputed(block: nn.Module, run: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Return ``run(x)``, which calls a block, storing only x for the backward pass."""
+    """Return ``run(x)``, where ``run`` calls a block, and store only x for the backward pass."""
     if torch.compiler.is_compiling():  # a compiled graph updates running statistics only once
         return checkpoint(run, x, use_reentrant=False)
     return checkpoint(run, x, use_reentrant=False,

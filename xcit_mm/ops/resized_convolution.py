@@ -52,7 +52,7 @@ def _convolve_at_once(x: Tensor, weight: Tensor, height: int, width: int, align_
 
 
 class ColumnConvolution:
-    """The part of ``convolve_resized`` within each row of the map: it mixes channels, then resizes and sums columns.
+    """The part of ``convolve_resized`` that works within rows: it mixes channels, then resizes and sums columns.
 
     Args:
         weight: (out, in, 3, 3).

@@ -1,8 +1,8 @@
 """Feature maps computed lazily, a few rows at a time.
 
-A map is a chain of ``Rows``: each one knows its size and computes its rows from those of other maps. A reader moves
-from top to bottom and announces where its next read will begin; rows from that point on are kept, and earlier ones are
-freed. No row is computed twice.
+Each map is a ``Rows`` object, which computes its rows from those of other maps. A reader moves from top to bottom, and
+each read states where the next one will begin; rows from that point on are kept, and earlier ones are freed. No row is
+computed twice.
 """
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Rows:
             self._end, self._kept = min(max(stop, end + self.at_least), self.height), None
             fresh = self.compute(end, self._end)
             kept, first = (fresh, end) if kept is None else (torch.cat((kept, fresh)), first)
-        assert kept is not None  # a read asks for at least one row
+        assert kept is not None  # every read is for at least one row
         needed = max(min(reader.next_start for reader in self._readers), first)
         if needed >= self._end:
             self._kept, self._first = None, self._end

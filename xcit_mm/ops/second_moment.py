@@ -16,16 +16,16 @@ def second_moment(x: Tensor, weight: Tensor | None = None) -> Tensor:
 
     Args:
         x: (B, N, C).
-        weight: (B, N, 1), not negative, without gradient; None stands for 1.
+        weight: (B, N, 1), non-negative, without gradient; None stands for 1.
 
     Returns:
         (B, C + 1, C + 1), in float32, or in float64 if x is float64. In half precision, large sums would overflow
         and small differences between them would be rounded away.
     """
     with full_precision(x.device):
-        # A trace that contains a Python function cannot be saved.
         root = None if weight is None else weight.sqrt()
         scaled = x if root is None else x * root
+        # A trace that contains a custom autograd function cannot be saved.
         products, total = _GramAndSum.forward(scaled) if torch.jit.is_tracing() else _GramAndSum.apply(scaled)
         if root is None or weight is None:
             count = total.new_full((x.shape[0], 1, 1), x.shape[1])

@@ -11,7 +11,7 @@ from ..ops.interpolation import resizing_matrix
 from ..ops.precision import full_precision, widest_dtype
 from .statistics import TokenGrid
 
-TOKENS_AT_ONCE = 4096  # tokens that are in float64 at the same time
+TOKENS_AT_ONCE = 4096  # tokens that are converted to float64 at a time
 
 
 class CellGrid(NamedTuple):
@@ -19,7 +19,7 @@ class CellGrid(NamedTuple):
 
     Attributes:
         tokens: the token grid.
-        side: of a cell, in tokens.
+        side: side length of a cell, in tokens.
     """
     tokens: TokenGrid
     side: int
@@ -62,8 +62,9 @@ class CellFeatures:
 
     Args:
         cells: the grid of cells.
-        batch, channels: of the tokens.
-        device: of the tokens.
+        batch: number of images.
+        channels: number of channels of a token.
+        device: device of the tokens.
     """
 
     def __init__(self, cells: CellGrid, batch: int, channels: int, device: torch.device) -> None:
@@ -89,7 +90,7 @@ class CellFeatures:
         return pad(x, (0, 0, 0, missing)).unflatten(2, (-1, self.cells.side)).sum(dim=3)
 
     def result(self) -> tuple[Tensor, Tensor]:
-        """Return the features, (B, cells, 2 C) float64 in row-major order, and the cells' tokens, (cells,) int64."""
+        """Return the features, (B, cells, 2 C) float64 in row-major order, and the tokens per cell, (cells,) int64."""
         inside = self.cells.tokens.inside(0, self.cells.tokens.height, self.sums.device)[None, ..., None].to(self.sums)
         number = inside.new_zeros(1, self.cells.height, self.cells.width, 1)
         number.index_add_(1, torch.arange(inside.shape[1], device=inside.device) // self.cells.side,

@@ -15,7 +15,7 @@ from .statistics import STATISTICS, BlendedMap, Moments, Pools, Statistics, ToMa
 
 
 class Recorder(Statistics):
-    """The image's own statistics, whose means over several images it keeps.
+    """Compute each image's own statistics, and record their means over several images.
 
     Attributes:
         sums: ``moments.<block>`` (C + 1, C + 1) and ``pools.<bins>`` (bins, bins, C), in float64.
@@ -37,14 +37,14 @@ class Recorder(Statistics):
         return RecordedPools(self, bins, height, width)
 
     def add(self, name: str, batch: Tensor) -> None:
-        """Add the values of a batch of images."""
+        """Add the mean of the values of a batch of images."""
         own = batch.detach().to(widest_dtype(batch.device)).mean(dim=0)
         self.sums[name] = self.sums[name] + own if name in self.sums else own
 
     def save(self, path: Path) -> None:
         """Write the means to a safetensors file.
 
-        The cells of several images are averaged over positions as well, because the objects in them lie anywhere.
+        For several images, the pooled cells are averaged over positions, too, because objects can be anywhere.
 
         Raises:
             InputError: no image was recorded.
@@ -60,7 +60,7 @@ class Recorder(Statistics):
 
 
 class RecordedMoments(ImageMoments):
-    """An image's moments, added to a recorder."""
+    """An image's moments, which are also added to a recorder."""
 
     def __init__(self, recorder: Recorder, name: str) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class RecordedMoments(ImageMoments):
 
 
 class RecordedPools(ImagePools):
-    """An image's pooled cells, added to a recorder."""
+    """An image's pooled cells, which are also added to a recorder."""
 
     def __init__(self, recorder: Recorder, bins: int, height: int, width: int) -> None:
         super().__init__(bins, height, width)
@@ -87,10 +87,10 @@ class RecordedPools(ImagePools):
 
 @STATISTICS.register_module(name='frozen')
 class Frozen(Statistics):
-    """Recorded statistics. Apart from the positional encoding, the network is then local, as a convolutional one is.
+    """Recorded statistics, which make a network local like a convolutional one, apart from the positional encoding.
 
     Args:
-        file: from ``tools/record_statistics.py``.
+        file: file written by ``tools/record_statistics.py``.
 
     Raises:
         InputError: the file cannot be read.

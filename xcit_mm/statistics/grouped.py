@@ -13,7 +13,7 @@ from ..ops.second_moment import second_moment
 from .image import FEW_TOKENS
 from .statistics import BlendedMap, Moments, ToMap
 
-MAPS_AT_ONCE = 32  # groups whose maps are computed in one batch, which bounds the memory
+MAPS_AT_ONCE = 32  # groups whose maps are computed in one batch, to limit memory
 
 
 class Members(NamedTuple):
@@ -21,7 +21,7 @@ class Members(NamedTuple):
 
     Attributes:
         group: the number of the group.
-        positions: (M,) its tokens, numbered as flattened from (B, N); None stands for all tokens.
+        positions: (M,) indices of its tokens after (B, N) is flattened; None stands for all tokens.
         weight: (M, 1), from 0 to 1; None stands for 1.
     """
     group: int
@@ -30,7 +30,7 @@ class Members(NamedTuple):
 
 
 class Groups(ABC):
-    """A soft assignment of a batch's tokens to groups, each from one image."""
+    """A soft assignment of a batch's tokens to groups; the tokens of a group are from one image."""
 
     @abstractmethod
     def summed(self, batch: int, start: int, stop: int) -> Iterable[Members]:
@@ -38,7 +38,7 @@ class Groups(ABC):
 
     @abstractmethod
     def blended(self, batch: int, start: int, stop: int) -> Iterable[Members]:
-        """Return the groups whose maps rows [start, stop) apply, with their shares; a token's shares sum to 1."""
+        """Return the groups whose maps apply to rows [start, stop), with their shares; a token's shares sum to 1."""
 
     @abstractmethod
     def combine(self, parts: dict[int, Tensor]) -> dict[int, Tensor]:
@@ -49,8 +49,8 @@ class GroupedMoments(Moments):
     """One second moment for each group of tokens.
 
     Args:
-        groups: constant under autograd; gradients flow through the moments only.
-        width: of the token grid.
+        groups: treated as constant by autograd; gradients flow through the moments only.
+        width: width of the token grid.
     """
 
     def __init__(self, groups: Groups, width: int) -> None:

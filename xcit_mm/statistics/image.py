@@ -22,8 +22,8 @@ class ImageMoments(Moments):
         self.total: Tensor | None = None
 
     def collect(self, tokens: Tensor, start: int = 0) -> None:
-        # With few tokens, the squares of a channel with small values are lost in the rounding errors of the others. A
-        # compiled or traced graph is for any number of tokens.
+        # With few tokens, the squares of a channel with small values are lost in the rounding errors of the other
+        # channels. A compiled or traced graph must work for any number of tokens.
         widest = widest_dtype(tokens.device)
         part = second_moment(tokens if is_symbolic() or tokens.shape[1] >= FEW_TOKENS else tokens.to(widest))
         # In float64, the sum does not noticeably depend on how many bands are added or in what order.
@@ -44,7 +44,7 @@ class ImagePools(Pools):
 
     Args:
         bins: cells along each axis.
-        height, width: of the map, px.
+        height, width: size of the map, px.
     """
 
     def __init__(self, bins: int, height: int, width: int) -> None:

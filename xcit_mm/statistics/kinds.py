@@ -6,29 +6,30 @@ from torch import Tensor
 
 ROUNDS = 12
 SAMPLE = 8192  # cells that the centres are computed from; a larger image is sampled evenly
-# Features that vary by less than this fraction of their size are equal; dividing by less would amplify rounding errors.
+# Features that vary by less than this fraction of their root mean square count as equal; dividing by their small
+# deviation would amplify rounding errors.
 FLOOR = 0.02
-# A cell does not belong to a kind whose weight is below this fraction of its largest one. Subtracting it instead of
-# cutting weights off keeps them continuous, and a token is multiplied by the maps of few kinds.
+# A cell's weights below this fraction of its largest weight become 0, so that a token is multiplied by the maps of only
+# a few kinds. The threshold is subtracted from all weights, which keeps them continuous.
 NEGLIGIBLE = 0.05
 
 
 @torch.no_grad()
 def soft_kinds(features: Tensor, number: int, softness: float) -> Tensor:
-    """Return the weights of ``number`` kinds in each cell.
+    """Return the weight of each of ``number`` kinds in each cell.
 
-    The centres of the kinds start with the cell nearest to the mean, and then the cell farthest from all centres so
-    far. In each round, a centre moves to the mean of the cells, weighted by exp(-d^2 / 2 softness^2). Soft weights make
-    the result continuous in the features, so rounding errors cannot move a cell from one kind to another.
+    The first centre starts at the cell nearest to the mean, and each further one at the cell farthest from all centres
+    so far. In each round, every centre moves to the mean of the cells, weighted by exp(-d^2 / 2 softness^2). Soft
+    weights make the result continuous in the features, so rounding errors cannot move a cell from one kind to another.
 
     Args:
         features: (cells, F), float64.
-        number: kinds.
-        softness: distance at which a weight falls by exp(-1/2), in units in which the average squared distance between
+        number: number of kinds.
+        softness: distance at which a weight falls to exp(-1/2), in units in which the average squared distance between
             two cells is 2.
 
     Returns:
-        (cells, number), in float64, from 0 to 1; they sum to 1 for each cell.
+        (cells, number), in float64: weights from 0 to 1 that sum to 1 for each cell.
     """
     mean = features.mean(dim=0)
     floor = FLOOR * features.square().mean().sqrt().clamp_min(torch.finfo(features.dtype).tiny)

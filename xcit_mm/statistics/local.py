@@ -1,4 +1,4 @@
-"""Statistics of neighbourhoods, such as the sliding windows of a crop's size, but blended in every block."""
+"""Statistics of neighbourhoods: like sliding windows of the crop size, except that every block blends them."""
 from __future__ import annotations
 
 import math
@@ -18,14 +18,14 @@ DOUBLE = 8  # bytes
 
 @STATISTICS.register_module(name='local')
 class Local(Statistics):
-    """One moment for each of many overlapping neighbourhoods; a token blends the maps of those around it.
+    """One moment for each of many overlapping neighbourhoods; each token gets a blend of the maps of those around it.
 
-    Neighbourhoods overlap by half. The share of a neighbourhood's map falls linearly from its centre to 0 at its
-    edges. One that is as large as the image gives the image's own statistic. UPerHead's pooled cells are those of the
-    image.
+    Neighbourhoods overlap by half. The share of a neighbourhood's map falls linearly from the centre of the
+    neighbourhood to 0 at its edges. If a neighbourhood is as large as the image, the result is the same as with
+    ``image``. UPerHead's pooled cells are always the same as with ``image``.
 
     Args:
-        size: greatest height and width of a neighbourhood, px.
+        size: maximum height and width of a neighbourhood, px.
 
     Raises:
         InputError: ``size`` is not two positive numbers.
@@ -68,9 +68,10 @@ class Axis(NamedTuple):
         return number * self.tokens // self.steps, (number + 1) * self.tokens // self.steps
 
     def shares(self, start: int, stop: int) -> dict[int, tuple[int, Tensor]]:
-        """Return the neighbourhoods that tokens [start, stop) attend with: the first of these tokens, and the shares.
+        """Return where among tokens [start, stop) each neighbourhood's map applies, and with what shares.
 
-        The neighbourhoods are numbered from 0 to ``steps`` - 2.
+        Returns:
+            For each neighbourhood, by number (0 to ``steps`` - 2): its first token, and its shares from that token on.
         """
         position = (torch.arange(start, stop) + 0.5) * self.steps / self.tokens - 1
         position = position.clamp(0, self.steps - 2)
@@ -87,7 +88,7 @@ class Axis(NamedTuple):
 class Neighbourhoods(Groups):
     """Neighbourhoods as groups of tokens, summed step by step, because they overlap.
 
-    Padding does not count. A neighbourhood that is all padding takes the image's moment.
+    Padding does not count. A neighbourhood that is all padding gets the moment of the whole image.
     """
 
     def __init__(self, grid: TokenGrid, rows: Axis, columns: Axis) -> None:

@@ -18,10 +18,11 @@ DOUBLE = 8  # bytes
 
 @STATISTICS.register_module(name='mixture')
 class Mixture(Statistics):
-    """One moment for each kind of content, wherever it lies; a token attends with the maps of its own kinds.
+    """One moment for each kind of content, wherever it is in the image; each token gets a blend of its kinds' maps.
 
-    The image is divided into cells, which are grouped by the mean and the deviation of the tokens that enter the first
-    block. With one kind, the result is the image's own. UPerHead's pooled cells are those of the image.
+    The image is divided into cells, which are grouped by the mean and standard deviation of their tokens at the input
+    of the first block. With one kind, the result is the same as with ``image``. UPerHead's pooled cells are always the
+    same as with ``image``.
 
     Args:
         kinds: number of kinds.
@@ -69,7 +70,7 @@ class Mixture(Statistics):
         return GroupedMoments(self.groups, width)
 
     def kind_map(self) -> Tensor:
-        """Return the most likely kind of each cell, after a pass: (B, cells down, cells across) int64."""
+        """Return the kind with the largest weight in each cell, after a pass: (B, cells down, cells across) int64."""
         assert self.groups is not None
         return self.groups.weights.argmax(dim=1).cpu()
 
@@ -82,7 +83,7 @@ class KindGroups(Groups):
 
     Args:
         cells: the grid of cells.
-        weights: (B, kinds, cells.height, cells.width), of each kind in each cell; 0 where a cell is all padding.
+        weights: (B, kinds, cells.height, cells.width), weight of each kind in each cell; 0 if a cell is all padding.
         leak: see ``Mixture``.
     """
 
@@ -96,7 +97,7 @@ class KindGroups(Groups):
     def blended(self, batch: int, start: int, stop: int) -> Iterable[Members]:
         shares = self.cells.at_tokens(self.weights, start, stop)
         total = shares.sum(dim=1, keepdim=True)
-        shares[:, :1].masked_fill_(total == 0, 1)  # padding takes any map
+        shares[:, :1].masked_fill_(total == 0, 1)  # any map will do for padding
         return _members(shares / torch.where(total == 0, 1, total))
 
     def combine(self, parts: dict[int, Tensor]) -> dict[int, Tensor]:
@@ -110,7 +111,7 @@ class KindGroups(Groups):
 
 
 def _members(weights: Tensor) -> Iterable[Members]:
-    """Return the groups with the tokens that have a weight in them: (B, groups, rows, columns)."""
+    """Return each group's tokens with a non-zero weight, from the weights (B, groups, rows, columns)."""
     batch, groups = weights.shape[:2]
     weights = weights.flatten(2)
     tokens = weights.shape[2]

@@ -2,7 +2,8 @@
 
 XCiT and UPerHead are local except for two kinds of sums over pixels: the second moment of each block's tokens and the
 pooled cells of the head. A network collects the parts of a sum (all rows at once, or band by band), reduces them, and
-then asks for the result for given rows. A statistic decides what is summed and how the result varies over the image.
+then gets the result for the rows that it needs. A statistic decides what is summed and how the result varies over the
+image.
 """
 from __future__ import annotations
 
@@ -28,8 +29,8 @@ class BlendedMap(NamedTuple):
         weight: (B, C, C), in the tokens' dtype.
         bias: (B, 1, C).
         share: this map's weight at each token, (B, tokens, 1), or (M, 1) with ``positions``; None stands for 1.
-        positions: (M,) the tokens it applies to, numbered as flattened from (B, tokens); weight and bias then have a
-            first dimension of 1. None stands for all tokens.
+        positions: (M,) indices of the tokens it applies to, after (B, tokens) is flattened; weight and bias then have
+            a first dimension of 1. None stands for all tokens.
     """
     weight: Tensor
     bias: Tensor
@@ -139,7 +140,7 @@ class Statistics(ABC):
         """Return empty sums for ``bins`` x ``bins`` cells of a map of ``height`` x ``width`` pixels."""
 
 
-# A registered statistic by name, by name and arguments, or built
+# A statistic: its registered name, its name and arguments, or an instance
 Choice = str | Mapping[str, Any] | Statistics
 
 
