@@ -23,16 +23,17 @@ if TYPE_CHECKING:
     from mmseg.models import BaseSegmentor
 
 AUTO = 'auto'
-# Images up to this many times as large as a training crop keep their own statistics, as in training.
+# An image with up to this many times as many pixels as a training crop uses its own statistics, as in training.
 LARGE = 2.0
 
 
 def choose_statistics(model: BaseSegmentor, mode: Mode, scene: Scene, wanted: Choice) -> Choice:
     """Return the statistic to use.
 
-    ``'auto'`` becomes the backbone's own statistic, if it sets one. Otherwise, it becomes ``'mixture'`` for an image
-    at its own resolution that is larger than the training crops, if the mode runs the image as a whole, and ``'image'``
-    for any other, as published. ``'local'`` takes the size of the training crops as the size of its neighbourhoods.
+    ``'auto'`` stands for the backbone's own statistic, if it has one. Otherwise, it stands for ``'mixture'`` if the
+    mode runs the whole image, at full resolution, and the image is much larger than the training crops (see ``LARGE``);
+    in all other cases, it stands for ``'image'``, as published. ``'local'`` without a size uses neighbourhoods the size
+    of a training crop.
 
     Args:
         model: its ``data_preprocessor.size`` is the size of the training crops.
@@ -55,7 +56,7 @@ def choose_statistics(model: BaseSegmentor, mode: Mode, scene: Scene, wanted: Ch
 
 
 def _complete(model: BaseModel, wanted: Choice) -> Choice:
-    """Add the size of the training crops to ``'local'`` without a size."""
+    """If ``wanted`` is ``'local'`` without a size, add the size of the training crops."""
     if isinstance(wanted, Statistics):
         return wanted
     config = dict(type=wanted) if isinstance(wanted, str) else dict(wanted)
@@ -70,12 +71,12 @@ def _complete(model: BaseModel, wanted: Choice) -> Choice:
 
 @contextmanager
 def use_statistics(model: BaseModel, wanted: Choice, sample: BaseDataElement) -> Iterator[None]:
-    """Let the backbone of a detector use a statistic within the block, and note it in the sample of the image.
+    """Make a detector's backbone use a statistic within the ``with`` block, and record it in the image's sample.
 
     Args:
-        model: a detector that runs its backbone by a call.
-        wanted: the user's choice; ``'auto'`` is the backbone's own, or ``'image'``.
-        sample: of the only image; its ``img_shape`` excludes padding.
+        model: a detector that calls its backbone as a module, so that hooks run.
+        wanted: the user's choice; ``'auto'`` stands for the backbone's own statistic or, if it has none, ``'image'``.
+        sample: the sample of the only image in the batch; its ``img_shape`` excludes padding.
 
     Raises:
         InputError: the backbone is not an XCiT, or the statistic cannot be built.
@@ -103,7 +104,7 @@ def use_statistics(model: BaseModel, wanted: Choice, sample: BaseDataElement) ->
 
 
 def statistics_factory(chosen: Choice, scene: Scene) -> Callable[[], Statistics]:
-    """Return a function that returns empty sums for one pass over a scene; the scene's padding does not count."""
+    """Return a function that creates empty sums for one pass over a scene; the sums will leave out the padding."""
     return partial(build_statistics, chosen, scene.padding)
 
 
@@ -126,7 +127,7 @@ def describe_statistics(chosen: Choice) -> str:
 
 
 def _takes_statistics(backbone: nn.Module) -> bool:
-    """Return whether attention can use other statistics than the published ones: whether its Gram form is exact."""
+    """Return whether attention can use statistics other than the published ones: whether its Gram form is exact."""
     if type(backbone) is not XCiT:
         return False
     layers = [module for module in backbone.blocks.modules() if isinstance(module, CrossCovarianceAttention)]

@@ -10,7 +10,7 @@ from torch import nn
 
 from .pipeline import predict
 
-PASTED_BYTES = 256 << 20  # size of the masks in memory at once, at one byte per pixel
+PASTED_BYTES = 256 << 20  # total size of the masks in memory at once, at one byte per pixel
 
 
 def detect(model: nn.Module, data: dict, with_masks: bool) -> DetDataSample:

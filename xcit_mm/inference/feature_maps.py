@@ -30,8 +30,8 @@ def inspect(model: BaseModel, data: dict) -> tuple[tuple[Tensor, ...], list[Tens
         data: from ``prepare_image``.
 
     Returns:
-        The feature maps (C, h, w), without the preprocessor's padding, and the channel attention (heads, d, d) of each
-        block, whose rows sum to 1.
+        The feature maps (C, h, w), without the preprocessor's padding, and each block's channel attention (heads, d,
+        d), in which every row sums to 1.
 
     Raises:
         InputError: the backbone is not an XCiT.
@@ -67,7 +67,7 @@ def principal_colors(features: Tensor) -> np.ndarray:
         features: (C, h, w).
 
     Returns:
-        (h, w, 3) uint8. The sign of a component is arbitrary; it is chosen so that the largest weight is positive.
+        (h, w, 3) uint8. A component's sign is arbitrary, so its weight of largest magnitude is made positive.
     """
     points = features.flatten(1).T.double()  # (h * w, C)
     points = points - points.mean(dim=0)

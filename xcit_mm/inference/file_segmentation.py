@@ -1,4 +1,4 @@
-"""Segment an image file by rows and write its labels as they are computed."""
+"""Segment an image file band by band, writing the labels as they are computed."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ def segment_to_files(model: BaseSegmentor, path: Path, folder: Path, options: Op
 
     Args:
         model, path, sinks: see ``segment_file``.
-        folder: of the results.
+        folder: where to write the results.
         options: how to segment.
         name: stem of the files to write.
 
@@ -36,7 +36,7 @@ def segment_to_files(model: BaseSegmentor, path: Path, folder: Path, options: Op
                          'read BGR and resize; use inference_segmentor, or infer.py without --blocks')
     require_replaceable_results(to, folder, name)
     with ExitStack() as files:
-        sources: list[Source] = []  # one for each mode tried, because a source can be read once
+        sources: list[Source] = []  # one for each mode tried, because a source can be read only once
 
         def open_scene() -> Scene:
             sources.append(files.enter_context(open_source(path)))

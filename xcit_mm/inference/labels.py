@@ -23,7 +23,7 @@ def label_dtype(model: BaseSegmentor) -> torch.dtype:
 
 
 def to_scores(logits: Tensor) -> Tensor:
-    """Return mmseg's ``seg_logits`` in float32: one logit (..., 1) goes through a sigmoid, several stay unchanged."""
+    """Convert logits to mmseg's ``seg_logits`` in float32: apply a sigmoid if there is only one logit, (..., 1)."""
     logits = logits.float()
     return logits.sigmoid() if logits.shape[-1] == 1 else logits
 

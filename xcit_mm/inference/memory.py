@@ -11,8 +11,8 @@ from ..errors import InputError
 
 UNITS = dict(B=1, K=10**3, M=10**6, G=10**9, T=10**12, KI=2**10, MI=2**20, GI=2**30, TI=2**40)
 CGROUP, PROCESS_GROUP = Path('/sys/fs/cgroup'), Path('/proc/self/cgroup')
-# For version 2 and 1 of control groups: this process's line in PROCESS_GROUP, the folder, and the names of the limit,
-# of the usage and of the cached files. In version 1, the cached files of subgroups have names of their own.
+# For versions 2 and 1 of control groups: a pattern for this process's line in PROCESS_GROUP, the folder, and the names
+# of the limit, the usage and the cached files. In version 1, only the names with ``total_`` include subgroups.
 CGROUP_VERSIONS = ((r'^0::/(.*)$', '.', 'max', 'current', '(?:in)?active'),
                    (r'^\d+:(?:[^:]*,)?memory(?:,[^:]*)?:/(.*)$', 'memory', 'limit_in_bytes', 'usage_in_bytes',
                     'total_(?:in)?active'))

@@ -23,7 +23,7 @@ class ImagePipeline:
     """A config's test pipeline, applied to images that may also be arrays.
 
     Args:
-        config: the model's; its default scope is the current one.
+        config: the model's config, whose default scope must be the current one.
         full_resolution: skip the transforms that resize.
     """
 
@@ -58,7 +58,7 @@ def prepare_image(config: Config, image: Image, full_resolution: bool = False) -
         image: see ``inference_segmentor``.
 
     Returns:
-        ``inputs`` and ``data_samples``, one image of a batch for a model's ``test_step``.
+        ``inputs`` and ``data_samples`` of one image, to be batched for a model's ``test_step``.
 
     Raises:
         InputError: see ``inference_segmentor``.

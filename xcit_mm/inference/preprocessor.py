@@ -13,15 +13,15 @@ from ..errors import InputError
 
 @MODELS.register_module()
 class BandPreProcessor(SegDataPreProcessor):
-    """mmseg's ``SegDataPreProcessor`` with a mean and a standard deviation for each of any number of bands.
+    """mmseg's ``SegDataPreProcessor`` for any number of bands, each with its own mean and standard deviation.
 
     Args:
         mean, std: one value per band, in the order and units in which the pipeline loads the bands.
         options: other arguments of ``SegDataPreProcessor``.
 
     Raises:
-        InputError: the numbers of values differ, a standard deviation is 0, or the images do not have three bands but
-            their order is to be converted.
+        InputError: the numbers of values differ, a standard deviation is 0, or the channel order is to be converted but
+            the images do not have three bands.
     """
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], **options: Any) -> None:

@@ -10,8 +10,8 @@ from mmcv.transforms import BaseTransform, Resize
 def keep_a_pixel(step: BaseTransform) -> None:
     """Make a transform resize the shorter side of an image to at least 1 px.
 
-    mmcv rounds that side to 0, which makes OpenCV fail. Transforms that pick a random size or compute one wrap a
-    ``Resize``; transforms that wrap others are searched as well.
+    mmcv would round that side to 0, which makes OpenCV fail. Transforms that pick or compute a size contain a
+    ``Resize``, so transforms inside other transforms are changed as well.
 
     Args:
         step: a transform of a pipeline; changed in place.

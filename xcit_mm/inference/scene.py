@@ -12,7 +12,7 @@ from ..ops.row_operations import Cropped, Pointwise, Resized
 from ..ops.rows import Rows, Stored, bands
 
 ROWS_AT_ONCE = 16  # rows of logits to read at once when all of them are kept
-BAND_BYTES = 64 << 20  # size of one band's logits at the size of the result, but at least one row
+BAND_BYTES = 64 << 20  # one band of logits, at the size of the result; a band has at least one row
 
 
 class Band(NamedTuple):
@@ -22,7 +22,7 @@ class Band(NamedTuple):
         start: the first row.
         labels: (rows, W) class indices.
         scores: (rows, W, channels), mmseg's ``seg_logits``: logits, or the probability of class 1 if the head has one
-            channel; None if the model has its own prediction code that returns only labels.
+            channel; None if the model has its own prediction code and that code returns only labels.
     """
     start: int
     labels: Tensor
@@ -39,7 +39,7 @@ class Scene:
         padding: left, right, top and bottom margins of ``pixels`` that lie outside the image, px.
         flip: direction in which ``pixels``, but not the result, are flipped (``'horizontal'``, ``'vertical'`` or
             ``'diagonal'``); None if they are not flipped.
-        is_resized: whether the test pipeline has set the image's scale, so that it is no longer at full resolution.
+        is_resized: whether the test pipeline has set the image's scale, so the image does not count as full resolution.
         data: the same image as ``test_step`` input, for models with their own prediction code.
     """
     pixels: Rows

@@ -96,7 +96,8 @@ class Segmentation:
 
     Args:
         model: a segmentor.
-        open_scene: returns the image, whose rows can be read once; called again for each further mode that is tried.
+        open_scene: returns the image. Because its rows can be read only once, this is called again for each further
+            mode that is tried.
         options: how to run.
         result_bytes: main memory that the caller needs for its results.
 
@@ -120,7 +121,7 @@ class Segmentation:
         chosen = choose_statistics(self.model, mode, self.scene, self.options.statistics)
         self.mode, self.statistics = mode, describe_statistics(chosen)
         self.build_statistics = statistics_factory(chosen, self.scene)
-        # This also reports a wrong name here, rather than with the first band.
+        # This also reports a wrong name now rather than at the first band.
         needed = statistics_bytes(self.model, self.build_statistics(), self.scene)
         if needed:
             needed += mode.estimate_bytes(self.model, self.scene.pixels.height, self.scene.pixels.width)
@@ -148,7 +149,11 @@ class Segmentation:
         return self.mode.bands(self.model, self.scene, self.build_statistics, self.options.progress)
 
     def _next_mode(self, has_begun: bool) -> Mode:
-        """Return the mode to try after the current one ran out of memory, unless it has returned bands already."""
+        """Return the mode to try after the current one ran out of memory.
+
+        Raises:
+            InputError: no mode is left to try, or bands have already been returned.
+        """
         if not has_begun:
             self.scene = self.open_scene()
             other = self.requested.choose_after(self.mode, self.model, self.scene, self._budget())
@@ -164,10 +169,10 @@ def segment(model: BaseSegmentor, open_scene: Callable[[], Scene], sample: SegDa
 
     Args:
         open_scene: see ``Segmentation``.
-        sample: to which the results are added.
+        sample: the sample to add the results to.
 
     Returns:
-        The sample with ``pred_sem_seg`` (1, H, W) int64, ``mode`` and ``statistics``, and on request with
+        The sample with ``pred_sem_seg`` (1, H, W) int64, ``mode`` and ``statistics``, and, on request,
         ``seg_logits`` (channels, H, W) and ``seg_probabilities`` (classes, H, W), both float32.
     """
     pixel_bytes = 9 + 4 * (len(options.classes) + options.return_logits * num_logits(model))  # labels become int64

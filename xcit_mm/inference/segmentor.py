@@ -1,4 +1,4 @@
-"""A segmentor that can predict in any inference mode, wherever mmseg runs its config."""
+"""A segmentor that can predict in any inference mode, in every mmseg tool that runs its config."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ from .segmentation import Options, scene_of, scene_of_tensor, segment
 
 @MODELS.register_module()
 class BoundedEncoderDecoder(EncoderDecoder):
-    """mmseg's ``EncoderDecoder``, predicting in bounded memory. Arguments, weights and training are unchanged.
+    """mmseg's ``EncoderDecoder`` with prediction in bounded memory. Arguments, weights and training are unchanged.
 
-    ``test_cfg`` controls how it predicts in validation, in mmseg's test loop, in ``inference_model`` and in
+    ``test_cfg`` controls prediction in validation, in mmseg's test loop, in ``inference_model`` and in
     ``MMSegInferencer``::
 
         test_cfg = dict(mode='auto', max_memory='4GB')
 
-    It can set (see ``inference_segmentor``):
+    These keys can be set (see ``inference_segmentor``):
 
     - ``mode``: a registered mode, e.g. ``'auto'``, ``'whole'``, ``'banded'`` or ``'slide'``.
     - ``max_memory``. Default: all free memory.
@@ -32,7 +32,7 @@ class BoundedEncoderDecoder(EncoderDecoder):
     """
 
     def test_step(self, data: dict) -> list[SegDataSample]:
-        """Predict each image in a batch from the data loader, normalising it band by band.
+        """Segment each image in a batch from the data loader, normalising it band by band.
 
         Args:
             data: ``inputs``, a list of images (3, H, W) BGR, and ``data_samples``.
@@ -56,12 +56,12 @@ class BoundedEncoderDecoder(EncoderDecoder):
     val_step = test_step
 
     def predict(self, inputs: Tensor, data_samples: Sequence[SegDataSample] | None = None) -> list[SegDataSample]:
-        """Predict each image in a batch.
+        """Segment each image in a batch.
 
         Args:
             inputs: (N, 3, H, W), as the preprocessor returns them.
-            data_samples: one for each image, with ``ori_shape``, padding and flip. Without them, inputs count as
-                unpadded images, and logits are returned, as in mmseg.
+            data_samples: one for each image, with ``ori_shape``, padding and flip. Without them, inputs are
+                treated as unpadded images, and logits are returned, as in mmseg.
 
         Returns:
             The samples with ``pred_sem_seg`` (1, H, W) int64 on the device of the inputs, at ``ori_shape``.
@@ -77,7 +77,7 @@ class BoundedEncoderDecoder(EncoderDecoder):
         return [sample.to(inputs.device) for sample in data_samples]
 
     def _predicts_otherwise(self) -> bool:
-        """Return whether a subclass overrides prediction; raise ``InputError`` if the config's mode ignores that."""
+        """Return whether a subclass overrides prediction; raise ``InputError`` if the config's mode would bypass it."""
         if is_standard(self):
             return False
         mode = self.test_cfg.get('mode', 'auto')

@@ -21,19 +21,19 @@ from .segmentation import Options, scene_of
 class BoundedTTAModel(SegTTAModel):
     """mmseg's ``SegTTAModel`` for a ``BoundedEncoderDecoder``. It averages probabilities over all augmentations.
 
-    It reads the logits of all augmentations band by band, so it keeps their tokens in memory, but never image-sized
-    logits. For a vertical flip, it keeps the logits at the head's resolution in memory as well.
+    It reads the logits of all augmentations band by band, so the tokens of every augmentation are in memory, but never
+    image-sized logits. For a vertical flip, the logits at the head's resolution are in memory as well.
     """
 
     def test_step(self, data: dict) -> list[SegDataSample]:
-        """Predict the images in a batch.
+        """Segment the images in a batch.
 
         Args:
             data: ``inputs`` and ``data_samples`` from ``TestTimeAug``: for each augmentation, a list with one entry per
                 image.
 
         Returns:
-            For each image, the sample of its first augmentation with ``pred_sem_seg`` (1, H, W) int64.
+            For each image, the sample of its first augmentation, with ``pred_sem_seg`` (1, H, W) int64 added.
 
         Raises:
             InputError: see ``inference_segmentor``.

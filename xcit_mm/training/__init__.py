@@ -1,4 +1,4 @@
-"""Runners, hooks and learning-rate decay for training, built on MMEngine's.
+"""Runners, hooks and learning-rate decay for training, built on MMEngine.
 
 Configs refer to these types by dotted path, e.g. ``runner_type = 'xcit_mm.training.StrictRunner'``, and MMEngine
 imports them when it builds them.

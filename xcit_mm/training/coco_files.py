@@ -35,12 +35,12 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
-# The keys that every entry needs, with a test of the value
+# The keys that every entry needs, with a test for each value
 REQUIRED: dict[str, dict[str, Callable[[object], bool]]] = dict(
     images=dict(id=_is_id, file_name=_is_text, height=_is_length, width=_is_length),
     categories=dict(id=_is_id, name=_is_text),
     annotations=dict(id=_is_id, image_id=_is_id, category_id=_is_id, bbox=_is_box, area=_is_number))
-# The same for keys that entries may lack
+# The same for optional keys
 OPTIONAL: dict[str, dict[str, Callable[[object], bool]]] = dict(
     annotations=dict(segmentation=lambda value: isinstance(value, (list, dict)),
                      iscrowd=lambda value: value in (0, 1), ignore=lambda value: value in (0, 1)))
@@ -50,16 +50,16 @@ OPTIONAL: dict[str, dict[str, Callable[[object], bool]]] = dict(
 def matched_by_name(config: object) -> Iterator[dict[str, object]]:
     """Make mmdet's COCO reader check each file and put category ids in the order of the given class names.
 
-    mmdet keeps the file's order, so a file with a different order would train each class under the wrong name.
+    mmdet keeps the file's order, so with a file in a different order, each class would be trained under a wrong name.
 
     Args:
-        config: of what is built in this context; mmdet is imported only if it may be needed.
+        config: the config of the object built in this context; mmdet is imported only if it is mentioned there.
 
     Yields:
-        For each file with an object without a mask, the id of the first such annotation.
+        A dict from each file that contains an object without a mask to the id of the first such annotation.
 
     Raises:
-        InputError: a file lacks something, or its categories do not include every class.
+        InputError: a file is incomplete, or its categories do not include every class.
     """
     maskless: dict[str, object] = {}
     if 'mmdet' not in sys.modules and 'mmdet' not in str(config):
@@ -88,7 +88,7 @@ def category_ids(dataset: dict, names: Sequence[str], file: str) -> list:
     Args:
         dataset: content of the file.
         names: the classes of the config.
-        file: its name in errors.
+        file: the file's name, for errors.
 
     Raises:
         InputError: a name is missing, or two categories or classes share a name.
@@ -112,10 +112,10 @@ def check(dataset: Any, file: str) -> object:
     """Check that the content of a COCO file is complete.
 
     Returns:
-        The id of the first object without a ``segmentation``; None if each has one.
+        The id of the first object without a ``segmentation``, or None if every object has one.
 
     Raises:
-        InputError: an entry lacks something, or refers to something that does not exist.
+        InputError: an entry is incomplete or invalid, or refers to something that does not exist.
     """
     for kind in REQUIRED:
         if kind not in dataset and kind == 'annotations':  # a test set

@@ -26,7 +26,7 @@ LOADERS = (LoadImageFromFile, LoadAnnotations)
 
 
 class GuardedLoading(BaseTransform):
-    """Wrapper that names any file its loading transform cannot read.
+    """Wrapper that names any file that its loading transform cannot read.
 
     Args:
         loading: the transform.
@@ -34,7 +34,7 @@ class GuardedLoading(BaseTransform):
             ``InputError``.
         skipped: (1 + workers,) int64 in shared memory; counts the skips of the main process and of each worker, each
             in a separate element, because concurrent additions to one element could be lost.
-        advice: how else to deal with such a file; ends the error message.
+        advice: another way to deal with such a file; appended to the error message.
     """
 
     def __init__(self, loading: BaseTransform, skip: bool, skipped: Tensor, advice: str) -> None:
@@ -44,7 +44,7 @@ class GuardedLoading(BaseTransform):
         return repr(self.loading)
 
     def _load(self, results: dict) -> dict | None:
-        if type(self.loading) is not LoadImageFromFile:  # another way of reading, or annotations
+        if type(self.loading) is not LoadImageFromFile:  # a subclass, or annotations
             return self.loading(results)
         return load_image(self.loading, results)
 
@@ -118,7 +118,7 @@ def guard(dataset: object, action: str = 'refuse', may_skip: bool = False, worke
     Args:
         dataset: the data set of a data loader whose workers have not started yet.
         action: one of ``ACTIONS``.
-        may_skip: False for an evaluation, which would count a replacement image twice.
+        may_skip: False for an evaluation, because a replacement image would count twice.
         workers: number of worker processes of the data loader.
 
     Raises:
@@ -147,7 +147,7 @@ def require_masks(dataset: object, maskless: Mapping[str, object]) -> None:
 
     Args:
         dataset: see ``guard``.
-        maskless: for each file with an object without a mask, the id of that annotation.
+        maskless: from ``matched_by_name``.
 
     Raises:
         InputError: a mask is missing.

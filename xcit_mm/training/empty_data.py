@@ -1,4 +1,4 @@
-"""Name a data set without images."""
+"""Report data sets without images."""
 from __future__ import annotations
 
 from collections.abc import Iterator

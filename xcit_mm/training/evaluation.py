@@ -1,4 +1,4 @@
-"""Set how a config evaluates: the inference mode, resolution, augmentation and results to write."""
+"""Set how a config is evaluated: inference mode, resolution, augmentation and results to write."""
 from __future__ import annotations
 
 from typing import Any
@@ -19,7 +19,7 @@ def set_inference(config: Config, **settings: Any) -> None:
 
     Args:
         config: changed in place.
-        settings: see ``BoundedEncoderDecoder``; those that are None stay as they are.
+        settings: see ``BoundedEncoderDecoder``; None leaves a setting as it is in the config.
 
     Raises:
         InputError: the model is of another type.
@@ -43,7 +43,7 @@ def use_augmentation(config: Config) -> None:
     """Evaluate with the config's test-time augmentation, as the tools of mmseg and mmdet do.
 
     Raises:
-        InputError: the config does not define it.
+        InputError: the config does not define any test-time augmentation.
     """
     missing = [name for name in ('tta_pipeline', 'tta_model') if not config.get(name)]
     if missing:
@@ -52,7 +52,7 @@ def use_augmentation(config: Config) -> None:
     for dataset in iterate_test_data(config):
         dataset.pipeline = config.tta_pipeline
     if type_name(config.model.type) == 'BoundedEncoderDecoder' and type_name(config.tta_model.type) == 'SegTTAModel':
-        config.tta_model.type = BOUNDED_TTA  # mmseg's needs the logits of whole images, which ours does not return
+        config.tta_model.type = BOUNDED_TTA  # mmseg's class needs whole-image logits, which ours does not return
     config.model = dict(config.tta_model, module=config.model)
 
 
@@ -60,8 +60,8 @@ def save_results(config: Config, folder: str | None, pictures: str | None) -> No
     """Write predictions to one folder, and pictures of them to another.
 
     Args:
-        config: of a segmentor, for PNG files of class indices, or of a detector, for JSON files of objects.
-        folder, pictures: None to write none.
+        config: a segmentor's, to write PNG files of class indices, or a detector's, to write JSON files of objects.
+        folder, pictures: the two folders; None to skip that output.
     """
     sink = 'coco_json' if is_detector(config) else 'masks'
     folders = {name: each for name, each in ((sink, folder), ('overlay', pictures)) if each}

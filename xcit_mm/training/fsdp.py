@@ -39,7 +39,7 @@ class CorrectedFSDPStrategy(FSDPStrategy):
 
 
 def each_xcit_block(module: nn.Module, recurse: bool, nonwrapped_numel: int) -> bool:
-    """Tell FSDP what to wrap: each block is a shard unit, and everything else together is one more."""
+    """Tell FSDP what to wrap: each block is one unit, and everything else together forms another."""
     return recurse or isinstance(module, XCiTBlock)
 
 

@@ -1,4 +1,4 @@
-"""Masks that mmseg would load without an error, but differently from how they are stored."""
+"""Reject masks that mmseg would load without an error, but not as they are stored."""
 from __future__ import annotations
 
 from contextlib import suppress

@@ -31,7 +31,7 @@ def check_categories(metric: BaseMetric, classes: Sequence[str]) -> None:
 
     Args:
         metric: any metric; only those with a COCO file are checked.
-        classes: of the data set.
+        classes: the classes of the data set.
 
     Raises:
         InputError: the categories do not include every class, or an object has no mask to compare with.
@@ -52,7 +52,7 @@ def _match_categories(metric: Any) -> None:
 
     def compute_by_name(results: list) -> dict:
         api = getattr(metric, '_coco_api', None)
-        if api is None:  # the annotations of the data set, which the labels match
+        if api is None:  # the metric uses the data set's annotations, which the labels match
             return compute(results)
         names = metric.dataset_meta['classes']
         ids = category_ids(api.dataset, names, api.file)

@@ -1,4 +1,4 @@
-"""Resume training: check that the checkpoint allows it, and name the settings that it overrides."""
+"""Check that training can resume from a checkpoint, and report the config settings that the checkpoint overrides."""
 from __future__ import annotations
 
 import logging
@@ -54,7 +54,7 @@ def report_overrides(runner: Any, filename: str) -> Iterator[None]:
 
 def _settings(runner: Any) -> dict[str, object]:
     """Return the settings of the optimizers and schedules that a runner has built, keyed by their names in a config."""
-    groups: dict[str, dict[str, object]] = {}  # the different values in the groups of an optimizer, by their text
+    groups: dict[str, dict[str, object]] = {}  # each setting's distinct values, by their text
     for path, members in _named(getattr(runner.optim_wrapper, 'param_groups', []), 'optim_wrapper'):
         for group in members:
             for name, value in group.items():

@@ -49,7 +49,7 @@ else:
 
 
 class RunnerMixin(AnyRunner):
-    """Mixin for MMEngine's two runners that adds hooks for detecting failures and writes only complete checkpoints."""
+    """Mixin that makes MMEngine's two runners detect failures with hooks and write only complete checkpoints."""
 
     def register_default_hooks(self, hooks: dict | None = None) -> None:
         """Register MMEngine's default hooks and ours; passing None in place of a hook disables it."""
@@ -76,12 +76,12 @@ class RunnerMixin(AnyRunner):
         """Build a data loader that labels objects by name and reports every image or mask that it cannot read.
 
         Args:
-            dataloader: MMEngine's keys plus ``damaged_files``, the ``action`` of ``damaged_files.guard``. Settings of
-                workers have no effect with ``num_workers=0``.
+            dataloader: MMEngine's keys plus ``damaged_files``, the ``action`` of ``damaged_files.guard``. Worker
+                settings have no effect with ``num_workers=0``.
 
         Raises:
-            InputError: the action is unknown, an evaluation asks to skip files, or a COCO file is incomplete or does
-                not have the classes of the config.
+            InputError: the action is unknown, an evaluation would skip files, or a COCO file is incomplete or lacks a
+                class of the config.
         """
         action = 'refuse'
         if isinstance(dataloader, dict):
@@ -100,7 +100,7 @@ class RunnerMixin(AnyRunner):
         return built
 
     def build_evaluator(self, evaluator: Evaluator | dict | list) -> Evaluator:
-        """Build an evaluator whose metrics tell classes apart by name; see ``metrics.adapt``."""
+        """Build an evaluator whose metrics match classes by name; see ``metrics.adapt``."""
         if isinstance(evaluator, Evaluator):
             return evaluator
         with matched_by_name(evaluator):
@@ -135,9 +135,8 @@ class RunnerMixin(AnyRunner):
 class StrictRunner(RunnerMixin, Runner):
     """A ``Runner`` whose ``load_from``, ``resume`` and tests reject weights that do not match the model.
 
-    Its default hooks are MMEngine's, with ``CompleteCheckpointHook`` as ``checkpoint``, plus ``invalid_loss``,
-    ``label_range`` and ``termination``. To disable a hook, set e.g. ``default_hooks = dict(invalid_loss=None)`` in the
-    config.
+    The default hooks are MMEngine's, with ``CompleteCheckpointHook`` as ``checkpoint``, plus those in ``OWN_HOOKS``. To
+    disable a hook, set e.g. ``default_hooks = dict(invalid_loss=None)`` in the config.
 
     MMEngine's own loading skips keys that do not match, and may run code from a file that torch refuses to load. With
     ``load_from_strict = False`` in the config, ``load_from`` loads the weights that match and warns about the rest.
@@ -169,17 +168,17 @@ class StrictRunner(RunnerMixin, Runner):
 
     def load_checkpoint(self, filename: str, map_location: object = None, strict: bool | None = None,
                         revise_keys: Sequence[tuple[str, str]] = ()) -> dict:
-        """Load a checkpoint into the model; as in MMEngine's runner, hooks see it first.
+        """Pass a checkpoint to the hooks, as MMEngine's runner does, and then load it into the model.
 
         Args:
             filename: file or URL.
             map_location: ignored; weights are read onto the CPU and copied to the device of the model.
-            strict: refuse weights that do not match. Default: ``load_from_strict`` of the config, or True.
+            strict: reject weights that do not match. Default: the config's ``load_from_strict``, or True.
             revise_keys: patterns and replacements for the keys, in this order.
 
         Raises:
-            InputError: see ``checkpoints.read`` and ``checkpoints.load``; or the runner resumes and the file holds
-                only weights.
+            InputError: see ``checkpoints.read`` and ``checkpoints.load``; also if the runner is resuming but the file
+                contains only weights.
         """
         checkpoint = dict(checkpoints.read(filename))
         if self._resume:

@@ -64,7 +64,7 @@ class StrictFlexibleRunner(RunnerMixin, FlexibleRunner):
         return super().test()
 
     def resume(self, filename: str, *args: object, **kwargs: object) -> None:
-        """Resume from a checkpoint trained with this strategy; warn about each setting that it overrides.
+        """Resume from a checkpoint saved with this strategy, and warn about each config setting that it overrides.
 
         Raises:
             InputError: see ``checkpoints.read``; also if the checkpoint contains only weights or belongs to another

@@ -1,8 +1,8 @@
 """Run XCiT in bands of rows, using memory for one N x C map plus one more per tap.
 
-Everything in an XCiT is local (stem, layer norms, LPI and MLP) except for one sum over the tokens in each block, which
-can be accumulated band by band (see ``xcit_mm.statistics``). Each block makes one sweep over the rows: it applies its
-attention, whose map is already known, runs LPI two rows behind and then the MLP, and adds the result to the next
+Everything in an XCiT (stem, layer norms, LPI and MLP) is local except for one sum over the tokens in each block, and
+that sum can be accumulated band by band (see ``xcit_mm.statistics``). Each block sweeps over the rows once: it applies
+its attention, whose map is already known, then LPI, two rows behind, and the MLP, and adds the result to the next
 block's sums.
 """
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ...ops.row_operations import Convolution, Pointwise
 from ...ops.rows import Rows, Stored, bands
 from ...statistics import Moments, Statistics
 
-BAND_TOKENS = 4096  # tokens of a band; one row if a row is longer
+BAND_TOKENS = 4096  # tokens per band, but at least one row
 Progress = Callable[[float], None]
 
 
@@ -32,7 +32,7 @@ def compute_levels(backbone: XCiT, image: Rows, statistics: Statistics, progress
 
     Args:
         backbone: in eval mode.
-        image: normalised, with the channels of the backbone.
+        image: normalised, with as many channels as the backbone takes.
         statistics: empty sums for this image.
         progress: called with the fraction of the work done, from 0 to 1.
     """
@@ -172,7 +172,7 @@ def _bands(rows: Rows) -> list[tuple[int, int]]:
 def _stem_stage(source: Rows, module: ConvNorm) -> Rows:
     conv, norm = module
     folded = fold_batch_norm(cast(nn.Conv2d, conv), norm)
-    assert folded  # see check
+    assert folded  # see check_backbone
     return Convolution(source, *folded, stride=2)
 
 

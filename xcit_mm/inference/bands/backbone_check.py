@@ -1,4 +1,4 @@
-"""Check which backbones compute the same function when run in bands of rows."""
+"""Check that a backbone computes the same function when it runs in bands of rows."""
 from __future__ import annotations
 
 from mmcv.cnn.bricks import DropPath

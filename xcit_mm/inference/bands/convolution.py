@@ -1,4 +1,4 @@
-"""mmcv's convolutions in bands of rows."""
+"""Run mmcv's convolutions in bands of rows."""
 from __future__ import annotations
 
 import torch

@@ -1,4 +1,4 @@
-"""mmseg's FPN neck and Semantic FPN head in bands of rows, following the same steps as their forward passes."""
+"""Run mmseg's FPN neck and Semantic FPN head in bands of rows, with the same steps as their forward passes."""
 from __future__ import annotations
 
 from collections.abc import Sequence

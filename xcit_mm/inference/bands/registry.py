@@ -1,4 +1,4 @@
-"""Run heads and necks in bands of rows; each kind has a class, registered for the module types that it can run."""
+"""Run necks and heads in bands of rows, each with the ``BandedModule`` registered for its type."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
@@ -23,8 +23,8 @@ class BandedModule(ABC):
         class BandedMyHead(BandedModule): ...
 
     Attributes:
-        whole_maps: measured peak memory of the head's plain forward pass, in maps of the head's width at its finest
-            stride. Not used for necks.
+        whole_maps: measured peak memory of the head's plain forward pass, in multiples of one map with the head's width
+            at its finest stride. Not used for necks.
         band_maps: the same for a band of rows.
     """
 

@@ -67,7 +67,7 @@ class RowOperations:
 
 
 class FusedLevels(Rows):
-    """A convolution over several maps as if they were resized to the first and concatenated; see ``heads.fusion``."""
+    """A convolution over several maps, as if resized to match the first and concatenated; see ``heads.fusion``."""
 
     def __init__(self, module: ConvModule, levels: Sequence[Rows], align_corners: bool) -> None:
         super().__init__(levels[0].height, levels[0].width)
@@ -93,5 +93,5 @@ class FusedLevels(Rows):
 
 
 def _mixed(level: Rows, columns: ColumnConvolution) -> Rows:
-    """Apply the convolution along columns only. The result has an axis for the row taps: (rows, row tap, W, out)."""
+    """Convolve within each row only. The result has an extra axis for the row taps: (rows, row tap, W, out)."""
     return Pointwise(level, lambda x: columns(x[None])[0])

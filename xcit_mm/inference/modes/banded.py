@@ -1,4 +1,4 @@
-"""The whole image in bands of rows, computing the same function as mode ``whole`` in bounded memory."""
+"""Run the whole image in bands of rows: the same function as mode ``whole``, but in bounded memory."""
 from __future__ import annotations
 
 from collections.abc import Callable

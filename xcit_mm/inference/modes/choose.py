@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class Auto(Mode):
     """The fastest mode that fits in memory.
 
-    If the config sets mode ``slide``, the network never sees more than one window. A non-standard model runs its own
-    ``test_step``.
+    If the config sets mode ``slide``, use that mode, so that the network never sees more than one window. For a model
+    that is not standard, use its own ``test_step``.
     """
 
     name = 'auto'

@@ -1,4 +1,4 @@
-"""Estimates of peak memory based on the sizes of a model and an image. A test compares them with measurements."""
+"""Estimate peak memory from the sizes of a model and an image. A test compares these estimates with measurements."""
 from __future__ import annotations
 
 import math
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 FLOAT = 4  # bytes
 STRIDE = 4  # image pixels per pixel of the finest map of a backbone without ``out_strides``
-# Rows at the finest stride that the head computes at once. Fewer rows mean small products; more rows, more memory.
+# Rows at the finest stride that the head computes at once: fewer make matrix products small; more take memory.
 LOGIT_ROWS = 16
-LOGIT_BUFFERS = 3.0  # bands of logits in memory: before and after resizing, and the columns in between
+LOGIT_BUFFERS = 3.0  # bands of logits in memory: before and after resizing, and with only the columns resized
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def banded_bytes(model: BaseSegmentor, height: int, width: int) -> int:
     maps = banded(head).band_maps * _head_width(model)
     stride = _finest_stride(model.backbone)
     rows = FLOAT * min(LOGIT_ROWS, math.ceil(height / stride)) * (width / stride) * (maps + classes)
-    # Folding a batch norm copies the weights of its convolution; Winograd-transformed weights take 16/9 as much memory.
+    # Folding a batch norm copies the convolution's weights; Winograd-transformed weights take 16/9 as much memory.
     folded = 16 / 9 * FLOAT * sum(parameter.numel() for parameter in head.parameters())
     band = logit_band_bytes(model, height, width)
     return int(LOGIT_BUFFERS * band + rows + folded + _backbone_bytes(model.backbone, height, width, in_bands=True))
@@ -115,8 +115,8 @@ def _finest_stride(backbone: nn.Module) -> int:
 def _backbone_bytes(backbone: nn.Module, height: int, width: int, in_bands: bool = False) -> float:
     """Return the bytes of the tokens, their copies or pooled maps at the taps, and the hidden layer.
 
-    In bands, and on a CPU, only a part of the hidden layer is in memory at once. A backbone other than an XCiT is
-    measured.
+    In bands, and on a CPU, only a part of the hidden layer is in memory at once. If the backbone is not an XCiT,
+    measure it instead.
     """
     from ..bands.backbone import BAND_TOKENS
 

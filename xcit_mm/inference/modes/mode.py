@@ -60,7 +60,7 @@ class Mode(ABC):
         """Estimate the peak memory of the mode's tensors, in bytes, excluding the model and the image.
 
         Args:
-            model: checked.
+            model: has passed ``check``.
             height, width: of the network's input, px.
         """
 
@@ -70,10 +70,10 @@ class Mode(ABC):
         """Compute the logits of an image at any resolution: (rows, W, classes).
 
         Args:
-            model: checked, in eval mode.
+            model: has passed ``check``.
             pixels: (rows, W, 3), normalised.
             statistics: returns empty sums for one pass through the network.
-            progress: called with the fraction done of the work that precedes the first row, from 0 to 1.
+            progress: called with the completed fraction of the work that precedes the first row, from 0 to 1.
         """
 
     def choose(self, model: BaseSegmentor, scene: Scene, budget: Budget) -> Mode:
@@ -87,10 +87,10 @@ class Mode(ABC):
         return self
 
     def choose_after(self, failed: Mode, model: BaseSegmentor, scene: Scene, budget: Budget) -> Mode | None:
-        """Return the mode to run after the GPU ran out of memory in a mode chosen by this one; None if there is none.
+        """Return the mode to run after the GPU ran out of memory in a mode that this one chose; None if none is left.
 
         Raises:
-            InputError: memory is insufficient for it.
+            InputError: memory is insufficient for that mode.
         """
         return None
 

@@ -16,10 +16,10 @@ _MEASURED: WeakKeyDictionary[nn.Module, float] = WeakKeyDictionary()
 
 
 def bytes_per_pixel(backbone: nn.Module) -> float:
-    """Return the peak memory of a backbone's tensors per image pixel, in bytes, and 0 if it cannot run on the probe.
+    """Return the peak memory of a backbone's tensors per image pixel, in bytes, or 0 if the backbone fails here.
 
-    The backbone runs once, on a black image. The result holds for other sizes as far as memory grows with the area, so
-    it is too low for attention between all pairs of tokens. It does not count the working memory of kernels.
+    Run the backbone once, on a black image. The result holds for other sizes if memory grows in proportion to the area;
+    it is too low for attention between all pairs of tokens. It excludes the working memory of kernels.
     """
     if backbone not in _MEASURED:
         _MEASURED[backbone] = _measure(backbone)
@@ -33,13 +33,13 @@ def _measure(backbone: nn.Module) -> float:
         image = next(backbone.parameters()).new_zeros(1, channels, SIDE, SIDE)
         with LiveTensors() as live:
             backbone(image)
-    except Exception:  # the backbone may need another size, and then an estimate must not keep it from running
+    except Exception:  # e.g. the backbone needs another size; a failed estimate must not stop the run
         return 0.0
     return live.peak / SIDE**2
 
 
 class LiveTensors(TorchDispatchMode):
-    """A context that measures the bytes of the tensors that are created in it and exist at the same time.
+    """A context that measures the total size, in bytes, of the tensors created in it that exist at the same time.
 
     Attributes:
         peak: the largest number of bytes so far.

@@ -59,9 +59,9 @@ class Windows(Rows):
     Args:
         image: (rows, W, 3), the input of ``forward``.
         forward: maps a window (h, w, 3) to logits (h', w', classes).
-        crop_size: height and width of a window, px; smaller if the image is.
+        crop_size: height and width of a window, px; each is reduced to the image's if that is smaller.
         stride: pixels from one window to the next, down and to the right.
-        align_corners: passed to the resizing from h' x w' to h x w.
+        align_corners: used when resizing logits from h' x w' to h x w.
     """
 
     def __init__(self, image: Rows, forward: Callable[[Tensor], Tensor], crop_size: tuple[int, int],
@@ -71,7 +71,7 @@ class Windows(Rows):
         self.crop = min(crop_size[0], self.height), min(crop_size[1], self.width)
         self.tops = _starts(self.height, self.crop[0], stride[0])
         self.lefts = _starts(self.width, self.crop[1], stride[1])
-        self.running: dict[int, list[Reader]] = {}  # index of a row of windows -> their logits
+        self.running: dict[int, list[Reader]] = {}  # index of a row of windows -> readers of their logits
 
     def compute(self, start: int, stop: int) -> Tensor:
         total: Tensor | None = None

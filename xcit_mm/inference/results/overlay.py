@@ -48,7 +48,7 @@ def draw_overlay(image: np.ndarray, labels: np.ndarray, classes: Sequence[str],
         palette: RGB of each class, 0 … 255.
 
     Returns:
-        RGB picture of width max(W, 160) and of height H plus the legend.
+        An RGB picture, max(W, 160) pixels wide and as high as the image plus the legend.
     """
     colors = np.asarray(palette, np.uint8)
     visible = np.ones(len(colors), bool)
@@ -69,7 +69,7 @@ def draw_instances(image: np.ndarray, instances: InstanceData, meta: dict) -> Im
         meta: ``classes`` and ``palette`` (RGB).
 
     Returns:
-        RGB picture of the image's size, but at most ``DRAWN`` pixels on its longer side.
+        An RGB picture of the image's size, but with at most ``DRAWN`` pixels on its longer side.
     """
     from mmdet.structures import DetDataSample  # only detection needs mmdet
     from mmdet.visualization import DetLocalVisualizer

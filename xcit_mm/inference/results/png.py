@@ -44,7 +44,7 @@ class PngMasks(Sink):
 
 
 def draw_indices(labels: Tensor) -> Image.Image:
-    """Return class indices (H, W) as a picture with 8 bits per pixel, or with 16 if one is above 255."""
+    """Return class indices (H, W) as a picture with 8 bits per pixel, or with 16 if any index is above 255."""
     return Image.fromarray(labels.numpy().astype(np.uint8 if int(labels.max()) < 256 else np.uint16))
 
 

@@ -19,8 +19,8 @@ def write_probabilities(folder: Path, probabilities: Tensor, classes: Sequence[i
     Args:
         folder: created if needed.
         probabilities: (len(classes), H, W), 0 … 1, on the CPU.
-        classes: indices.
-        meta: see there.
+        classes: indices of these classes.
+        meta: names and sizes.
 
     Raises:
         InputError: a file cannot be written.

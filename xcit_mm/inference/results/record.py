@@ -1,4 +1,4 @@
-"""Record the files that sinks wrote, so that no other file is replaced and no result is taken for an image."""
+"""Record the files that sinks write, so that no other file is replaced and no result is mistaken for an image."""
 from __future__ import annotations
 
 import hashlib
@@ -9,7 +9,7 @@ from pathlib import Path
 from ...errors import InputError
 from ...files import complete_file
 
-RECORD = '.xcit_mm_results'  # in each folder of results: lines as sha256sum writes them
+RECORD = '.xcit_mm_results'  # in each folder of results, in the format of sha256sum
 
 
 @contextmanager
@@ -22,7 +22,7 @@ def result_file(path: Path) -> Iterator[Path]:
     require_replaceable(path)
     with complete_file(path) as partial:
         yield partial
-        line = f'{_digest(partial)}  {path.name}\n'  # before the renaming: an unrecorded result could not be replaced
+        line = f'{_digest(partial)}  {path.name}\n'  # before the rename: an unrecorded result could not be replaced
         with (path.parent / RECORD).open('a', encoding='utf-8') as record:
             record.write(line)
 

@@ -21,7 +21,7 @@ SINKS = Registry('sink of results')
 
 @dataclass(frozen=True)
 class ResultMeta:
-    """What a sink knows about a result.
+    """Information about a result that sinks may need.
 
     Attributes:
         name: base name of the files to write, without an ending; it may start with subfolders.
@@ -107,7 +107,7 @@ def require_replaceable_results(sinks: Sequence[Sink], folder: Path, name: str) 
 
 
 def write_labels(sinks: Sequence[Sink], folder: Path, bands: Iterable[Tensor], meta: ResultMeta) -> None:
-    """Write a label map with the given sinks. One sink gets bands as they are computed; several get the whole map."""
+    """Write a label map with the given sinks: a single sink band by band, or several sinks from the whole map."""
     if len(sinks) > 1:
         bands = [whole_map(bands)]
     for sink in sinks:

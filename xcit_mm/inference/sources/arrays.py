@@ -14,7 +14,7 @@ def to_color_type(image: np.ndarray | PillowImage, color_type: str = 'color', ba
 
     Args:
         image: see ``inference_segmentor``.
-        color_type, backend: see ``decode``. Where a file would keep its bands and dtype, an array does, too.
+        color_type, backend: see ``decode``. If they would keep a file's bands and dtype, they keep an array's, too.
 
     Raises:
         InputError: see ``inference_segmentor``.
@@ -35,7 +35,7 @@ def to_color_type(image: np.ndarray | PillowImage, color_type: str = 'color', ba
 
 def _from_pillow(image: PillowImage, ignore_orientation: bool) -> np.ndarray:
     try:
-        image.load()  # which turns the pixels of a TIFF file
+        image.load()  # this also turns the pixels of a TIFF file upright
     except OSError as error:
         raise InputError(f'cannot read the PIL image: {error}') from None
     array = to_bgr(image, 'the PIL image')

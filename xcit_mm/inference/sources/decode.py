@@ -14,20 +14,20 @@ from .tiff_pages import color_space, require_one_image, require_upright, stored_
 
 
 def decode(content: bytes, name: str, color_type: str = 'color', backend: str = 'cv2') -> np.ndarray:
-    """Decode an image file. Drop alpha, keep bands as stored, divide 16-bit values by 256, and apply EXIF orientation.
+    """Decode an image file: drop alpha without blending, divide 16-bit values by 256, and apply the EXIF orientation.
 
     Args:
-        content: of the file.
-        name: of the file, for errors.
-        color_type: of mmcv's ``LoadImageFromFile``: ``'color'`` (H, W, 3) uint8, BGR; ``'grayscale'`` (H, W) uint8;
-            both with ``_ignore_orientation``, which does not turn the image; ``'unchanged'``: the bands and dtype of
-            the file, in the order BGR.
-        backend: of ``LoadImageFromFile``: ``'tifffile'`` gives the bands of a TIFF file as stored, whatever their
-            number and dtype; all others give the same pixels.
+        content: the file's bytes.
+        name: the file's name, for errors.
+        color_type: as in mmcv's ``LoadImageFromFile``: ``'color'`` for (H, W, 3) uint8, BGR; ``'grayscale'`` for (H, W)
+            uint8; either of these followed by ``_ignore_orientation`` to ignore the EXIF orientation; ``'unchanged'``
+            for the bands and dtype of the file, in BGR order.
+        backend: as in ``LoadImageFromFile``: ``'tifffile'`` returns the bands of a TIFF file as stored, whatever their
+            number and dtype; the other backends all return the same pixels.
 
     Raises:
-        UnreadableImageError: the file is damaged, or is not of a kind that is understood: PNG, JPEG, BMP or WebP with
-            one frame; TIFF with one upright image of 8 or 16 bits of grey or RGB, possibly with a fourth band.
+        UnreadableImageError: the file is damaged or of an unsupported kind. Supported are PNG, JPEG, BMP and WebP with
+            one frame, and TIFF with one upright 8-bit or 16-bit image in grey or RGB, possibly with a fourth band.
     """
     kind = find_format(content[:32], name)
     if kind != 'TIFF':

@@ -14,7 +14,7 @@ def find_images(inputs: Sequence[str | Path], recursive: bool = False,
                 is_result: Callable[[Path], bool] = lambda path: False) -> list[Path]:
     """Return files as they are and replace each folder with its images, sorted; list each image only once.
 
-    Within folders, skip subfolders, hidden files such as ``._a.png`` on macOS, and results.
+    Within folders, skip subfolders, hidden files such as macOS's ``._a.png``, and results.
 
     Args:
         inputs: files and folders.
@@ -52,7 +52,7 @@ def find_images(inputs: Sequence[str | Path], recursive: bool = False,
 
 
 def result_name(path: Path, inputs: Sequence[str | Path]) -> str:
-    """Return the name for an image's results: its path within the input folder that contains it, minus the suffix."""
+    """Return the name for an image's results: the image's path within its input folder, without the suffix."""
     for folder in map(Path, inputs):
         if path.is_relative_to(folder) and folder != path:
             return path.relative_to(folder).with_suffix('').as_posix()

@@ -8,7 +8,7 @@ from ...errors import UnreadableImageError
 DAMAGED = 'it is damaged or not an image'
 FORMATS = {b'\x89PNG\r\n\x1a\n': 'PNG', b'\xff\xd8\xff': 'JPEG', b'BM': 'BMP', b'II*\0': 'TIFF', b'MM\0*': 'TIFF',
            b'II+\0': 'TIFF', b'MM\0+': 'TIFF'}
-# Other files that may be named like images, and what to do about them
+# Other files that may have the suffix of an image, and what to do about them
 CONVERT = 'convert it to PNG, JPEG or TIFF'
 OTHERS = {
     b'\0\x05\x16\x07': 'it holds metadata of macOS, not an image; delete it',
@@ -28,7 +28,7 @@ def find_format(head: bytes, name: str) -> str:
 
     Args:
         head: the first 32 bytes of the file, or more.
-        name: of the file, for the error.
+        name: the file's name, for the error.
 
     Raises:
         UnreadableImageError: the file has another format; the message says which, if it is a common one.

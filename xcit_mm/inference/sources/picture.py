@@ -23,13 +23,13 @@ def decode_picture(content: bytes, kind: str, name: str, color_type: str) -> np.
     """Decode a file.
 
     Args:
-        content: of the file.
+        content: the file's bytes.
         kind: a key of ``PLUGINS``.
-        name: of the file, for errors.
+        name: the file's name, for errors.
         color_type: see ``decode``.
 
     Raises:
-        UnreadableImageError: the file is damaged, incomplete, animated, too large, or has pixels of another kind.
+        UnreadableImageError: the file is damaged, incomplete, animated or too large, or its pixel type is unsupported.
     """
     try:
         image = PLUGINS[kind](BytesIO(content))

@@ -36,9 +36,9 @@ class Source(Rows, AbstractContextManager):
 
     Attributes:
         suffixes: endings of file names, in lower case.
-        formats: names by ``find_format`` of the formats that the source reads. A file in one of these formats is read
-            by the source for it, whatever its suffix; empty for a source that knows its files by the suffix.
-        georeference: None where the file has none.
+        formats: formats that the source reads, as named by ``find_format``. The source is then chosen by a file's
+            format, even if the suffix is that of another format. Empty if the source is chosen by suffix alone.
+        georeference: None if the file has none.
     """
 
     suffixes: ClassVar[tuple[str, ...]]
@@ -71,7 +71,7 @@ def open_source(path: Path) -> Source:
     if kind.formats:
         name = find_format(read_bytes(path, 32), str(path))
         kind = next(each for each in SOURCES.module_dict.values() if name in each.formats)
-    return kind(path)  # type: ignore[call-arg]  # a subclass finds out the size
+    return kind(path)  # type: ignore[call-arg]  # subclasses determine the size
 
 
 def known_suffixes() -> list[str]:

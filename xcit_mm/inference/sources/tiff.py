@@ -32,12 +32,12 @@ class TiffFile(Source):
 
     Args:
         path: file in strips or tiles. A compressed file in a single strip is decoded as a whole.
-        content: of the file, if it has been read already.
-        ignore_orientation: read the pixels as they are stored, where the file says that they are rotated.
+        content: the file's bytes, if already read.
+        ignore_orientation: read the pixels as they are stored, even if the file says that they are rotated.
 
     Raises:
         InputError: tifffile is not installed.
-        UnreadableImageError: the file does not exist, is damaged, or holds pixels of another kind.
+        UnreadableImageError: the file does not exist, is damaged, or holds pixels of an unsupported kind.
     """
 
     suffixes = ('.tif', '.tiff')

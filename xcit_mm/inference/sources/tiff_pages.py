@@ -26,7 +26,7 @@ def require_one_image(file: tifffile.TiffFile, name: str) -> None:
     """Reject a file with multiple images or slices; overviews and masks of the first image do not count.
 
     Raises:
-        UnreadableImageError: see above; or it has no pixels, or a strip or tile is missing.
+        UnreadableImageError: see above; also if the image has no pixels, or a strip or tile is missing or too large.
     """
     first = file.pages.first
     more: Iterator[Any] = islice(file.pages, 1, None)

@@ -18,7 +18,7 @@ from ..metrics import check_categories
 
 @HOOKS.register_module()
 class ClassNamesHook(Hook):
-    """Hook that stops if the names for a class index differ; having the same number of classes is not enough.
+    """Hook that stops a run if a class index has different names; having the same number of classes is not enough.
 
     Fine-tuning may rename classes: ``load_from`` only warns, unless the checkpoint has the same names in a different
     order.
@@ -44,11 +44,11 @@ class ClassNamesHook(Hook):
         _check_evaluator(runner.val_evaluator, classes)
 
     def before_val(self, runner: Runner) -> None:
-        """Raise ``InputError`` if a metric's annotation file or the checkpoint has different classes."""
+        """Raise ``InputError`` if a metric's annotation file has different classes."""
         _check_evaluator(runner.val_evaluator, _classes(runner.val_dataloader.dataset))
 
     def before_test(self, runner: Runner) -> None:
-        """Raise ``InputError`` if the annotation file of a metric or the checkpoint has other classes."""
+        """Raise ``InputError`` if a metric's annotation file or the checkpoint has different classes."""
         self._compare_with_checkpoint(runner)
         _check_evaluator(runner.test_evaluator, _classes(runner.test_dataloader.dataset))
 
@@ -68,7 +68,7 @@ class ClassNamesHook(Hook):
 
 
 def _built_loops(runner: Runner) -> Iterator[tuple]:
-    """Yield the loop that defines this run's classes: training, otherwise test or validation."""
+    """Yield the loop that defines this run's classes: the training loop, or else the test or validation loop."""
     for name in ('train', 'test', 'val'):
         loop = getattr(runner, f'_{name}_loop', None)
         if hasattr(loop, 'dataloader'):  # built

@@ -35,8 +35,8 @@ class _DeferredRemoval:
 class CompleteCheckpointHook(CheckpointHook):
     """A ``CheckpointHook`` that removes an outdated checkpoint, or the previous best one, only after writing the next.
 
-    MMEngine's hook removes first, so with ``max_keep_ckpts=1`` or ``save_best``, a full disk means losing the last
-    checkpoint.
+    MMEngine's hook removes the old one first, so with ``max_keep_ckpts=1`` or ``save_best``, a full disk means losing
+    the last checkpoint.
     """
 
     file_backend: Any

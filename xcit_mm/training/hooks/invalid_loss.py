@@ -28,12 +28,11 @@ class InvalidLossHook(Hook):
     priority = 'HIGH'  # runs before the hooks that write checkpoints
 
     def __init__(self) -> None:
-        self._losses: list[Tensor] = []  # since the last check; reading each at once would stall a GPU
-        self._files: list[list[str]] = []  # of their batches
+        self._losses: list[Tensor] = []  # since the last check; reading each one immediately would stall a GPU
+        self._files: list[list[str]] = []  # for each loss, the files in its batch
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict, outputs: dict) -> None:
-        """Raise ``InputError`` if the loss became invalid on any rank, because its gradients reach every rank's
-        weights.
+        """Raise ``InputError`` if the loss became invalid on any rank, since its gradients reach all ranks' weights.
 
         A single CPU process checks every iteration; for all other cases, see ``ranks.is_check``.
         """
@@ -54,7 +53,7 @@ class InvalidLossHook(Hook):
         self._files.clear()
 
     def _stop(self, runner: Runner, losses: list[float], first: int) -> None:
-        """Write the file list for the first invalid batch, on each rank that has one, and raise ``InputError``."""
+        """On each rank whose loss was the first to be invalid, list that batch's files; then raise ``InputError``."""
         start = runner.iter + 2 - len(losses)  # number of the first iteration since the last check
         own = torch.tensor([float(first), losses[first] if first < len(losses) else 0.0], device=get_device())
         ranks = [other.tolist() for other in all_gather(own)]

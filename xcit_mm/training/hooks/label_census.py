@@ -19,7 +19,7 @@ from ...errors import InputError
 from ..damaged_files import GuardedLoading, parts
 
 MASKS, SECONDS = 500, 10.0  # limits of the sample
-BULK = 0.01  # ignored share of the pixels that is worth a word beside an absent class
+BULK = 0.01  # smallest share of ignored pixels to mention when a class is absent
 
 
 @HOOKS.register_module()
@@ -27,7 +27,7 @@ class LabelCensusHook(Hook):
     """Hook that counts the labels in up to 500 masks, for up to 10 seconds, before training.
 
     It warns about classes that appear in none of them, and rejects masks that contain nothing but one class and ignored
-    pixels (255), such as two-class masks with the values 0 and 255: every score would be perfect.
+    pixels (255), such as two-class masks with the values 0 and 255, because every score would be perfect.
     """
 
     def before_train(self, runner: Runner) -> None:

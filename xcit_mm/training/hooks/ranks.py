@@ -14,7 +14,7 @@ FLAGS = ('invalid_loss', 'terminated')
 def is_check(runner: Runner, batch_idx: int) -> bool:
     """Return whether hooks check for failures after this training iteration; all ranks get the same answer.
 
-    They do so every ``INTERVAL`` iterations, and before every checkpoint and validation.
+    Hooks check every ``INTERVAL`` iterations, and before every checkpoint and validation.
     """
     done = runner.iter + 1
     intervals = [INTERVAL, getattr(runner.train_loop, 'val_interval', 0)]

@@ -28,12 +28,12 @@ from ...inference.sources import result_name
 
 @HOOKS.register_module()
 class ResultsHook(Hook):
-    """Hook that writes the predictions of a test with sinks. Like all results, they never replace other files.
+    """Hook that writes the predictions of a test with sinks, replacing no files except results of earlier runs.
 
     Each file is named after its image. If the data set's images are in subfolders, so are the results.
 
     Args:
-        folders: names of sinks and the folder for each.
+        folders: maps the name of each sink to its folder.
     """
 
     def __init__(self, folders: Mapping[str, str]) -> None:
@@ -88,7 +88,7 @@ def _image_folders(dataset: object) -> Iterator[str]:
 
 
 def _encoded(instances: InstanceData) -> InstanceData:
-    """Return the objects on the CPU with run-length encoded masks; the metric still needs the original ones."""
+    """Return a copy of the objects on the CPU with run-length encoded masks; the metric still needs the originals."""
     from ...inference.detection import encode_masks  # only detection needs mmdet
 
     copied = instances.cpu()

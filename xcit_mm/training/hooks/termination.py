@@ -20,7 +20,7 @@ from .ranks import INTERVAL, SharedFlags, is_check, shared_flags
 class TerminationHook(Hook):
     """Hook that reacts to SIGTERM: it finishes the iteration, saves ``iter_<N>.pth`` and exits with code 143.
 
-    With several processes, it finishes up to ten iterations, so that the processes need not communicate in every one.
+    With several processes, it finishes up to ten iterations, so that they need not communicate in every iteration.
 
     Schedulers and torchrun send SIGTERM before they kill a process. ``--resume`` continues from the saved checkpoint:
     an interrupted epoch restarts, and an interrupted validation is dropped. Python delivers signals to the main thread
@@ -30,7 +30,7 @@ class TerminationHook(Hook):
     priority = 'LOWEST'  # runs after everything else in the iteration
     training = False
     flags: SharedFlags
-    iterations = 0  # completed when the final checkpoint is saved; 0 until then
+    iterations = 0  # number completed when the final checkpoint is saved; 0 until then
     common = 0  # validation iterations that every rank has
 
     def before_train(self, runner: Runner) -> None:
@@ -55,12 +55,12 @@ class TerminationHook(Hook):
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                        outputs: object = None) -> None:
-        """Save and exit during validation, which may outlast a scheduler's grace period."""
+        """After a signal, save and exit during validation, which may outlast a scheduler's grace period."""
         if self.training and (not is_distributed() or (batch_idx < self.common and (batch_idx + 1) % INTERVAL == 0)):
             self._end_if_terminated(runner, runner.iter, (runner.iter, batch_idx))
 
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
-        """Save and exit at the end of a validation that was too short, or too uneven across ranks, to interrupt."""
+        """After a signal, save and exit after a validation too short, or too uneven across ranks, to interrupt."""
         if self.training:
             self._end_if_terminated(runner, runner.iter, (runner.iter, 'end'))
 
