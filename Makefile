@@ -6,7 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet -c constraints.txt --build-constraint constraints.txt
 RUN := work_dirs/xcit_upernet_digits
-# A test process on each core, four at most: each needs up to 4 GB of memory. tests/conftest.py divides the threads.
+# One test process per core, but at most four, because each needs up to 4 GB of memory. tests/conftest.py divides the
+# threads among them.
 PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadgroup
 
 .PHONY: setup setup-det demo test test-openmmlab test-fast fuzz lint docs wheel transcript clean
@@ -58,7 +59,7 @@ test-openmmlab:
 test-fast: setup
 	$(PYTEST) -m 'not slow'
 
-# Try 10,000 random settings, checkpoints, images and COCO files; the tests try 60 of each kind.
+# Try 10,000 random settings, checkpoints, images and COCO files; `make test` tries 60 of each kind.
 fuzz: setup-det
 	$(PYTEST) tests/fuzz --hypothesis-profile=thorough
 

@@ -10,13 +10,13 @@ HERE = Path(__file__).resolve().parent
 
 
 class BuildWithMim(build_py):
-    """Add ``configs/`` and ``tools/`` to a built package; ``config_path`` finds those of an editable install."""
+    """Add ``configs/`` and ``tools/`` to a built package; an editable install uses those of the checkout."""
 
     def run(self) -> None:
         super().run()
         if not self.editable_mode:
             mim = Path(self.build_lib, 'xcit_mm', '.mim')
-            left_out = shutil.ignore_patterns('__pycache__', '*benchmark*')  # which measure this checkout
+            left_out = shutil.ignore_patterns('__pycache__', '*benchmark*')  # benchmarks only make sense in a checkout
             for folder in ('configs', 'tools'):
                 shutil.copytree(HERE / folder, mim / folder, dirs_exist_ok=True, ignore=left_out)
             shutil.copy(HERE / 'model-index.yml', mim)
@@ -37,7 +37,7 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     python_requires='>=3.10',
-    # Each has run tests/adoption.sh.
+    # tests/adoption.sh has passed with each of these versions.
     classifiers=[f'Programming Language :: Python :: 3.{minor}' for minor in (10, 11, 12, 13)],
     packages=find_packages(include=['xcit_mm', 'xcit_mm.*']),
     install_requires=['torch>=2.6', 'filelock>=3.12', 'numpy>=1.24', 'pillow>=10.1', 'psutil>=5.9', 'rich>=13'],
@@ -45,7 +45,7 @@ setup(
     extras_require={
         'onedl': ['onedl-mmengine>=0.10.12', 'onedl-mmcv>=2.3.6', 'onedl-mmsegmentation>=1.4.2'],
         'onedl-det': ['onedl-mmdetection>=3.5.1'],
-        # Its mmseg imports ftfy and regex but does not declare them as dependencies.
+        # OpenMMLab's mmseg imports ftfy and regex but does not declare them as dependencies.
         'openmmlab': ['mmengine>=0.10.7', 'mmcv>=2.1.0,<2.2', 'mmsegmentation>=1.2.2', 'ftfy', 'regex'],
         'openmmlab-det': ['mmdet>=3.3.0'],
         'data': DATA,

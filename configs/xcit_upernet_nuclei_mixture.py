@@ -1,4 +1,4 @@
-# Train on crops of 2.25 times the area, in which each kind of content has statistics of its own.
+# Train on crops of 2.25 times the usual area, with separate statistics for each kind of content.
 _base_ = 'xcit_upernet_nuclei.py'
 crop_size = (384, 384)
 model = dict(data_preprocessor=dict(size=crop_size), backbone=dict(statistics='mixture'))

@@ -19,7 +19,7 @@ from xcit_mm.command_line import run
 from xcit_mm.config import load_config, require_data
 
 VIEWS = ('image', 'windows', 'hann windows', 'local', 'mixture', 'mixture {"kinds": 8}')
-SIDES = dict(zip((1, 2, 4, 8), (24, 12, 4, 1)))  # tiles along a side -> scenes
+SIDES = dict(zip((1, 2, 4, 8), (24, 12, 4, 1)))  # tiles along a side -> number of scenes
 KEYS = 'checkpoint', 'content', 'side', 'scenes', 'view'
 QUICK = dict(zip((1, 2, 4), (12, 6, 2)))
 
@@ -34,7 +34,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--contents', nargs='+', default=list(CONTENTS), choices=list(CONTENTS))
     parser.add_argument('--quick', action='store_true', help='fewer and smaller scenes')
     parser.add_argument('--picture', type=Path, metavar='FILE',
-                        help='also draw one mixed scene of 2 x 2 tiles under each view')
+                        help='also draw a mixed scene of 2 x 2 tiles, with its labels in each view')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE')
     parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
     return parser.parse_args()
@@ -61,7 +61,7 @@ def mean_iou(counts: torch.Tensor) -> float:
 
 
 def measure(segment: Segment, scenes: Iterable[tuple[np.ndarray, np.ndarray]], classes: int) -> dict[str, float]:
-    """Return the mean IoU over all scenes in percent, and the seconds for each."""
+    """Return the mean IoU over all scenes in percent, and the mean seconds per scene."""
     counts, seconds = torch.zeros(classes, classes, dtype=torch.long), []
     for image, mask in scenes:
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Convert weights in any published format to a file of tensors with the authors' names, which we use too."""
+"""Convert weights in any published format to a file of tensors with the authors' parameter names, like ours."""
 import argparse
 from pathlib import Path
 

@@ -55,10 +55,10 @@ class Results:
     """An image's result files, which are checked before anything is computed.
 
     Args:
-        args: arguments of the command line.
+        args: the command-line arguments.
         model: the model.
         path: the image.
-        sinks: names of the sinks that will write.
+        sinks: names of the sinks that will write the files.
     """
 
     def __init__(self, args: argparse.Namespace, model: BaseModel, path: Path, *sinks: str) -> None:
@@ -123,7 +123,7 @@ def main() -> None:
     check(args, detects)
     model = init_model(config, args.checkpoint, args.device)
     for name in args.probabilities:
-        class_index(model.dataset_meta['classes'], name)  # refuses an unknown one
+        class_index(model.dataset_meta['classes'], name)  # raises InputError for an unknown class
     modes = set()
 
     def work(path: Path, advance: Callable[[float], None]) -> None:

@@ -1,4 +1,4 @@
-"""Record what a segmentor sums over images, for ``--statistics frozen file=FILE``."""
+"""Record the sums that a segmentor computes over images, for ``--statistics frozen file=FILE``."""
 import argparse
 from collections.abc import Callable
 from pathlib import Path

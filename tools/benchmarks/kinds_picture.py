@@ -1,4 +1,4 @@
-"""Draw a scene, the kinds of content that the mixture finds in it, and its labels under each view."""
+"""Draw a scene, the kinds of content that the mixture finds in it, and its labels in each view."""
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -25,8 +25,8 @@ SHORTEST_SAMPLE_S = 0.02
 def compare(contenders: Mapping[str, Run], rounds: int, device: torch.device) -> list[dict]:
     """Run every contender once per round, so that a temporary slowdown of the machine affects them all.
 
-    The order rotates from round to round. A contender faster than ``SHORTEST_SAMPLE_S`` runs several times in a row
-    when its turn comes.
+    The order rotates from round to round. A contender that takes less than ``SHORTEST_SAMPLE_S`` runs several times in
+    a row when its turn comes.
 
     Args:
         contenders: callables by name.
@@ -34,11 +34,11 @@ def compare(contenders: Mapping[str, Run], rounds: int, device: torch.device) ->
         device: where the contenders run.
 
     Returns:
-        A dict per contender: its name as ``contender``; ``times_s`` per run with ``median_s`` and ``iqr_s``
-        (interquartile range); ``ratio`` and ``ratio_iqr`` of its times to those of the first contender in the same
-        round; ``flops`` (two per multiply-add, matrix products and convolutions only); ``saved_bytes`` (tensors kept
-        for the backward pass, except parameters; 0 in inference); and ``peak_memory_bytes`` (tensors beyond those that
-        exist before the run).
+        One dict for each contender, with the keys ``contender`` (its name); ``times_s`` (seconds per run),
+        ``median_s`` and ``iqr_s`` (interquartile range); ``ratio`` and ``ratio_iqr`` (of its times to those of the
+        first contender in the same round); ``flops`` (two per multiply-add, matrix products and convolutions only);
+        ``saved_bytes`` (tensors kept for the backward pass, except parameters; 0 in inference); and
+        ``peak_memory_bytes`` (tensors beyond those that exist before the run).
     """
     results = {
         # The first run allocates persistent buffers, so peak memory is measured last.

@@ -16,7 +16,7 @@ class Tile(NamedTuple):
     Attributes:
         image: (H, W, 3) uint8, BGR.
         mask: (H, W) uint8, class indices.
-        kind: of content.
+        kind: its kind of content: from ``kind_of``, or ``'empty'``.
     """
     image: np.ndarray
     mask: np.ndarray
@@ -32,7 +32,7 @@ def kind_of(image: np.ndarray) -> str:
 
 
 def cut_tile(image: np.ndarray, mask: np.ndarray, size: tuple[int, int]) -> Tile:
-    """Cut the top left part of an image, (height, width) px; reflect an image that is smaller."""
+    """Cut the top left part of an image, ``size`` = (height, width) px; extend a smaller image by reflecting it."""
     height, width = size
     missing = [(0, max(height - image.shape[0], 0)), (0, max(width - image.shape[1], 0))]
     image = np.pad(image, [*missing, (0, 0)], mode='symmetric')[:height, :width]
@@ -63,7 +63,7 @@ class Mosaics:
             yield compose(CONTENTS[content](self, random, side**2), side)
 
     def draw(self, random: np.random.Generator, number: int, kind: str | None = None) -> list[Tile]:
-        """Draw tiles of one kind, or of a random kind each; none twice, as long as enough are left."""
+        """Draw tiles of one kind, or each of a random kind; repeat a tile only if its kind has no unused ones left."""
         drawn: list[Tile] = []
         while len(drawn) < number:
             own = self.by_kind[kind or random.choice(sorted(self.by_kind))]
@@ -73,7 +73,7 @@ class Mosaics:
         return drawn
 
     def kind(self, random: np.random.Generator) -> str:
-        """Draw a kind, each as often as its tiles."""
+        """Draw a kind with a probability proportional to its number of tiles."""
         return self.tiles[random.integers(len(self.tiles))].kind
 
 

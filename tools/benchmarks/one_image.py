@@ -15,8 +15,8 @@ from mmengine.model import BaseModel
 from xcit_mm.apis import inference_segmentor, init_model
 from xcit_mm.config import load_config
 
-# All but mixture, our default for large images, use the published statistics. The last two run our
-# model in bands through mmseg's own functions.
+# All of these use the published statistics, except for mixture, which is our default for large images. The last two run
+# our model in bands through mmseg's own functions.
 WAYS = ('banded', 'mixture', 'whole', 'slide', 'mmseg-whole', 'mmseg-slide', 'inference_model', 'MMSegInferencer')
 SLIDING = dict(mode='slide', crop_size=(512, 512), stride=(341, 341))  # as in mmseg's configs for crops of 512 px
 Segment = Callable[[np.ndarray], torch.Tensor]  # (H, W, 3) uint8 -> labels (H, W)
@@ -33,7 +33,7 @@ def build(config: Path, way: str) -> Segment:
     loaded = load_config(config, changes)
     if 'slide' in way:
         loaded.model.test_cfg = SLIDING
-    loaded.test_pipeline = [dict(type='LoadImageFromFile'), dict(type='PackSegInputs')]  # mmseg reads this one
+    loaded.test_pipeline = [dict(type='LoadImageFromFile'), dict(type='PackSegInputs')]  # inference_model reads this
     loaded.test_dataloader.dataset.pipeline = loaded.test_pipeline
     torch.manual_seed(0)
     model = init_model(loaded)

@@ -11,7 +11,7 @@ from xcit_mm.variants import Variant, get_variant
 
 
 def build_peers(arch: str) -> dict[str, nn.Module]:
-    """Build, with random weights, whichever peers of the XCiT ``arch`` can be imported.
+    """Build those peers of the XCiT ``arch`` that can be imported, with random weights.
 
     The XCiT peers run the same blocks and return the same taps, but have no pyramid. Like ours, they have no class
     attention. Swin-T and ConvNeXt-T return maps at strides 4 to 32.
@@ -57,7 +57,7 @@ def _mmpretrain_xcit(variant: Variant) -> nn.Module:
 
 def _mmseg_swin() -> nn.Module:
     from mmseg.models.backbones import SwinTransformer
-    return SwinTransformer(drop_path_rate=0.0)  # its other defaults are Swin-T
+    return SwinTransformer(drop_path_rate=0.0)  # the other defaults are those of Swin-T
 
 
 def _mmpretrain_convnext() -> nn.Module:

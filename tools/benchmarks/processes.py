@@ -19,20 +19,21 @@ NO_MEMORY = ("can't allocate memory", 'MemoryError', 'bad_alloc', 'not enough me
 
 
 def compare_ways(config: Path, ways: Sequence[str], width: int, height: int, rounds: int, limit: int) -> list[dict]:
-    """Run every way once per round, in an order that rotates from round to round.
+    """Run each way of segmenting once per round, in an order that rotates from round to round.
 
     Args:
         config: a UPerNet with at most 256 classes.
-        ways: from ``one_image``; the first one is the baseline and must not fail.
+        ways: names from ``one_image.WAYS``; the first one is the baseline and must not fail.
         width, height: size of the image, px.
-        rounds: processes per way.
+        rounds: number of processes for each way.
         limit: bytes that a process may allocate.
 
     Returns:
-        A dict per way: its name as ``contender``; ``times_s`` from array to label map, with ``median_s`` and ``iqr_s``;
-        ``ratio`` and ``ratio_iqr`` of its times to the baseline's in the same round; ``peak_memory_bytes``, the median
-        resident memory of the process; and ``labels_differ``, the number of pixels whose label differs from the
-        baseline's. A way that runs out of memory has ``failed`` instead of these figures.
+        One dict for each way, with the keys ``contender`` (its name); ``times_s`` (seconds from array to label map),
+        ``median_s`` and ``iqr_s``; ``ratio`` and ``ratio_iqr`` (of its times to the baseline's in the same round);
+        ``peak_memory_bytes`` (the median, over the processes, of their peak resident memory); and ``labels_differ``
+        (the number of pixels whose label differs from the baseline's). For a way that runs out of memory, ``failed``
+        replaces these figures.
 
     Raises:
         InputError: the baseline runs out of memory, or a way fails for another reason.

@@ -15,13 +15,13 @@ Segment = Callable[[np.ndarray], Tensor]  # (H, W, 3) uint8, BGR -> logits (clas
 
 
 def build_view(model: BaseModel, name: str) -> Segment:
-    """Return the way to segment that a name describes.
+    """Return a function that segments in the way that a name describes.
 
     Args:
         model: from ``init_model``; its ``data_preprocessor.size`` is the size of the training crops.
         name: ``'windows'`` (of a crop's size, side by side), ``'hann windows'`` (overlapping by half and blended), or a
-            registered statistic, optionally with arguments in JSON, such as ``'mixture {"kinds": 8}'``. ``' flips'`` at
-            the end averages the probabilities over four mirrored views.
+            registered statistic, optionally with arguments in JSON, such as ``'mixture {"kinds": 8}'``. With
+            ``' flips'`` at the end of the name, the function averages the probabilities over four mirrored views.
     """
     if name.endswith(' flips'):
         return _flipped(build_view(model, name.removesuffix(' flips')))
@@ -51,7 +51,7 @@ def _flipped(segment: Segment) -> Segment:
 
 
 def _windows(model: BaseModel, crop: tuple[int, int], is_hann: bool) -> Segment:
-    """Run windows separately; with ``is_hann``, they overlap by half, and probabilities are averaged with weights."""
+    """Run windows separately; with ``is_hann``, they overlap by half, and a Hann-weighted mean is taken."""
     def run(image: np.ndarray) -> Tensor:
         total, weight = torch.zeros(()), torch.zeros(image.shape[:2])
         taper = torch.ones(crop)

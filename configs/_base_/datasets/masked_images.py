@@ -7,7 +7,7 @@ train_pipeline = [
     dict(type='PackSegInputs'),
 ]
 test_pipeline = train_pipeline
-# Without flips, because they change the meaning of some images, such as digits.
+# There are no flips, because they change the meaning of some images, such as digits.
 tta_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(
