@@ -17,8 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def pytest_configure():
-    """Split the cores among the pytest-xdist workers, so that they and their subprocesses do not compete for them."""
-    write_formatter_cache()  # before tests in several workers need it
+    """Split the cores among the pytest-xdist workers, so that workers and subprocesses do not compete for cores."""
+    write_formatter_cache()  # before tests in several workers need the cache
     workers = int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', 1))
     if workers > 1:
         threads = max(1, os.cpu_count() // workers)
@@ -27,16 +27,17 @@ def pytest_configure():
 
 
 def pytest_collection_modifyitems(items):
-    """Run pytest-xdist groups first, then slow tests: whatever long starts late leaves one worker running alone."""
+    """Run pytest-xdist groups first, then slow tests: a long test that starts late keeps the other workers waiting."""
     items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in ('xdist_group', 'slow')])
 
 
 @pytest.fixture(scope='session', autouse=True)
 def without_transformers():
-    """Hide transformers from the processes that tests start, as in an installation without the extra ``dev``.
+    """Hide transformers from the processes that tests start, as if the ``dev`` extra were not installed.
 
-    Only peft, with which tests adapt attention, needs it; but MMEngine imports it wherever it is installed, which takes
-    2 to 3 seconds per process. The test processes do import it, and so do the scripts in ``test_foreign_project.py``.
+    Only peft needs transformers, and tests use peft only to adapt attention. But MMEngine imports transformers wherever
+    it is installed, which takes 2 to 3 seconds per process. The test processes themselves still import it, as do the
+    scripts that ``test_foreign_project.py`` runs.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('PYTHONPATH', str(ROOT / 'tests/support/without_transformers'), prepend=os.pathsep)

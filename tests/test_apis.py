@@ -105,7 +105,7 @@ def test_images_are_read_with_the_arguments_of_the_pipeline(model, image_file):
     other.data_preprocessor.register_forward_pre_hook(lambda module, args: seen.append(args[0]['inputs'][0]))
     inference_segmentor(other, image_file)
     assert seen[0].dtype == torch.float32
-    other.backbone.forward = lambda x: 1 / 0  # the backbone needs three channels
+    other.backbone.forward = lambda x: 1 / 0  # instead of the real one, which needs three channels
     config.test_dataloader.dataset.pipeline[0].color_type = 'grayscale'
     with pytest.raises(ZeroDivisionError):
         inference_segmentor(other, image_file, 'whole')

@@ -24,7 +24,7 @@ def test_outputs_and_gradients_match_the_authors_backbone(stem, attention):
     arch, state_dict, image, seed, expected = golden.load_case(stem)
     model = XCiT(arch, attention=attention).eval()
     model.load_state_dict(state_dict)
-    with torch.no_grad():  # takes the shortcuts for inference
+    with torch.no_grad():  # so the model takes its shortcuts for inference
         inferred = model(image)
     levels = model(image.requires_grad_())
     if 'loss' not in expected:
@@ -89,7 +89,7 @@ def test_training_under_ddp_gives_no_warnings(tmp_path, recwarn):
     torch.distributed.init_process_group('gloo', init_method=f'file://{tmp_path}/store', rank=0, world_size=1)
     try:
         model = torch.nn.parallel.DistributedDataParallel(XCiT(TINY))
-        for _ in range(2):  # a parameter without a gradient makes the second pass fail
+        for _ in range(2):  # a parameter without a gradient would make the second pass fail
             sum(level.sum() for level in model(torch.randn(2, 3, 64, 64))).backward()
     finally:
         torch.distributed.destroy_process_group()
@@ -116,7 +116,7 @@ def test_norm_eval_preserves_running_statistics():
 
 
 def test_drop_path_is_active_only_in_training():
-    torch.manual_seed(0)  # by chance, two passes can drop the same branches
+    torch.manual_seed(0)  # with some seeds, both passes drop the same branches
     model = XCiT(TINY, drop_path_rate=0.5, norm_eval=True)
     image = torch.randn(2, 3, 64, 64)
     assert not torch.equal(model(image)[0], model(image)[0])

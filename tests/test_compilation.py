@@ -79,7 +79,7 @@ def test_a_trace_with_gradients_can_be_saved(attention, tmp_path):
 
 @pytest.mark.filterwarnings('ignore::torch.jit.TracerWarning')
 def test_operations_of_the_backbone_are_counted():
-    model = XCiT('nano_12_p16', pyramid=False).eval()  # the pyramid adds what the formula leaves out
+    model = XCiT('nano_12_p16', pyramid=False).eval()  # the formula leaves out the pyramid
     counted = {side: get_model_complexity_info(model, (3, side, side), show_table=False, show_arch=False)['flops']
                for side in (224, 448)}
     channels, depth, tokens = 128, 12, 14 * 14

@@ -1,4 +1,4 @@
-"""A config's task and scope are recognised, whatever the project that it belongs to."""
+"""A config's task and scope are recognised, whichever project it belongs to."""
 import pytest
 from detection import needs_mmdet
 from mmengine.config import Config

@@ -49,4 +49,4 @@ def test_an_error_about_another_file_keeps_its_message(write, tmp_path):
 def test_an_error_keeps_the_kind_and_the_number_of_its_cause(code, kind):
     error = file_error('cannot write x', OSError(code, os.strerror(code)))
     assert isinstance(error, kind) and error.errno == code and str(error) == 'cannot write x'
-    assert str(pickle.loads(pickle.dumps(error))) == 'cannot write x'  # from a worker of a data loader
+    assert str(pickle.loads(pickle.dumps(error))) == 'cannot write x'  # as when a data loader's worker raises it

@@ -32,7 +32,7 @@ def registered():
 
     @MODES.register_module(name='mirrored')
     class Mirrored(Banded):
-        """Bands of the mirrored image."""
+        """Runs the mirrored image in bands."""
 
         name, summary = 'mirrored', 'bands of the mirrored image'
 
@@ -43,7 +43,7 @@ def registered():
 
     @run_in_bands(SlimHead)
     class BandedSlimHead(BandedModule):
-        """Only the head's classifier."""
+        """Runs only the head's classifier."""
 
         whole_maps = 1.0
 
@@ -82,7 +82,7 @@ def registered():
             self.observed += tokens.shape[1]
 
         def moments(self, block, height, width):
-            assert self.observed == height * width  # each token exactly once, before any is collected
+            assert self.observed == height * width  # every token is observed once before any is collected
             USED.append('statistic')
             return LeftHalf(width)
 
@@ -102,7 +102,7 @@ def registered():
 
     @SINKS.register_module(name='counts')
     class Counts(Sink):
-        """The number of pixels in each class."""
+        """Writes the number of pixels in each class."""
 
         summary = 'pixels per class'
 
@@ -135,7 +135,7 @@ def test_an_image_goes_through_five_parts_from_outside(registered, model, tmp_pa
     mirrored = np.ascontiguousarray(image[:, ::-1])
     expected = inference_segmentor(model, mirrored, 'whole', statistics='left half').pred_sem_seg.data
     counts = torch.tensor(list(map(int, (tmp_path / 'a_counts.txt').read_text().split())))
-    assert (counts - torch.bincount(expected.flatten(), minlength=11)).abs().max() < 5  # pixels where two classes tie
+    assert (counts - torch.bincount(expected.flatten(), minlength=11)).abs().max() < 5  # two classes can tie
     assert counts.sum() == 150 * 141 and (counts > 0).sum() > 1
 
 

@@ -15,7 +15,7 @@ def test_safetensors_load_by_path_or_folder(tmp_path, name):
     save_file = pytest.importorskip('safetensors.torch').save_file
     weights = XCiT(TINY).state_dict()
     save_file(weights, tmp_path / name)
-    torch.save(XCiT(TINY).state_dict(), tmp_path / 'pytorch_model.bin')  # comes second
+    torch.save(XCiT(TINY).state_dict(), tmp_path / 'pytorch_model.bin')  # safetensors files take precedence
     model = XCiT(TINY)
     checkpoints.load(model, tmp_path if name == 'model.safetensors' else tmp_path / name)
     assert all(torch.equal(value, weights[key]) for key, value in model.state_dict().items())

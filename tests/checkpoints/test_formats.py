@@ -66,7 +66,7 @@ def test_other_models_are_refused(other):
 def test_translated_weights_give_the_same_features_as_the_other_project(project, arch):
     pytest.importorskip(project, reason=f'{project} is not installed', exc_type=ImportError)
     trunk = {name.split()[0]: module for name, module in build_peers(arch).items() if 'XCiT' in name}[project]
-    trunk.eval()  # not chained, because mmpretrain's returns None
+    trunk.eval()  # on a separate line, because mmpretrain's eval() returns None
     generator = torch.Generator().manual_seed(0)
     for name, tensor in trunk.state_dict().items():
         if tensor.is_floating_point():

@@ -35,7 +35,7 @@ def save(path, content):
 
 
 def compare(model, source):
-    """Compare keys and shapes with those of a model that may be on the meta device, which stores no values."""
+    """Compare a checkpoint's keys and shapes with a model's; the model may be on the meta device and hold no values."""
     return checkpoints.prepare(model, source, 'the checkpoint').compare('the checkpoint', model.state_dict())
 
 

@@ -68,7 +68,7 @@ def test_a_folder_of_the_hugging_face_hub_is_read(tmp_path):
     (tmp_path / 'config.json').write_text('{"architecture": "xcit_nano_12_p16_224"}')
     (tmp_path / 'blob').write_bytes(b'')
     torch.save(WEIGHTS, tmp_path / 'blob')
-    (tmp_path / 'pytorch_model.bin').symlink_to(tmp_path / 'blob')  # as in the cache of the hub
+    (tmp_path / 'pytorch_model.bin').symlink_to(tmp_path / 'blob')  # as in the Hugging Face cache
     assert is_read(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Extract weights from files with whole models or with classes that are not installed, if the user trusts the file."""
+"""Extract weights from trusted files that contain whole models or objects of classes that are not installed."""
 import sys
 import types
 
@@ -14,7 +14,7 @@ TINY = dict(embed_dim=16, depth=2, num_heads=2, patch_size=8)
 
 @pytest.fixture
 def gone(monkeypatch):
-    """Classes from a module that can be imported while a file is saved, but not afterwards."""
+    """Return a module for a test to delete after saving objects of its classes, as if it were not installed."""
     module = types.ModuleType('gone')
     for name, base in dict(Segmentor=nn.Module, Settings=dict, Run=object).items():
         setattr(module, name, type(name, (base, ), {'__module__': 'gone'}))

@@ -1,4 +1,4 @@
-"""Load checkpoints when their keys, or the module's, start with wrapper names."""
+"""Load checkpoints even if their keys, or the module's keys, start with the names of wrappers."""
 import pytest
 import torch
 from torch import nn

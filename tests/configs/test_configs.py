@@ -1,4 +1,4 @@
-"""Every config builds, runs and matches its backbone."""
+"""Every config builds a model that runs and whose other parts match the backbone."""
 import ast
 import re
 from pathlib import Path
@@ -15,11 +15,11 @@ from xcit_mm import XCiT
 from xcit_mm.datasets import digits
 from xcit_mm.variants import ARCHITECTURES
 
-RECIPES = {'upernet': 'ade20k', 'sem_fpn': 'ade20k', 'mask_rcnn': 'coco'}  # head: data
+RECIPES = {'upernet': 'ade20k', 'sem_fpn': 'ade20k', 'mask_rcnn': 'coco'}  # head: data set
 
 
 def read(path):
-    """Return the settings made in the config file itself, and the paths of its base configs."""
+    """Return the settings in the config file itself, and the paths of its base configs."""
     lines = ast.parse(path.read_text()).body
     base_line = next((line for line in lines if ast.unparse(line).startswith('_base_ =')), None)
     bases = eval(ast.unparse(base_line.value)) if base_line else []
@@ -58,7 +58,7 @@ def test_config_builds_runs_and_matches_the_backbone(path):
     init_default_scope(config.default_scope)
     with torch.device('meta'):
         model = MODELS.build(config.model).eval()
-    with FakeTensorMode(allow_non_fake_inputs=True):  # shapes only, so that the largest models run quickly
+    with FakeTensorMode(allow_non_fake_inputs=True):  # computes only shapes, so that the largest models run quickly
         model.to_empty(device='cpu')
         levels = model.backbone(torch.zeros(2, 3, 64, 64))
         assert tuple(64 // level.shape[-1] for level in levels) == model.backbone.out_strides

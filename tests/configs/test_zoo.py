@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = yaml.safe_load((ROOT / 'model-index.yml').read_text())['Import']
 SIZES = ('tiny_12', 'small_12', 'small_24', 'medium_24')
 PUBLISHED = [f'{size}_p{patch}' for size in SIZES for patch in (16, 8)]
-RESULTS = {  # as published, for p16 and p8 of each of SIZES
+RESULTS = {  # as published, in the order of PUBLISHED
     'sem_fpn': [[38.1], [39.9], [43.9], [44.2], [44.6], [47.1], [45.9], [46.9]],
     'upernet': [[41.5], [43.5], [45.9], [46.6], [46.9], [48.1], [47.6], [48.4]],
     'mask_rcnn': [[42.7, 38.5], [44.5, 40.3], [45.3, 40.8], [47.0, 42.3],

@@ -35,7 +35,7 @@ def test_download_resumes_after_a_broken_connection(server, archive, tmp_path):
     assert third.sent == len(CONTENT) - held[1]
     assert sorted(os.listdir(tmp_path)) == ['.images.zip.downloaded', 'images.zip']
     download(archive, tmp_path)
-    assert len(server.gets()) == 3  # no further GET, as the archive is there already
+    assert len(server.gets()) == 3  # no further GET, because the archive is already there
 
 
 def test_download_keeps_a_different_file_from_the_user(server, archive, tmp_path):

@@ -1,4 +1,4 @@
-"""Prepare the catalogue's data sets from small archives that have the real layouts."""
+"""Prepare the catalogue's data sets from small archives with the real layouts."""
 import os
 import pickle
 import signal
@@ -97,8 +97,8 @@ def test_cityscapes_requires_manual_download(small, server, tmp_path):
     assert prepare(dataset, root) and server.requests == []
     mask = CITY.format('gtFine', 'val', 'gtFine_labelTrainIds')
     assert (np.asarray(Image.open(root / mask)) == 0).all()  # id 7 is road, class 0
-    assert sorted(os.listdir(tmp_path / 'cityscapes.archives')) == sorted(names)  # they belong to the user
-    (root / mask).unlink()  # as if the user had unpacked the archives
+    assert sorted(os.listdir(tmp_path / 'cityscapes.archives')) == sorted(names)  # kept, because they are the user's
+    (root / mask).unlink()  # as if the user had only unpacked the archives
     assert not prepare(dataset, root) and (root / mask).exists()
 
 

@@ -48,7 +48,7 @@ def project(tmp_path_factory, scenes):
 
 @pytest.fixture
 def registries(monkeypatch):
-    """Undo what snippets register."""
+    """Unregister everything that snippets register."""
     for registry in (MODES, SINKS, SOURCES, STATISTICS):
         monkeypatch.setattr(registry, '_module_dict', dict(registry.module_dict))
     monkeypatch.setattr(banded_modules, '_REGISTERED', dict(banded_modules._REGISTERED))

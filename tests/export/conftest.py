@@ -5,7 +5,7 @@ from xcit_mm.export import exporting
 
 @pytest.fixture
 def traced_once(monkeypatch):
-    """Trace only once in a test that exports a model to several formats, because tracing takes half of an export."""
+    """Trace only once in a test that exports a model to several formats: tracing takes half the time of an export."""
     trace, programs = exporting.trace, []
 
     def trace_once(*arguments):

@@ -24,7 +24,7 @@ CLASSES, SIZE = 5, (128, 128)
 
 
 def config(kind, patch):
-    """Shrink a published recipe to one block as wide as nano's, with small heads: every operation slows tracing."""
+    """Shrink a recipe to one block as wide as nano's and small heads, because each operation slows tracing."""
     result = Config.fromfile(config_path(f'{kind}/xcit_{kind}_nano_12_p{patch}_ade20k.py'))
     arch = dict(embed_dim=128, depth=1, num_heads=4, patch_size=patch)
     result.model.backbone.update(arch=arch, out_indices=(0, 0, 0, 0), init_cfg=None)
@@ -43,7 +43,7 @@ def build(kind, patch):
     torch.manual_seed(0)
     model = init_model(config(kind, patch))
     model.init_weights()
-    for module in model.modules():  # with their initial values, leaving out a norm would go unnoticed
+    for module in model.modules():  # norms initially do almost nothing, so a missing one would go unnoticed
         if isinstance(module, _BatchNorm):
             nn.init.normal_(module.running_mean, std=0.3)
             nn.init.uniform_(module.running_var, 0.5, 2)
@@ -92,7 +92,7 @@ def check_file(model, path, backbone_only):
 
 
 class TiedToSize(nn.Module):
-    """A module in which tracing bakes a constant that is right for the traced size and wrong for any other."""
+    """A module into which tracing bakes a constant that is right for the traced size but wrong for any other."""
 
     def forward(self, x):
         width = x.shape[-1]

@@ -1,4 +1,4 @@
-"""A module gets exactly the weights in a checkpoint, or an error and no change at all."""
+"""Loading a checkpoint either sets exactly its weights, or raises an error and changes nothing."""
 import io
 
 import torch
@@ -17,7 +17,7 @@ torch.save(dict(state_dict=WEIGHTS, meta=dict(epoch=1)), BYTES)
 
 
 def load(source):
-    """Load a checkpoint, and check that the module has its weights or did not change."""
+    """Load a checkpoint, and check that the module has ``WEIGHTS`` or, if loading was refused, is unchanged."""
     model = XCiT(TINY)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     expected = before

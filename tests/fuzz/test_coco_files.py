@@ -17,7 +17,7 @@ pytestmark = needs_mmdet
 
 @pytest.fixture(scope='module')
 def annotated(scenes, tmp_path_factory):
-    """Return the content of a COCO file, and a function that builds a data set from a changed one."""
+    """Return the content of a COCO file, and a function that builds a data set from changed content."""
     from mmengine.registry import DefaultScope
 
     folder = tmp_path_factory.mktemp('coco')
@@ -35,14 +35,14 @@ def annotated(scenes, tmp_path_factory):
         listed = Counter(names[entry['category_id']] for entry in changed['annotations'])
         loaded = Counter(dataset.metainfo['classes'][each['bbox_label']] for index in range(len(dataset))
                          for each in dataset.get_data_info(index)['instances'])
-        assert loaded <= listed  # mmdet leaves out objects that are too small, and those of images that it leaves out
+        assert loaded <= listed  # mmdet omits objects that are too small, and some images with all their objects
 
     return content, build
 
 
 @st.composite
 def changes(draw, content):
-    """The content after one or two changes: keys removed or replaced, entries removed, repeated or renamed."""
+    """Return the content after one or two changes to its parts, to their entries or to the keys of an entry."""
     changed = copy.deepcopy(content)
     for _ in range(draw(st.integers(1, 2))):
         part = draw(st.sampled_from(['images', 'annotations', 'categories']))

@@ -59,7 +59,7 @@ def test_unknown_arguments_are_never_ignored(name, value):
 
 
 def leaves(node, path=()):
-    """Yield the path of every setting in a config that is not a section."""
+    """Yield the path of every setting in a config, except sections."""
     items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) and node else ()
     for key, value in items:
         yield from leaves(value, (*path, key)) if isinstance(value, (dict, list)) and value else [(*path, key)]
@@ -87,7 +87,7 @@ def test_changed_settings_of_a_model_build_or_are_explained_in_one_line(path, va
         init_model(Config(changed), device='cpu')
     except InputError as error:
         assert len(str(error).splitlines()) == 1
-    except Exception as error:  # of the MM packages, which the tools turn into one line
+    except Exception as error:  # raised by the MM packages; the tools report it in one line
         assert len(explain(error).splitlines()) == 1
     else:
         assert kind != 'misspell' or parents != ['model', 'backbone'], f'{key} was ignored'

@@ -1,4 +1,4 @@
-"""Every path reads a damaged image file alike, or refuses it with a one-line error that names it."""
+"""Both ways to read a damaged image file give the same pixels, or both fail with a one-line error naming the file."""
 import numpy as np
 import pytest
 from fuzzing import damaged

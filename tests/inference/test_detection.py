@@ -29,7 +29,7 @@ def detector():
     config.test_dataloader.dataset.pipeline[1].scale_factor = 2.0
     torch.manual_seed(0)
     model = init_model(config)
-    # Boxes as large as the image, with masks that are neither empty nor full.
+    # Make the boxes as large as the image, and the masks neither empty nor full.
     model.roi_head.bbox_head.fc_reg.bias.data.view(-1, 4)[:, 2:] = 15
     model.roi_head.mask_head.conv_logits.weight.data.normal_(std=10.0)
     return model

@@ -56,5 +56,5 @@ def test_container_limit_counts_in_version_1(tmp_path, monkeypatch, line):
             (tmp_path / folder / f'memory.{name}').write_text(content)
     assert memory.available_bytes(CPU) == 900_007
     for name in files:
-        (tmp_path / f'memory/job/memory.{name}').rename(tmp_path / f'memory/memory.{name}')  # where a container sees it
+        (tmp_path / f'memory/job/memory.{name}').rename(tmp_path / f'memory/memory.{name}')  # as seen in a container
     assert memory.available_bytes(CPU) == 900_007

@@ -1,4 +1,4 @@
-"""Hooks, adapters and custom parts have the same effect in every mode, or the mode refuses them by name."""
+"""Hooks, adapters and custom parts have the same effect in every mode, or the mode refuses to run and names them."""
 import copy
 
 import loralib
@@ -74,7 +74,7 @@ MODIFICATIONS = {
     'loralib on q and v': lambda model: add_loralib(
         model.backbone.blocks[1].attn, 'qkv', loralib.MergedLinear, enable_lora=[True, False, True]),
     'loralib on proj': lambda model: add_loralib(model.backbone.blocks[1].attn, 'proj'),
-    'peft, LoRA': lambda model: add_peft(model, init_lora_weights=False),  # random ones, as if trained
+    'peft, LoRA': lambda model: add_peft(model, init_lora_weights=False),  # random weights, as if trained
     'peft, DoRA': lambda model: add_peft(model, init_lora_weights=False, use_dora=True),
     'peft, LoHa': lambda model: add_peft(model, peft.LoHaConfig, init_weights=False),
     'peft around the backbone': lambda model: setattr(model, 'backbone', peft.get_peft_model(
@@ -90,7 +90,7 @@ MODIFICATIONS = {
 
 
 def largest(model):
-    """Random layer scales, so that every branch matters."""
+    """Set random layer scales, so that every branch matters."""
     torch.manual_seed(1)
     for block in model.backbone.blocks:
         for gamma in (block.gamma1, block.gamma2, block.gamma3):

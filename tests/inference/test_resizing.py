@@ -36,7 +36,7 @@ def test_the_shorter_side_stays(step, size):
         data = each(dict(img=np.zeros((*size, 3), np.uint8), gt_seg_map=np.zeros(size, np.uint8),
                          seg_fields=['gt_seg_map']))
         assert min(data['img'].shape[:2]) >= 1 and data['gt_seg_map'].shape == data['img'].shape[:2]
-        ordinary = each(dict(img=np.zeros((300, 200, 3), np.uint8), seg_fields=[]))['img']  # the settings are as before
+        ordinary = each(dict(img=np.zeros((300, 200, 3), np.uint8), seg_fields=[]))['img']  # its settings are restored
         assert ordinary.shape[0] > ordinary.shape[1] * 1.4
 
 

@@ -1,4 +1,4 @@
-"""Which statistics an image is segmented with, and that every mode computes them alike."""
+"""Each image is segmented with the right statistics, and every mode computes them in the same way."""
 import copy
 
 import numpy as np
@@ -14,7 +14,7 @@ STATISTICS = ['image', 'mixture', dict(type='mixture', kinds=3, leak=0.1), 'loca
 
 
 def scene(height, width):
-    """Return an image of several kinds of content: (height, width, 3) uint8, BGR."""
+    """Return an image with several kinds of content: (height, width, 3) uint8, BGR."""
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     image[:height // 2, width // 3:] //= 4
     image[height // 2:, :width // 2] = 7
@@ -22,7 +22,7 @@ def scene(height, width):
 
 
 def assert_alike(model, image, first, second, **options):
-    """Compare the logits of two modes, and return them."""
+    """Check that two modes give the same logits, and return those of the second mode."""
     found = [inference_segmentor(model, image, mode, return_logits=True, **options) for mode in (first, second)]
     assert found[0].statistics == found[1].statistics
     logits = [sample.seg_logits.data for sample in found]
@@ -90,7 +90,7 @@ def test_auto_needs_the_size_of_the_crops_and_an_unmodified_attention():
 
 @pytest.mark.parametrize('hook', ['hook', 'subclass'])
 def test_attention_that_cannot_use_other_statistics_refuses_them(hook):
-    """A hook on the layer sees the call; a subclass may compute anything."""
+    """A hook runs only if the layer itself is called, and a subclass may compute anything."""
     model = build()
     layer = model.backbone.blocks[1].attn
     if hook == 'hook':

@@ -1,4 +1,4 @@
-"""Both forms of XCA compute the same function in every dtype, and the Gram form stores less for backward."""
+"""Both forms of XCA compute the same function in every dtype, and the Gram form stores less for the backward pass."""
 from functools import partial
 
 import pytest
@@ -85,7 +85,7 @@ def test_half_precision_does_not_overflow_on_many_tokens():
 
 def test_channels_of_zeros_have_finite_gradients():
     layer = make_layer(8, 2)
-    for part in range(2):  # a channel of q and a channel of k
+    for part in range(2):  # one channel of q and one of k
         layer.qkv.weight.data[8 * part] = layer.qkv.bias.data[8 * part] = 0
     x = torch.randn(2, 30, 8, requires_grad=True)
     actual = layer(x)
@@ -108,7 +108,7 @@ def test_attention_dropout_is_the_same_in_both_forms():
 
 @pytest.mark.parametrize('channels, num_heads, few, many', [(384, 8, 512, 1024), (192, 4, 384, 512)])
 def test_auto_selects_direct_for_few_tokens_and_gram_for_many(channels, num_heads, few, many):
-    layer = make_layer(channels, num_heads, 'auto')  # measurements: docs/benchmarks.md
+    layer = make_layer(channels, num_heads, 'auto')  # see the measurements in docs/benchmarks.md
     assert not layer.uses_gram(few) and layer.uses_gram(many)
 
 
@@ -135,7 +135,7 @@ def test_large_offsets_cancelled_by_the_bias_give_bounded_errors():
     assert errors['direct'] < 1e-3 and errors['gram'] < 5e-2, errors
 
 
-@pytest.mark.parametrize('dtype, allowed', [(torch.float32, 1.2), (torch.bfloat16, 2.4)])  # bfloat16 adds the output
+@pytest.mark.parametrize('dtype, allowed', [(torch.float32, 1.2), (torch.bfloat16, 2.4)])  # bfloat16 also saves output
 def test_gram_form_saves_only_its_input_and_small_matrices(dtype, allowed):
     x = torch.randn(1, 4096, 64, dtype=dtype).requires_grad_()
     scale = torch.ones(1, 1, 64, dtype=dtype)

@@ -1,4 +1,4 @@
-"""Full precision holds in a context, and the user's settings afterwards, whichever of torch's interfaces set them."""
+"""Precision is full in the context; afterwards, the user's settings apply again, whichever torch interface set them."""
 import threading
 
 import pytest
@@ -43,7 +43,7 @@ def default_settings():
 
 
 def settings():
-    """Return every setting; the older one is unreadable while the new ones contradict it."""
+    """Return every setting; reading the old one fails while the new ones contradict it."""
     new = [matmul.fp32_precision for matmul in precision._SETTINGS.backends]
     try:
         return torch.get_float32_matmul_precision(), new

@@ -22,7 +22,7 @@ def test_recomputation_does_not_change_gradients_or_statistics(attention):
     for one, other in zip(plain.parameters(), recomputed.parameters()):
         torch.testing.assert_close(one.grad, other.grad)
     for (name, one), other in zip(plain.named_buffers(), recomputed.buffers()):
-        torch.testing.assert_close(one, other, msg=name)  # running statistics count each batch once
+        torch.testing.assert_close(one, other, msg=name)  # each batch updates the running statistics only once
 
 
 def test_recomputation_stores_less_even_after_a_frozen_stem():
@@ -30,7 +30,7 @@ def test_recomputation_stores_less_even_after_a_frozen_stem():
     plain, recomputed = (
         count_saved_bytes(partial(XCiT(TINY, frozen_stages=0, pyramid=False, with_cp=with_cp), image))
         for with_cp in (False, True))
-    assert recomputed < 0.2 * plain  # the inputs of two blocks instead of their activations
+    assert recomputed < 0.2 * plain  # stores the inputs of two blocks instead of their activations
 
 
 @pytest.mark.parametrize('with_cp', [False, True])

@@ -1,4 +1,4 @@
-"""Maps computed in bands of rows equal those that torch computes at once."""
+"""Maps computed in bands of rows equal those that torch computes all at once."""
 import pytest
 import torch
 import torch.nn.functional as F

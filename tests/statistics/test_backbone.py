@@ -1,4 +1,4 @@
-"""A backbone can set its own statistic, which then holds in training, in its plain forward pass and in every mode."""
+"""A statistic set in the backbone is used in training, in the plain forward pass and in every inference mode."""
 from pathlib import Path
 
 import numpy as np

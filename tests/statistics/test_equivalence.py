@@ -1,4 +1,4 @@
-"""Each statistic that should match that of the whole image does, however the image is split into bands."""
+"""Statistics equal those of the whole image wherever they should, however the image is split into bands."""
 import copy
 
 import pytest
@@ -21,7 +21,7 @@ STATISTICS = {
 def backbone():
     torch.manual_seed(0)
     model = XCiT(ARCH, out_indices=(0, 1, 2), pyramid=False).double().eval()
-    for block in model.blocks:  # attention that depends strongly on the moments
+    for block in model.blocks:  # makes attention depend strongly on the moments
         torch.nn.init.constant_(block.attn.temperature, 10)
         torch.nn.init.normal_(block.attn.proj.weight)
     return model
@@ -104,7 +104,7 @@ def test_bands_do_not_change_the_result(name, step):
         moments = statistics.moments(0, height, width)
         for start, stop in cuts:
             moments.collect(tokens[:, start * width:stop * width], start)
-        # Each moment stands for itself, so blending shows which moment each token attends with.
+        # The moments themselves serve as maps, so that blending shows which moment each token attends with.
         moments.reduce(lambda total: (total[:, :-1, :-1], total[:, -1:, :-1]))
         maps.append(torch.cat([blended(moments.maps(start, stop), tokens[:, start * width:stop * width])
                                for start, stop in cuts], dim=1))
@@ -119,7 +119,7 @@ def blended(maps, tokens):
 
 @pytest.mark.parametrize('name', STATISTICS)
 def test_padding_belongs_to_no_group(backbone, name):
-    """Tokens that are all padding enter no sum, whatever they contain; published statistics include them."""
+    """Sums leave out tokens that are entirely padding, whatever they contain; published statistics include them."""
     torch.manual_seed(3)
     tokens = torch.randn(1, 10 * 12, 8, dtype=torch.double)
     outside = torch.ones(10, 12, dtype=torch.bool)
@@ -127,7 +127,7 @@ def test_padding_belongs_to_no_group(backbone, name):
     found = []
     for filler in (0.0, 50.0):
         tokens[0, outside.flatten()] = filler
-        statistics = build_statistics(STATISTICS[name], padding=(15, 16, 16, 20))  # px; tokens of 8 px
+        statistics = build_statistics(STATISTICS[name], padding=(15, 16, 16, 20))  # px; each token covers 8 px
         statistics.begin(10, 12, 8)
         if statistics.observes:
             statistics.observe(tokens)
@@ -140,7 +140,7 @@ def test_padding_belongs_to_no_group(backbone, name):
 
 @pytest.mark.parametrize('name', STATISTICS)
 def test_gradients_are_exact(name):
-    """Gradients flow through the moments; the assignment to kinds is constant."""
+    """Gradients flow through the moments; the assignment to kinds is treated as constant."""
     torch.manual_seed(4)
     model = XCiT(dict(ARCH, embed_dim=8, depth=1, num_heads=2, patch_size=16), out_indices=(0, ), pyramid=False)
     block = model.double().blocks[0]
@@ -213,7 +213,7 @@ def test_statistics_of_another_model_are_refused(backbone, tmp_path):
 
 
 def test_half_precision_is_near(backbone):
-    """Small groups of nearly equal tokens, as here, are the most sensitive to the rounding of the tokens."""
+    """Small groups of nearly equal tokens, as here, are the most sensitive to rounded tokens."""
     images = scene().float()
     model = copy.deepcopy(backbone).float()
     errors = {}

@@ -1,4 +1,4 @@
-"""The image's statistics are exact for small numbers of tokens, and do not depend on how it is split into bands."""
+"""Image statistics are exact even for a few tokens, and do not depend on how the image is split into bands."""
 import copy
 
 import pytest

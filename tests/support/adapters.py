@@ -1,11 +1,11 @@
-"""Add trained adapters to attention with the libraries that users have."""
+"""Add adapters to attention, as if trained, with the libraries that users would choose."""
 import loralib
 import peft
 from torch import nn
 
 
 def add_loralib(attention, name, kind=loralib.Linear, **options):
-    """Replace a linear layer with loralib's, which has a trained low-rank branch."""
+    """Replace a linear layer with loralib's, whose low-rank branch gets random weights, as if trained."""
     linear = getattr(attention, name)
     adapted = kind(linear.in_features, linear.out_features, r=2, **options)
     adapted.load_state_dict(linear.state_dict(), strict=False)

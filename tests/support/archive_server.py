@@ -17,7 +17,7 @@ class Request:
 
 @dataclass
 class ArchiveServer:
-    """State of the server: ``files`` maps paths to contents; the next GETs break off after ``cuts`` bytes."""
+    """State of the server: ``files`` maps paths to contents; ``cuts`` lists after how many bytes GETs break off."""
     url: str = ''
     files: dict[str, bytes] = field(default_factory=dict)
     supports_range: bool = True

@@ -15,7 +15,7 @@ def name(path):
 
 
 def as_parameters(paths, slow=False):
-    """Turn paths into test parameters, skipped if mmdet is needed but missing; ``slow`` marks configs in subfolders."""
+    """Turn paths into test parameters; without mmdet, skip those that need it. ``slow`` marks those in subfolders."""
     def marks(path):
         if re.search('mask_rcnn|coco', name(path)):
             yield needs_mmdet

@@ -1,4 +1,4 @@
-"""Values and damage for property-based tests."""
+"""Generate values and damaged files for property-based tests."""
 from hypothesis import strategies as st
 
 from xcit_mm.errors import InputError
@@ -22,7 +22,7 @@ def refuses(action, *args, **kwargs):
 
 @st.composite
 def damaged(draw, content):
-    """The content with up to two changes, half of them in the first 200 bytes: bytes replaced, removed or added."""
+    """Return the content with up to two changes to its bytes, about half of them in the first 200."""
     content = bytearray(content)
     for _ in range(draw(st.integers(0, 2))):
         end = len(content) if draw(st.booleans()) else min(200, len(content))

@@ -70,14 +70,14 @@ def turned(orientation):
 
 
 def decoded(kind):
-    """A lossy image; the expected pixels are those that OpenCV decodes."""
+    """Return the pixels expected of a lossy image: those that OpenCV decodes."""
     content = io.BytesIO()
     Image.fromarray(SMOOTH).save(content, kind, quality=90)
     return cv2.imdecode(np.frombuffer(content.getvalue(), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
 
 
 PLANES = np.moveaxis(RGB, 2, 0)
-# name: how to write the file, and its pixels in RGB or words of the reason why it is refused
+# name: a function that writes the file, and its RGB pixels or words from the reason why it is refused
 VARIANTS = {
     'tiff rgb': (tiff(RGB), RGB),
     'tiff strips': (tiff(RGB, rowsperstrip=7, compression='zlib'), RGB),

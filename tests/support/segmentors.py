@@ -25,7 +25,7 @@ def build(**test_cfg):
 
 
 def build_mmseg(**test_cfg):
-    """Build the same model as mmseg's own ``EncoderDecoder``, which supports whole and slide modes."""
+    """Build the same model with mmseg's own ``EncoderDecoder``, which supports only the modes whole and slide."""
     config = digits_config(**{'mode': 'whole', **test_cfg})
     config.model.type = 'EncoderDecoder'
     torch.manual_seed(0)

@@ -14,7 +14,7 @@ ITERATIONS = 3
 
 
 class Network(nn.Module):
-    """A backbone with a neck and a head; ``forward`` returns the sum of all outputs."""
+    """A backbone with a neck and a head; ``forward`` returns a number that depends on all outputs."""
 
     def __init__(self, backbone, neck, head):
         super().__init__()
@@ -27,7 +27,7 @@ class Network(nn.Module):
 
 
 def build_fcn():
-    """mmseg's FCN head on one level."""
+    """Build mmseg's FCN head on one level."""
     from mmseg.models.decode_heads import FCNHead
 
     head = FCNHead(in_channels=16, in_index=0, channels=8, num_convs=1, num_classes=3, norm_cfg=NORM)
@@ -35,7 +35,7 @@ def build_fcn():
 
 
 def build_retinanet():
-    """mmdet's RetinaNet: three levels from the backbone, five from the neck."""
+    """Build mmdet's RetinaNet: three levels from the backbone, five from the neck."""
     from mmdet.models.dense_heads import RetinaHead
     from mmdet.models.necks import FPN
 
@@ -44,7 +44,7 @@ def build_retinanet():
 
 
 def build_rtmdet():
-    """mmdet's RTMDet, which uses three levels."""
+    """Build mmdet's RTMDet, which uses three levels."""
     from mmdet.models.dense_heads import RTMDetHead
     from mmdet.models.necks import CSPNeXtPAFPN
 
@@ -56,7 +56,7 @@ def build_rtmdet():
 
 
 def build_five_levels():
-    """A separate head for each of five levels."""
+    """Build a separate head for each of five levels."""
     head = Each(nn.ModuleList(nn.Conv2d(16, 2, 1) for _ in range(5)))
     return Network(XCiT(ARCH, out_strides=[4, 8, 16, 32, 64]), nn.Identity(), head)
 
@@ -73,7 +73,7 @@ class Each(nn.Module):
 
 
 def build_unused():
-    """A head that uses only one of three levels, so the others get no gradient."""
+    """Build a head that uses only one of three levels, so that the others get no gradient."""
     network = build_fcn()
     network.backbone = XCiT(ARCH, out_strides=[4, 8, 16])
     network.head.in_index = 1
@@ -85,8 +85,8 @@ BUILDERS = dict(fcn=build_fcn, retinanet=build_retinanet, rtmdet=build_rtmdet, f
 
 
 def train(rank, kinds, folder):
-    """Run one of two processes, and save its gradients and weights of each kind of network."""
-    sys.modules['transformers'] = None  # hidden as in ``tests/conftest.py``, whose way does not reach spawned processes
+    """Train in one of two processes, and save its gradients and weights for each kind of network."""
+    sys.modules['transformers'] = None  # ``tests/conftest.py`` cannot hide it from spawned processes
     torch.set_num_threads(1)
     torch.distributed.init_process_group('gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
     for kind in kinds:
@@ -105,6 +105,6 @@ def train(rank, kinds, folder):
 
 
 def run(kinds, folder):
-    """Train every kind of network in the same two processes; return each one's gradients and weights from both."""
+    """Train each kind of network in the same two processes, and return its gradients and weights from both."""
     torch.multiprocessing.spawn(partial(train, kinds=kinds, folder=folder), nprocs=2)
     return [[torch.load(f'{folder}/{kind}_{rank}.pth') for rank in range(2)] for kind in kinds]

@@ -78,7 +78,7 @@ def test_short_runs_are_repeated_within_a_turn(clock):
         clock[0] += 0.0025
 
     row, = measurement.compare({'a': run}, 2, CPU)
-    untimed = 4  # FLOP, saved bytes, peak memory, and an estimate of the time
+    untimed = 4  # runs that measure FLOPs, saved bytes and peak memory, and estimate the time
     assert len(count) == untimed + 2 * 8 and row['median_s'] == pytest.approx(0.0025)
 
 
@@ -115,7 +115,7 @@ def test_benchmark_writes_json_table_and_picture(run_here, two_threads, capsys, 
 @pytest.mark.slow
 def test_ways_run_in_separate_processes(run_tool, run_here, capsys, tmp_path):
     path, config = tmp_path / 'results.json', 'configs/xcit_upernet_digits.py'
-    size = '640x560'  # windows of 512 px slide in both directions
+    size = '640x560'  # so that windows of 512 px slide in both directions
     result = run_tool('benchmark', 'resolution', config, '--sizes', size, '--rounds', 1, '--out', path)
     assert result.returncode == 0, result.stderr
     _, rows = plot.read(path)
@@ -131,7 +131,7 @@ def test_ways_run_in_separate_processes(run_tool, run_here, capsys, tmp_path):
 @pytest.mark.slow
 def test_results_record_a_way_that_runs_out_of_memory(run_here, capsys, tmp_path):
     path, ways = tmp_path / 'results.json', ['banded', 'mmseg-whole']
-    # The limit is between what the two need for the large image: 1.1 GB, and more than 1.7 GB.
+    # For the large image, the two ways need 1.1 GB and more than 1.7 GB; the limit is in between.
     assert run_here('benchmark', 'resolution', 'configs/xcit_upernet_digits.py', '--sizes', '600x300', '2400x2400',
                     '--ways', *ways, '--rounds', 1, '--limit', '1.5GB', '--out', path) is None
     _, rows = plot.read(path)

@@ -15,7 +15,7 @@ DIGITS, INSTANCES = 'configs/xcit_upernet_digits.py', 'configs/xcit_mask_rcnn_di
 
 @pytest.fixture(scope='module')
 def weights(tmp_path_factory):
-    """Return a checkpoint of the digits config with random weights."""
+    """Return the path of a checkpoint with random weights for the digits config."""
     path = tmp_path_factory.mktemp('weights') / 'random.pth'
     torch.manual_seed(0)
     model = init_model(DIGITS, device='cpu')
@@ -69,7 +69,7 @@ def test_augmented_images_are_averaged(evaluate, tmp_path, scenes, weights, mode
             logits = inference_segmentor(model, resized, return_logits=True).seg_logits.data[None]
             total = total + torch.nn.functional.interpolate(logits, image.shape[:2], mode='bilinear').softmax(1)[0]
         best = total.topk(2, dim=0).values
-        clear = best[0] - best[1] > 1e-2  # the order of resizing and averaging differs
+        clear = best[0] - best[1] > 1e-2  # the tool resizes and averages in a different order
         labels = torch.from_numpy(np.asarray(Image.open(tmp_path / 'out' / path.name)))
         assert (labels == total.argmax(0))[clear].float().mean() > 0.99 and clear.float().mean() > 0.5
 

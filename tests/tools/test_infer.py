@@ -53,7 +53,7 @@ def test_results_replace_no_other_file_and_are_no_inputs(run_here, capsys, tmp_p
     for name in ('tile.png', 'other.png', 'sub/tile.png', '._tile.png'):
         (folder / name).write_bytes(image)
     (folder / 'folder.png').mkdir()
-    (folder / 'tile_classes.png').write_bytes(image)  # the user's own
+    (folder / 'tile_classes.png').write_bytes(image)  # the user's own file
     arguments = ['infer', DIGITS, tmp_path / 'weights.pth', folder, '--out', folder]
     for _ in range(2):
         assert run_here(*arguments).startswith('error: cannot process 1 of 3 images')

@@ -7,7 +7,7 @@ import pytest
 
 from xcit_mm.errors import InputError
 
-# Stands in for mmcv's build: to save minutes of compiling, the wheel records what a compiler would see.
+# A stand-in for mmcv's build: instead of compiling for minutes, it stores what a compiler would see in the wheel.
 BACKEND = '''
 import os, zipfile
 from pathlib import Path
@@ -35,7 +35,7 @@ SOURCES = {CSRC + 'one.cpp': 'one', CSRC + 'two.cpp': 'two', CSRC + 'pybind.cpp'
 
 
 def build(folder, monkeypatch, broken='none'):
-    """Return the files in the wheel that the tool builds from ``SOURCES``, and the build steps it reports.
+    """Return the files in the wheel that the tool builds from ``SOURCES``, and the build steps that the tool reports.
 
     The build fails if the file ``broken`` is among the sources.
     """

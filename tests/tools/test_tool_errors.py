@@ -65,7 +65,8 @@ def test_settings_that_cannot_be_are_one_line(run_here, tmp_path, scenes, option
 def test_refused_settings_are_named(run_here, tmp_path, scenes, option, words):
     if 'Amp' in option and torch.cuda.is_available():
         pytest.skip('a GPU allows mixed precision')
-    # MMEngine names runs by the second, and a second run of the same name reuses the logger without reading log_level.
+    # MMEngine names a run after its start time in seconds. Another run with the same name would reuse the logger
+    # without reading log_level.
     said = run_here('train', DIGITS, '--work-dir', tmp_path, '--cfg-options', f'data_root={scenes}',
                     f'experiment_name={tmp_path.name}', option)
     assert is_one_line(said, words)

@@ -102,7 +102,7 @@ def test_a_killed_training_resumes(run_tool, scenes, tmp_path):
 @pytest.mark.slow
 def test_detection_from_training_to_pictures(run_tool, run_here, scenes, tmp_path):
     run = tmp_path / 'run'
-    options = ['--cfg-options', f'data_root={scenes}', 'model.test_cfg.rcnn.score_thr=0.0']  # after four steps
+    options = ['--cfg-options', f'data_root={scenes}', 'model.test_cfg.rcnn.score_thr=0.0']  # scores are still low
     result = run_tool('train', DETECTOR, '--work-dir', run, *options, 'train_cfg.max_iters=4',
                       'train_cfg.val_interval=4', 'train_dataloader.batch_size=2',
                       'default_hooks.checkpoint.interval=4', 'default_hooks.logger.interval=1')
@@ -134,8 +134,8 @@ def test_coco_recipe_from_end_to_end(run_tool, run_here, capsys, tmp_path):
     torch.save(dict(model=XCiT('tiny_12_p16').state_dict()), tmp_path / 'pretrained.pth')
     config = 'configs/mask_rcnn/xcit_mask_rcnn_tiny_12_p16_coco.py'
     options = ['--work-dir', tmp_path / 'run', '--cfg-options', f'data_root={tmp_path}/coco',
-               'model.test_cfg.rcnn.score_thr=0.0', 'model.test_cfg.rcnn.max_per_img=5',  # after one step
-               *NARROW_HEADS]  # which take much less time; test_recipes.py checks the width
+               'model.test_cfg.rcnn.score_thr=0.0', 'model.test_cfg.rcnn.max_per_img=5',  # scores are still low
+               *NARROW_HEADS]  # narrow heads are faster; test_recipes.py checks the published widths
     result = run_tool('train', config, *options, f'model.backbone.init_cfg.checkpoint={tmp_path}/pretrained.pth',
                       'train_cfg.max_epochs=1', 'train_dataloader.batch_size=1', 'default_hooks.logger.interval=1')
     assert result.returncode == 0, result.stderr

@@ -42,7 +42,7 @@ def build(config, part='train_dataloader'):
 
 
 def rotate(content):
-    """List the categories in a different order and give them ids that are not ascending."""
+    """List the categories in a different order and give them ids that are not in ascending order."""
     content['categories'] = content['categories'][3:] + content['categories'][:3]
     ids = {category['id']: 100 - category['id'] * 7 % 11 for category in content['categories']}
     for category in content['categories']:
@@ -52,7 +52,7 @@ def rotate(content):
 
 
 def names_of(dataset, content):
-    """Return each object's (bounding box, name), first according to the data set and then to the file."""
+    """Return each object's (bounding box, name), first according to the data set, then according to the file."""
     found = [(tuple(np.round(entry['bbox'], 3)), dataset.metainfo['classes'][entry['bbox_label']])
              for index in range(len(dataset)) for entry in dataset.get_data_info(index)['instances']]
     names = {category['id']: category['name'] for category in content['categories']}
@@ -74,7 +74,7 @@ def test_each_object_is_trained_under_its_own_name(annotated, kind):
     dataset = build(config)
     found, listed = names_of(dataset.datasets[0] if kind == 'ConcatDataset' else dataset, content)
     assert len(found) > 10 and found == listed
-    assert 'getCatIds' not in vars(COCO)  # the change of mmdet's reader is temporary
+    assert 'getCatIds' not in vars(COCO)  # the change to mmdet's reader is temporary
 
 
 def test_perfect_predictions_score_perfectly_in_any_order(annotated):
@@ -90,7 +90,7 @@ def test_perfect_predictions_score_perfectly_in_any_order(annotated):
         info = dataset.get_data_info(index)
         labels = np.array([entry['bbox_label'] for entry in info['instances']])
         boxes = np.array([entry['bbox'] for entry in info['instances']], np.float32).reshape(-1, 4)
-        if index == 0:  # missing an object lowers the score of its class only
+        if index == 0:  # a missed object lowers only the score of its class
             missed, boxes, labels = labels[0], boxes[1:], labels[1:]
         results.append((dict(img_id=info['img_id']), dict(
             img_id=info['img_id'], bboxes=boxes, labels=labels, scores=np.full(len(labels), 0.9))))
@@ -109,7 +109,7 @@ def rename(old, new):
 
 
 def first(kind, key, value=None):
-    """Change or remove a key in the second entry."""
+    """Return a function that changes or removes a key in the second entry of a list."""
     def change(content):
         if value is None:
             del content[kind][1][key]

@@ -40,7 +40,7 @@ def damaged(scenes, tmp_path):
 @pytest.mark.parametrize('folder', ['images', 'masks'])
 def test_training_names_the_damaged_file(run_tool, damaged, tmp_path, folder):
     root, path = damaged(folder)
-    # Otherwise OpenCV could print from another worker into the middle of our line.
+    # Silence OpenCV, because a message from another worker could end up in the middle of our line.
     result = run_tool('train', CONFIG, '--work-dir', tmp_path / 'run', '--cfg-options', f'data_root={root}', *OPTIONS,
                       OPENCV_LOG_LEVEL='SILENT')
     assert result.returncode == 1

@@ -39,8 +39,8 @@ SHARDED = """_base_ = [__import__('xcit_mm').config_path(name) for name in (
 def command(tmp_path_factory, scenes):
     """Return a function that builds training commands for one or two processes, with four images per batch in total.
 
-    All runs start from the same weights, because MMEngine's two runners draw different random numbers before
-    initialising a model.
+    All runs load the same initial weights, because MMEngine's two runners draw different random numbers before they
+    initialise a model.
     """
     load_from, sharded_config = [], tmp_path_factory.mktemp('configs') / 'sharded.py'
     sharded_config.write_text(SHARDED)
@@ -55,7 +55,7 @@ def command(tmp_path_factory, scenes):
         return [*(['tools/dist_train.sh'] if processes > 1 else [sys.executable, 'tools/train.py']), *arguments]
 
     start = tmp_path_factory.mktemp('start') / 'weights.pth'
-    torch.manual_seed(0)  # with some weights, a value is so near a kink of ReLU that rounding decides its gradient
+    torch.manual_seed(0)  # with some weights, a value is so near the kink of a ReLU that rounding decides its gradient
     model = init_model(runner_config(runner_parser('').parse_args(make(1, start.parent, 1)[2:])))
     model.init_weights()
     torch.save(model.state_dict(), start)
@@ -65,7 +65,7 @@ def command(tmp_path_factory, scenes):
 
 @pytest.fixture(scope='module')
 def trained(command, tmp_path_factory):
-    """Return a function that trains four iterations uninterrupted, once per variant, and returns the work directory."""
+    """Return a function that trains once per variant, for four iterations without a break, and returns the folder."""
     @cache
     def train(processes, sharded=False):
         folder = tmp_path_factory.mktemp('steady')

@@ -20,7 +20,7 @@ def losses(first, last, value):
 def test_resumed_run_replaces_the_steps_after_its_start(tmp_path):
     write_log(tmp_path, '1', [*losses(10, 60, 3.0), dict(mIoU=50.0, step=40)], tail='{"loss": 2.9, "st')
     write_log(tmp_path, '2', losses(45, 100, 1.0))
-    write_log(tmp_path, '3', [dict(mIoU=60.0, step=0)])  # an evaluation
+    write_log(tmp_path, '3', [dict(mIoU=60.0, step=0)])  # written by an evaluation
     records = read(tmp_path)
     assert [r['step'] for r in records if 'loss' in r] == [10, 20, 30, 40, *range(45, 100, 10)]
     assert [r for r in records if 'mIoU' in r] == [dict(mIoU=50.0, step=40)]

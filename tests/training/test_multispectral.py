@@ -28,7 +28,7 @@ train_cfg = dict(max_iters=3, val_interval=3)
 
 @pytest.fixture
 def multispectral(scenes, tmp_path):
-    """Return a function that writes the scenes with more bands, and returns the folder."""
+    """Return a function that writes the scenes with additional bands and returns their folder."""
     def write(bands):
         random = np.random.default_rng(0)
         for path in scenes.glob('images/*/*.png'):

@@ -72,7 +72,7 @@ def test_load_checkpoint_takes_strict_and_revise_keys(tmp_path):
     path, runner = save(tmp_path, dict(state_dict=weights)), make_runner(tmp_path)
     with pytest.raises(InputError, match='1 with a different shape'):
         runner.load_checkpoint(path, revise_keys=[(r'^old\.', 'linear.')])
-    runner.load_checkpoint(path, 'cpu', False, [(r'^old\.', 'linear.')])  # MMEngine's order
+    runner.load_checkpoint(path, 'cpu', False, [(r'^old\.', 'linear.')])  # MMEngine's order of arguments
     assert (runner.model.linear.weight == 3).all()
     lenient = make_runner(tmp_path, cfg=dict(load_from_strict=False))
     with pytest.raises(InputError, match='1 with a different shape'):
@@ -106,7 +106,7 @@ def make_training(folder, lr=0.1, momentum=0.9, end=4, optimizer='SGD', **argume
 
 @pytest.fixture
 def warnings_of_resuming(tmp_path, monkeypatch):
-    """Train for two iterations, resume with changed settings, and return the warnings."""
+    """Return a function that trains, resumes from iteration 2 with changed settings, and returns the warnings."""
     messages = []
     monkeypatch.setattr('xcit_mm.training.resumption.print_log', lambda message, *args: messages.append(message))
 

@@ -58,7 +58,7 @@ def test_failed_training_restores_the_signal_handler(train):
 
 
 def test_training_runs_in_another_thread(train):
-    # MMEngine raises some errors without releasing its lock, so this thread may still own it after an earlier test.
+    # MMEngine raises some errors without releasing its lock, so this thread may still hold it after an earlier test.
     while manager._lock._is_owned():
         manager._lock.release()
     with ThreadPoolExecutor() as pool:

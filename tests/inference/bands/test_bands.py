@@ -48,13 +48,13 @@ def build(head, arch=TINY, **changes):
 
 
 def run_bands(model, image, size=None, mode='banded'):
-    """Return the bands computed for an (H, W, 3) image that is fed to the network unchanged."""
+    """Return the bands computed for an (H, W, 3) image, which is normalised but not resized."""
     pixels = Normalised(Stored(image), model.data_preprocessor)
     return Segmentation(model, lambda: scene.Scene(pixels, size or image.shape[:2]), Options(mode))
 
 
 def compare(model, height, width, size=None, channels=3):
-    """Check the bands' labels, and return the relative error of their logits compared with the whole image's."""
+    """Compare the bands with the whole image: check their labels, and return the relative error of their logits."""
     image = torch.randint(0, 256, (height, width, channels), dtype=torch.uint8)
     size = size or (height, width)
     with torch.inference_mode():
@@ -110,7 +110,7 @@ def test_any_levels_of_the_backbone(strides, patch_size):
 @pytest.mark.parametrize('channels', [1, 4, 13])
 def test_images_of_any_number_of_channels(channels):
     model = build('upernet', **{'backbone.in_channels': channels})
-    model.data_preprocessor = SegDataPreProcessor(mean=[100.], std=[50.]).eval()  # one of each for all channels
+    model.data_preprocessor = SegDataPreProcessor(mean=[100.], std=[50.]).eval()  # one mean and std for all channels
     assert compare(model, 75, 90, channels=channels) < 1e-5
     image = torch.zeros(32, 32, channels + 1, dtype=torch.uint8)
     model.data_preprocessor = SegDataPreProcessor().eval()

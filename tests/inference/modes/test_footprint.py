@@ -36,7 +36,7 @@ def test_estimates_are_near_and_not_below(name, kind, mode):
 def test_the_hidden_layer_counts_in_full_on_a_gpu():
     model = build()
     estimates = {}
-    for device in ('cpu', 'meta'):  # meta stands for any device but the CPU
+    for device in ('cpu', 'meta'):  # meta stands in for any device but the CPU
         model.to(device)
         estimates[device] = {mode: build_mode(mode).estimate_bytes(model, 2048, 1536) for mode in ('whole', 'banded')}
     patch, channels = model.backbone.variant.patch_size, model.backbone.variant.embed_dim

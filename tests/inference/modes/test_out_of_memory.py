@@ -1,4 +1,4 @@
-"""If the GPU runs out of memory, mode ``auto`` goes on with the next mode; other modes say so in one line."""
+"""If the GPU runs out of memory, mode ``auto`` falls back to the next mode; other modes report it in one line."""
 import numpy as np
 import pytest
 import tifffile
@@ -21,7 +21,7 @@ class Greedy(Whole):
         for _ in range(self.bands_before):
             yield next(bands)
         if not self.bands_before:
-            scene.pixels.reader().read_all()  # they cannot be read again
+            scene.pixels.reader().read_all()  # the pixels cannot be read again
         raise torch.OutOfMemoryError('CUDA out of memory')
 
 
@@ -30,7 +30,7 @@ class Greedier(Greedy):
 
 
 class GreedyAuto(Auto):
-    """Mode auto, which tries the greedy mode first."""
+    """Mode auto, but with the greedy mode as its first choice."""
 
     name, summary = 'greedy auto', 'greedy or banded'
     after = Banded

@@ -12,7 +12,7 @@ def test_only_tensors_that_exist_at_the_same_time_count():
         y = x + 1  # 4 kB
         y.add_(1)
         for _ in range(3):
-            y = (y * 2).view(10, 100).flatten()  # two of 4 kB each
+            y = (y * 2).view(10, 100).flatten()  # two tensors of 4 kB exist at the same time
         del y
         x.exp()
     assert live.peak == 8000

@@ -8,7 +8,7 @@ def test_only_a_black_class_0_is_transparent():
     labels[:20] = 1
     black = np.asarray(draw_overlay(image, labels, ('sky', 'road'), [[0, 0, 0], [0, 0, 0]]))
     assert (black[20:40] == 200).all() and (black[:20] == 100).all()
-    assert len(black) > 40  # it has a legend with the road
+    assert len(black) > 40  # a legend that lists the road is added below
     blue = np.asarray(draw_overlay(image, labels, ('sky', 'road'), [[0, 0, 255], [0, 0, 0]]))
     assert (blue[20:40] == (100, 100, 228)).all()
 

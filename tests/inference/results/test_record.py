@@ -1,4 +1,4 @@
-"""A sink overwrites only files that an earlier run wrote and nobody has changed since."""
+"""A sink overwrites only files that an earlier run wrote and that nobody has changed since."""
 import json
 
 import numpy as np

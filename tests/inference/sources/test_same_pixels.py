@@ -103,7 +103,7 @@ def test_the_limit_of_pixels_is_named(tmp_path, monkeypatch):
     for path in tmp_path.iterdir():
         with pytest.raises(InputError, match='35 x 40 pixels, .* limit of 1000; set .*OPENCV_IO_MAX_IMAGE_PIXELS=1400'):
             read_image(path)
-    with TiffFile(tmp_path / 'a.tif') as source:  # by rows, the size does not matter
+    with TiffFile(tmp_path / 'a.tif') as source:  # the limit does not apply to reading by rows
         assert source.height == 40
 
 
