@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from benchmarks import kinds_picture, record
-from benchmarks.mosaics import CONTENTS, Mosaics, Tile, cut_tile
+from benchmarks.mosaics import CONTENTS, SEVERAL, Mosaics, Tile, cut_tile
 from benchmarks.views import Segment, build_view
 from mmengine.config import Config, DictAction
 from mmengine.registry import DATASETS, init_default_scope
@@ -35,6 +35,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--quick', action='store_true', help='fewer and smaller scenes')
     parser.add_argument('--picture', type=Path, metavar='FILE',
                         help='also draw a mixed scene of 2 x 2 tiles, with its labels in each view')
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu',
+                        help='e.g. cuda:1 (default: %(default)s)')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE')
     parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
     return parser.parse_args()
@@ -73,11 +75,12 @@ def measure(segment: Segment, scenes: Iterable[tuple[np.ndarray, np.ndarray]], c
 
 def print_table(results: list[dict]) -> None:
     """Print the mean over all checkpoints, and each checkpoint's figure, for each content, size and view."""
-    table: dict[tuple[str, int], dict[str, list[float]]] = {}
+    table: dict[tuple[str, int, int], dict[str, list[float]]] = {}
     for row in results:
-        table.setdefault((row['content'], row['side']), {}).setdefault(row['view'], []).append(row['mean_iou'])
-    for (content, side), views in table.items():
-        print(f'{content}, {side} x {side} tiles')
+        scenes = row['content'], row['side'], row['scenes']
+        table.setdefault(scenes, {}).setdefault(row['view'], []).append(row['mean_iou'])
+    for (content, side, number), views in table.items():
+        print(f'{content}, {number} scenes of {side} x {side} tiles')
         for view, figures in views.items():
             each = ', '.join(f'{figure:.1f}' for figure in figures)
             print(f'  {view:24} {sum(figures) / len(figures):5.1f}  ({each})')
@@ -92,11 +95,11 @@ def main() -> None:
     done = {tuple(row[key] for key in KEYS) for row in results}
     mosaics, sides = None, QUICK if args.quick else SIDES
     for checkpoint in args.checkpoints:
-        model = init_model(config, checkpoint)
+        model = init_model(config, checkpoint, args.device)
         mosaics = mosaics or Mosaics(held_out_tiles(config, model.data_preprocessor.size))
         for content, (side, number), view in itertools.product(args.contents, sides.items(), args.views):
             key = dict(zip(KEYS, (checkpoint, content, side, number, view)))
-            if tuple(key.values()) in done:
+            if tuple(key.values()) in done or side == 1 and content in SEVERAL:
                 continue
             scenes = mosaics.scenes(content, side, number)
             results.append(key | measure(build_view(model, view), scenes, len(model.dataset_meta['classes'])))

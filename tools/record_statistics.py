@@ -41,10 +41,13 @@ def main() -> None:
     def work(path: Path, advance: Callable[[float], None]) -> None:
         inference_segmentor(model, path, statistics=recorder, full_resolution=args.full_resolution, progress=advance)
 
-    for_each_image(images, work)
-    with complete_file(args.out) as file:
-        recorder.save(file)
-    print(f'{recorder.images} image(s): statistics in {args.out}')
+    try:
+        for_each_image(images, work)
+    finally:  # keeps what was recorded if some of the images cannot be read
+        if recorder.sums:
+            with complete_file(args.out) as file:
+                recorder.save(file)
+            print(f'{recorder.counts["moments.0"]} image(s) or windows: statistics in {args.out}')
 
 
 if __name__ == '__main__':

@@ -15,7 +15,7 @@ from .arguments import ARGUMENTS, check_arguments, choose_levels
 from .errors import InputError
 from .layers import PYRAMID_STRIDES, PatchEmbedding, PositionalEncoding, XCiTBlock, build_resampler
 from .ops.recomputation import run_recomputed
-from .statistics import Statistics, build_statistics
+from .statistics import Statistics, build_statistics, for_forward
 from .variants import get_variant
 
 
@@ -115,16 +115,16 @@ class XCiT(nn.Module):
             module.eval().requires_grad_(False)
 
     def forward(self, image: Tensor, statistics: Statistics | None = None) -> tuple[Tensor, ...]:
-        if statistics is None and self.statistics:
-            statistics = build_statistics(self.statistics)
+        statistics = for_forward(statistics, self.statistics)
         x = self.patch_embed(image)  # (B, C, H / patch, W / patch)
         height, width = x.shape[-2:]
         x = x.flatten(2).transpose(1, 2) + self.pos_embeder(height, width)  # (B, N, C)
 
         if statistics:
-            statistics.begin(height, width, self.variant.patch_size)
+            statistics.begin(image.shape[2], image.shape[3], self.variant.patch_size)
             if statistics.observes:
-                statistics.observe(cast(XCiTBlock, self.blocks[0]).norm1(x))
+                with torch.no_grad():  # and without the norm's hooks, which expect one call for each pass
+                    statistics.observe(cast(XCiTBlock, self.blocks[0]).norm1.forward(x))
         taps = {}
         for index, block in enumerate(self.blocks):
             x = self._run_block(index, block, x, height, width, statistics)

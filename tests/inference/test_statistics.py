@@ -9,6 +9,8 @@ from segmentors import SLIDING, build, build_mmseg, digits_config
 from xcit_mm.apis import inference_segmentor, init_model
 from xcit_mm.errors import InputError
 from xcit_mm.inference.modes import build_mode
+from xcit_mm.inference.tta import BoundedTTAModel
+from xcit_mm.statistics import Recorder
 
 STATISTICS = ['image', 'mixture', dict(type='mixture', kinds=3, leak=0.1), 'local', dict(type='local', size=(70, 300))]
 
@@ -114,6 +116,88 @@ def build_sample(image):
     from mmseg.structures import SegDataSample
 
     return SegDataSample(metainfo=dict(ori_shape=image.shape[:2], img_shape=image.shape[:2]))
+
+
+@pytest.mark.parametrize('statistics', ['mixture', dict(type='local', size=(70, 300))], ids=str)
+@pytest.mark.parametrize('padding', [None, dict(size_divisor=128)], ids=str)
+def test_windows_have_statistics_of_their_own(statistics, padding):
+    """Each window of mode slide is segmented as if it were an image; padding counts in none of them."""
+    image = scene(64, 48)
+    model = build(**SLIDING)
+    alone = inference_segmentor(model, image, 'whole', statistics=statistics, return_logits=True).seg_logits.data
+    model.data_preprocessor.test_cfg = padding
+    wide = np.concatenate([image, scene(64, 30)], axis=1)
+    found = inference_segmentor(model, wide, 'slide', statistics=statistics, return_logits=True).seg_logits.data
+    if padding is None:
+        assert (found[..., :30] - alone[..., :30]).abs().max() < 1e-5 * alone.abs().max()  # only the first window
+    assert found.isfinite().all() and found.shape[1:] == (64, 78)
+
+
+def test_recorded_statistics_of_an_image_reproduce_it(tmp_path):
+    """The pooled cells of the head are recorded, too."""
+    image, model, recorder = scene(150, 170), build(), Recorder()
+    published = inference_segmentor(model, image, 'whole', statistics='image', return_logits=True).seg_logits.data
+    recorded = inference_segmentor(model, image, 'banded', statistics=recorder, return_logits=True)
+    assert recorded.statistics == 'Recorder'
+    recorder.save(tmp_path / 'a.safetensors')
+    frozen = dict(type='frozen', file=str(tmp_path / 'a.safetensors'))
+    for mode in ('whole', 'banded'):
+        found = inference_segmentor(model, image, mode, statistics=frozen, return_logits=True).seg_logits.data
+        assert (found - published).abs().max() < 1e-5 * published.abs().max()
+    inference_segmentor(model, image[:80], 'whole', statistics=recorder)
+    assert set(recorder.counts.values()) == {2} and recorder.counts['pools.6'] == 2
+
+
+def test_a_hooked_head_is_called():
+    model, image = build(), scene(200, 200)
+    plain = inference_segmentor(model, image, 'whole', statistics='mixture', return_logits=True).seg_logits.data
+    model.decode_head.register_forward_hook(lambda module, inputs, output: output * 0)
+    found = inference_segmentor(model, image, 'whole', statistics='mixture', return_logits=True).seg_logits.data
+    assert plain.abs().max() > 0 and found.abs().max() == 0
+    with pytest.raises(InputError, match='cannot take its pooled cells'):
+        inference_segmentor(model, image, 'whole', statistics=Recorder())
+
+
+def test_a_model_that_predicts_in_its_own_way_uses_the_statistics():
+    """Mode delegated passes them to the backbone; the result is that of mode whole."""
+    image, ours, theirs = scene(200, 220), build(), build_mmseg()
+    for statistics in ('image', 'mixture'):
+        expected = inference_segmentor(ours, image, 'whole', statistics=statistics, return_logits=True)
+        found = inference_segmentor(theirs, image, 'delegated', statistics=statistics, return_logits=True)
+        assert found.statistics == statistics
+        logits = expected.seg_logits.data
+        assert (found.seg_logits.data - logits).abs().max() < 1e-5 * logits.abs().max()
+
+
+def test_a_model_without_a_backbone_runs_its_own_code():
+    """Such as mmseg's MultimodalEncoderDecoder, whose encoder has another name."""
+    model = build_mmseg()
+    model.image_encoder = model._modules.pop('backbone')
+    type(model).backbone_before = None
+    model.extract_feat = lambda images: model.image_encoder(images)
+    assert inference_segmentor(model, scene(200, 220), 'delegated').statistics == 'image'
+
+
+def test_augmented_images_use_the_statistics_of_the_config():
+    image, labels = torch.from_numpy(scene(200, 220)).permute(2, 0, 1), {}
+    for statistics in ('image', 'mixture'):
+        model = build(statistics=statistics)
+        augmented = BoundedTTAModel(model)
+        data = dict(inputs=[[image]], data_samples=[[build_sample(scene(200, 220))]])
+        labels[statistics] = augmented.test_step(data)[0].pred_sem_seg.data[0]
+        expected = inference_segmentor(model, scene(200, 220), statistics=statistics).pred_sem_seg.data[0]
+        assert (labels[statistics] == expected).float().mean() > 0.999
+    assert not torch.equal(labels['image'], labels['mixture'])
+
+
+@pytest.mark.parametrize('statistics', [3, dict(kinds=2), dict(type=['mixture']), 'kinds'], ids=str)
+def test_wrong_choices_are_refused_in_one_line(statistics):
+    for mode in ('auto', 'whole', 'banded'):
+        with pytest.raises(InputError, match='statistics must be one of') as caught:
+            inference_segmentor(build(), scene(64, 64), mode, statistics=statistics)
+        assert '\n' not in str(caught.value)
+    for statistics in (None, dict(type='auto')):
+        assert inference_segmentor(build(), scene(300, 300), statistics=statistics).statistics == 'mixture'
 
 
 @pytest.mark.parametrize('statistics', ['mixture', dict(type='local', size=(16, 16))], ids=str)

@@ -61,7 +61,7 @@ def test_wrong_ones_are_refused(statistics, message):
 
 
 def test_recipe_trains_on_larger_crops():
-    config = Config.fromfile(CONFIGS / 'xcit_upernet_nuclei_mixture.py')
+    config = Config.fromfile(CONFIGS / 'xcit_upernet_mixture_nuclei.py')
     usual = Config.fromfile(CONFIGS / 'xcit_upernet_nuclei.py')
     assert config.model.backbone.statistics == 'mixture'
     crops = [next(step.crop_size for step in each.train_dataloader.dataset.pipeline if step.type == 'RandomCrop')

@@ -96,7 +96,7 @@ def test_bands_do_not_change_the_result(name, step):
     maps = []
     for rows in (height, step):
         statistics = build_statistics(STATISTICS[name])
-        statistics.begin(height, width, 16)
+        statistics.begin(height * 16, width * 16, 16)
         cuts = [(start, min(start + rows, height)) for start in range(0, height, rows)]
         if statistics.observes:
             for start, stop in cuts:
@@ -128,7 +128,7 @@ def test_padding_belongs_to_no_group(backbone, name):
     for filler in (0.0, 50.0):
         tokens[0, outside.flatten()] = filler
         statistics = build_statistics(STATISTICS[name], padding=(15, 16, 16, 20))  # px; each token covers 8 px
-        statistics.begin(10, 12, 8)
+        statistics.begin(80, 96, 8)
         if statistics.observes:
             statistics.observe(tokens)
         moments = statistics.moments(0, 10, 12)
@@ -147,7 +147,7 @@ def test_gradients_are_exact(name):
     tokens = torch.randn(2, 4 * 3, 8, dtype=torch.double)
     tokens[:, :5] += 2
     statistics = build_statistics(dict(STATISTICS[name], size=(32, 32)) if name == 'local' else STATISTICS[name])
-    statistics.begin(4, 3, 16)
+    statistics.begin(64, 48, 16)
     if statistics.observes:
         statistics.observe(tokens)
 
@@ -187,6 +187,14 @@ def test_kinds_do_not_depend_on_the_number_of_threads(backbone):
 
 @pytest.mark.parametrize('config, message', [
     (dict(type='mixture', kinds=0), 'kinds >= 1'),
+    (dict(type='mixture', kinds=2.5), 'kinds >= 1'),
+    (dict(type='mixture', cell='32'), 'cell >= 1'),
+    (dict(type='mixture', softness=float('nan')), 'softness > 0'),
+    (dict(type='local', size=256), 'size=(height, width)'),
+    (dict(type='local', size=(8.5, 8)), 'size=(height, width)'),
+    (3, 'statistics must be one of'),
+    (dict(type=['mixture']), 'statistics must be one of'),
+    (dict(kinds=3), 'statistics must be one of'),
     (dict(type='mixture', softness=-1), 'softness > 0'),
     (dict(type='mixture', tau=1), "cannot build the statistics 'mixture'"),
     (dict(type='local', size=(0, 3)), 'size=(height, width)'),

@@ -30,7 +30,7 @@ def draw(model: BaseModel, image: np.ndarray, mask: np.ndarray, views: Sequence[
         path: file to write.
     """
     mixture = Mixture()
-    inference_segmentor(model, image, 'banded', statistics=mixture)
+    inference_segmentor(model, image, 'banded', statistics=mixture, full_resolution=True)
     panels = {'scene': image[..., ::-1], 'kinds of content': mixture.kind_map()[0].numpy()}
     for name in views:
         panels[name] = _errors(build_view(model, name)(image).argmax(dim=0).numpy(), mask)

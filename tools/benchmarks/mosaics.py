@@ -111,6 +111,8 @@ def _bright_corner(mosaics: Mosaics, random: np.random.Generator, number: int) -
     return tiles
 
 
+SEVERAL = 'mixed', 'half empty', 'one foreign'  # contents that need more than one tile
+
 CONTENTS: dict[str, Callable[[Mosaics, np.random.Generator, int], list[Tile]]] = {
     'one kind': _one_kind, 'mixed': _mixed, 'half empty': _half_empty, 'one foreign': _one_foreign,
     'bright corner': _bright_corner}

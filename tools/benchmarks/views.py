@@ -61,17 +61,16 @@ def _windows(model: BaseModel, crop: tuple[int, int], is_hann: bool) -> Segment:
             for left in _starts(image.shape[1], crop[1], is_hann):
                 place = slice(top, top + crop[0]), slice(left, left + crop[1])
                 window = _logits(model, image[place], 'image').softmax(dim=0)
-                own = taper[:window.shape[1], :window.shape[2]]
+                weights = taper[:window.shape[1], :window.shape[2]]
                 total = total if total.dim() else torch.zeros(len(window), *image.shape[:2])
-                total[:, place[0], place[1]] += window * own
-                weight[place] += own
+                total[:, place[0], place[1]] += window * weights
+                weight[place] += weights
         return total / weight
 
     return run
 
 
 def _starts(size: int, crop: int, overlap: bool) -> Iterator[int]:
-    step = crop // 2 if overlap else crop
-    for start in range(0, max(size - crop, 0) + step, step):
-        if start + crop <= max(size, crop):
-            yield start
+    last = max(size - crop, 0)
+    yield from range(0, last, crop // 2 if overlap else crop)
+    yield last

@@ -97,7 +97,7 @@ def uper_logits(head: UPerHead, inputs: Sequence[Tensor], statistics: Statistics
 
 def takes_statistics(head: Any) -> bool:
     """Return whether ``uper_logits`` computes the same logits as the head itself."""
-    return type(head) in (UPerHead, EfficientUPerHead) and all(
+    return can_bypass(head, UPerHead, EfficientUPerHead) and all(
         is_plain(module.conv) for module in (head.bottleneck, head.fpn_bottleneck))
 
 

@@ -2,20 +2,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
 from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
-from torch import nn
+from torch import Tensor, nn
 
 from ..backbone import XCiT
 from ..errors import InputError
 from ..layers import CrossCovarianceAttention
 from ..ops.modification import can_bypass
-from ..statistics import Choice, Statistics, build_statistics
+from ..statistics import Choice, Statistics, TokenGrid, build_statistics
+from .backbone_statistics import own_statistics, passed_to_backbone
 from .modes import Mode
 from .scene import Scene
 
@@ -44,23 +45,25 @@ def choose_statistics(model: BaseSegmentor, mode: Mode, scene: Scene, wanted: Ch
     Raises:
         InputError: the size of the training crops is needed but unknown.
     """
-    crop = getattr(model.data_preprocessor, 'size', None)
-    if wanted == AUTO and getattr(model.backbone, 'statistics', None):
-        own: Choice = model.backbone.statistics
+    if not _is_auto(wanted):
+        return _complete(model, wanted)
+    if own := own_statistics(model):
         return own
-    if wanted == AUTO:
-        is_large = crop and scene.pixels.height * scene.pixels.width > LARGE * math.prod(crop)
-        usable = mode.runs_whole_image and not scene.is_resized and _takes_statistics(model.backbone)
-        return 'mixture' if is_large and usable else 'image'
-    return _complete(model, wanted)
+    crop = getattr(model.data_preprocessor, 'size', None)
+    is_large = crop and scene.pixels.height * scene.pixels.width > LARGE * math.prod(crop)
+    usable = mode.runs_whole_image and not scene.is_resized and _takes_statistics(getattr(model, 'backbone', None))
+    return 'mixture' if is_large and usable else 'image'
+
+
+def _is_auto(wanted: Choice | None) -> bool:
+    return wanted is None or wanted == AUTO or isinstance(wanted, Mapping) and wanted.get('type') == AUTO
 
 
 def _complete(model: BaseModel, wanted: Choice) -> Choice:
     """If ``wanted`` is ``'local'`` without a size, add the size of the training crops."""
-    if isinstance(wanted, Statistics):
-        return wanted
-    config = dict(type=wanted) if isinstance(wanted, str) else dict(wanted)
+    config = dict(wanted) if isinstance(wanted, Mapping) else dict(type=wanted)
     if config.get('type') != 'local' or 'size' in config:
+        build_statistics(wanted)  # reports a wrong choice
         return wanted
     crop = getattr(model.data_preprocessor, 'size', None)
     if not crop:
@@ -81,26 +84,17 @@ def use_statistics(model: BaseModel, wanted: Choice, sample: BaseDataElement) ->
     Raises:
         InputError: the backbone is not an XCiT, or the statistic cannot be built.
     """
-    own = getattr(model.backbone, 'statistics', None) or 'image'
-    chosen = _complete(model, own if wanted == AUTO else wanted)
-    if not build_statistics(chosen).is_published and not isinstance(model.backbone, XCiT):
-        raise InputError(f'statistics other than image need an XCiT, but the backbone is a '
-                         f'{type(model.backbone).__name__}')
+    own = own_statistics(model)
+    chosen = _complete(model, (own or 'image') if _is_auto(wanted) else wanted)
     sample.set_metainfo(dict(statistics=describe_statistics(chosen)))
     height, width = sample.img_shape[:2]
 
-    def add(backbone: nn.Module, inputs: tuple, options: dict) -> tuple[tuple, dict]:
-        below, right = inputs[0].shape[2] - height, inputs[0].shape[3] - width
-        return inputs, dict(options, statistics=build_statistics(chosen, (0, right, 0, below)))
+    def build(images: Tensor) -> Statistics:
+        return build_statistics(chosen, (0, images.shape[3] - width, 0, images.shape[2] - height))
 
-    if chosen == own:
+    is_default = build_statistics(chosen).is_published and not own
+    with nullcontext() if is_default else passed_to_backbone(model, build):
         yield
-        return
-    hook = model.backbone.register_forward_pre_hook(add, with_kwargs=True)
-    try:
-        yield
-    finally:
-        hook.remove()
 
 
 def statistics_factory(chosen: Choice, scene: Scene) -> Callable[[], Statistics]:
@@ -110,12 +104,11 @@ def statistics_factory(chosen: Choice, scene: Scene) -> Callable[[], Statistics]
 
 def statistics_bytes(model: BaseSegmentor, statistics: Statistics, scene: Scene) -> float:
     """Estimate the memory that a statistic needs for a scene, in bytes."""
-    backbone = model.backbone
+    backbone = getattr(model, 'backbone', None)
     if statistics.is_published or not isinstance(backbone, XCiT):
         return 0
-    patch = backbone.variant.patch_size
-    height, width = -(-scene.pixels.height // patch), -(-scene.pixels.width // patch)
-    return statistics.estimate_bytes(height, width, patch, backbone.variant.embed_dim)
+    grid = TokenGrid((scene.pixels.height, scene.pixels.width), backbone.variant.patch_size, scene.padding)
+    return statistics.estimate_bytes(grid, backbone.variant.embed_dim)
 
 
 def describe_statistics(chosen: Choice) -> str:
@@ -123,10 +116,10 @@ def describe_statistics(chosen: Choice) -> str:
     if isinstance(chosen, (str, Statistics)):
         return chosen if isinstance(chosen, str) else type(chosen).__name__
     arguments = ', '.join(f'{key}={value!r}' for key, value in chosen.items() if key != 'type')
-    return f'{chosen.get("type")} ({arguments})'
+    return f'{chosen.get("type")} ({arguments})' if arguments else str(chosen.get('type'))
 
 
-def _takes_statistics(backbone: nn.Module) -> bool:
+def _takes_statistics(backbone: nn.Module | None) -> bool:
     """Return whether attention can use statistics other than the published ones: whether its Gram form is exact."""
     if type(backbone) is not XCiT:
         return False

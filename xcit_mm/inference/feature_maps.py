@@ -15,6 +15,7 @@ from ..backbone import XCiT
 from ..errors import InputError
 from ..layers import XCiTBlock
 from ..ops.second_moment import second_moment
+from ..statistics import ImageStatistics
 
 QUANTILES = (0.01, 0.99)  # quantiles of a component that map to 0 and 255
 MIN_MAP_SIZE, MARGIN = 48, 20  # smallest side of an attention map, and space for the labels, px
@@ -48,7 +49,7 @@ def inspect(model: BaseModel, data: dict) -> tuple[tuple[Tensor, ...], list[Tens
     hooks = [norm.register_forward_hook(record) for norm in layers]
     try:
         batch = model.data_preprocessor(dict(inputs=[data['inputs']], data_samples=[data['data_samples']]), False)
-        levels = backbone(batch['inputs'])
+        levels = backbone(batch['inputs'], ImageStatistics())
     finally:
         for hook in hooks:
             hook.remove()

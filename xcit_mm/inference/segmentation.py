@@ -96,8 +96,7 @@ class Segmentation:
 
     Args:
         model: a segmentor.
-        open_scene: returns the image. Because its rows can be read only once, this is called again for each further
-            mode that is tried.
+        open_scene: returns the image; called once for each mode that is tried, because rows are read only once.
         options: how to run.
         result_bytes: main memory that the caller needs for its results.
 
@@ -123,9 +122,14 @@ class Segmentation:
         self.build_statistics = statistics_factory(chosen, self.scene)
         # This also reports a wrong name now rather than at the first band.
         needed = statistics_bytes(self.model, self.build_statistics(), self.scene)
-        if needed:
+        if needed and mode.runs_whole_image:  # a window's sums are small
             needed += mode.estimate_bytes(self.model, self.scene.pixels.height, self.scene.pixels.width)
-            self._budget().require(f'{mode.name} with statistics {self.statistics}', needed, self.scene)
+            budget, name = self._budget(), f'{mode.name} with statistics {self.statistics}'
+            if not budget.suffices(needed) and (
+                    other := self.requested.choose_after(mode, self.model, self.scene, budget)):
+                other.reason = f'not enough memory for {name}'
+                return self._use(other)
+            budget.require(name, needed, self.scene)
 
     def _budget(self) -> Budget:
         device = next(self.model.parameters()).device
@@ -136,7 +140,7 @@ class Segmentation:
         while True:
             has_begun = False
             try:
-                for band in self._bands():
+                for band in self.mode.bands(self.model, self.scene, self.build_statistics, self.options.progress):
                     has_begun = True
                     yield band
                 return
@@ -144,9 +148,6 @@ class Segmentation:
                 pass  # the exception holds the tensors of the failed mode until this block ends
             torch.cuda.empty_cache()  # other modes need blocks of other sizes
             self._use(self._next_mode(has_begun))
-
-    def _bands(self) -> Iterator[Band]:
-        return self.mode.bands(self.model, self.scene, self.build_statistics, self.options.progress)
 
     def _next_mode(self, has_begun: bool) -> Mode:
         """Return the mode to try after the current one ran out of memory.

@@ -27,7 +27,7 @@ class BoundedEncoderDecoder(EncoderDecoder):
 
     - ``mode``: a registered mode, e.g. ``'auto'``, ``'whole'``, ``'banded'`` or ``'slide'``.
     - ``max_memory``. Default: all free memory.
-    - ``statistics``. Default: ``'image'``.
+    - ``statistics``. Default: ``'auto'``.
     - ``return_logits``. Default: False, because ``seg_logits`` take up 14 GB for 150 classes and 24 megapixels.
     """
 

@@ -23,14 +23,14 @@ def second_moment(x: Tensor, weight: Tensor | None = None) -> Tensor:
         and small differences between them would be rounded away.
     """
     with full_precision(x.device):
-        root = None if weight is None else weight.sqrt()
-        scaled = x if root is None else x * root
+        root = None if weight is None else _to_float(weight).sqrt()
+        scaled = x if root is None else _to_float(x) * root
         # A trace that contains a custom autograd function cannot be saved.
         products, total = _GramAndSum.forward(scaled) if torch.jit.is_tracing() else _GramAndSum.apply(scaled)
         if root is None or weight is None:
             count = total.new_full((x.shape[0], 1, 1), x.shape[1])
         else:
-            total, count = _to_float(root).mT @ _to_float(scaled), _to_float(weight).sum(dim=1, keepdim=True)
+            total, count = root.mT @ scaled, _to_float(weight).sum(dim=1, keepdim=True)
         upper = torch.cat((products, total.mT), dim=2)  # (B, C, C + 1)
         lower = torch.cat((total, count), dim=2)  # (B, 1, C + 1)
         return torch.cat((upper, lower), dim=1)

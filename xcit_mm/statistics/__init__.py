@@ -1,5 +1,6 @@
 """One interface for the sums that a network computes over all pixels of an image."""
 from .frozen import Frozen, Recorder
+from .grid import TokenGrid
 from .image import ImageStatistics
 from .local import Local
 from .mixture import Mixture
@@ -10,9 +11,9 @@ from .statistics import (
     Moments,
     Pools,
     Statistics,
-    TokenGrid,
     build_statistics,
+    for_forward,
 )
 
 __all__ = ['STATISTICS', 'BlendedMap', 'Choice', 'Frozen', 'ImageStatistics', 'Local', 'Mixture', 'Moments', 'Pools',
-           'Recorder', 'Statistics', 'TokenGrid', 'build_statistics']
+           'Recorder', 'Statistics', 'TokenGrid', 'build_statistics', 'for_forward']

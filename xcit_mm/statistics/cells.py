@@ -9,7 +9,7 @@ from torch.nn.functional import pad
 
 from ..ops.interpolation import resizing_matrix
 from ..ops.precision import full_precision, widest_dtype
-from .statistics import TokenGrid
+from .grid import TokenGrid
 
 TOKENS_AT_ONCE = 4096  # tokens that are converted to float64 at a time
 
@@ -79,10 +79,10 @@ class CellFeatures:
         step = max(TOKENS_AT_ONCE // self.cells.tokens.width, 1)
         for first in range(start, start + rows.shape[1], step):
             part = rows[:, first - start:first - start + step].to(self.sums.dtype)
-            own = torch.arange(first, first + part.shape[1], device=part.device) // self.cells.side
+            cell_row = torch.arange(first, first + part.shape[1], device=part.device) // self.cells.side
             part = part * self.cells.tokens.inside(first, first + part.shape[1], part.device)[..., None]
-            self.sums[..., 0, :].index_add_(1, own, self._across(part))
-            self.sums[..., 1, :].index_add_(1, own, self._across(part.square_()))
+            self.sums[..., 0, :].index_add_(1, cell_row, self._across(part))
+            self.sums[..., 1, :].index_add_(1, cell_row, self._across(part.square_()))
 
     def _across(self, x: Tensor) -> Tensor:
         """Sum the tokens of each cell along rows: (B, rows, W, C) -> (B, rows, cells, C)."""

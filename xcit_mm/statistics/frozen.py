@@ -1,7 +1,9 @@
 """Statistics recorded once, over training images or a reference image, and then used for every image."""
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -15,20 +17,16 @@ from .statistics import STATISTICS, BlendedMap, Moments, Pools, Statistics, ToMa
 
 
 class Recorder(Statistics):
-    """Compute each image's own statistics, and record their means over several images.
+    """The statistics of each image as usual, and their means over all images.
 
     Attributes:
         sums: ``moments.<block>`` (C + 1, C + 1) and ``pools.<bins>`` (bins, bins, C), in float64.
-        images: number of images recorded.
+        counts: for each of these names, the number of images it was summed over.
     """
 
     def __init__(self) -> None:
         self.sums: dict[str, Tensor] = {}
-        self.images = 0
-
-    def begin(self, height: int, width: int, patch_size: int) -> None:
-        super().begin(height, width, patch_size)
-        self.images += 1
+        self.counts: Counter[str] = Counter()
 
     def moments(self, block: int, height: int, width: int) -> Moments:
         return RecordedMoments(self, f'moments.{block}')
@@ -37,26 +35,27 @@ class Recorder(Statistics):
         return RecordedPools(self, bins, height, width)
 
     def add(self, name: str, batch: Tensor) -> None:
-        """Add the mean of the values of a batch of images."""
-        own = batch.detach().to(widest_dtype(batch.device)).mean(dim=0)
-        self.sums[name] = self.sums[name] + own if name in self.sums else own
+        """Add the values of each image of a batch."""
+        total = batch.detach().to(widest_dtype(batch.device)).sum(dim=0)
+        self.sums[name] = self.sums[name] + total if name in self.sums else total
+        self.counts[name] += len(batch)
 
     def save(self, path: Path) -> None:
         """Write the means to a safetensors file.
 
-        For several images, the pooled cells are averaged over positions, too, because objects can be anywhere.
+        The cells of several images are averaged over positions as well, because the objects in them lie anywhere.
 
         Raises:
             InputError: no image was recorded.
             OSError: the file cannot be written.
         """
-        if not self.images:
+        if not self.sums:
             raise InputError('no statistics were recorded: no image ran through the backbone')
-        means = {name: total / self.images for name, total in self.sums.items()}
-        if self.images > 1:
-            means = {name: mean.mean(dim=(0, 1), keepdim=True).expand_as(mean) if name.startswith('pools') else mean
-                     for name, mean in means.items()}
-        save_file({name: mean.contiguous() for name, mean in means.items()}, path, dict(images=str(self.images)))
+        means = {name: total / self.counts[name] for name, total in self.sums.items()}
+        for name, mean in means.items():
+            if name.startswith('pools') and self.counts[name] > 1:
+                means[name] = mean.mean(dim=(0, 1), keepdim=True).expand_as(mean)
+        save_file({name: mean.cpu().contiguous() for name, mean in means.items()}, path)
 
 
 class RecordedMoments(ImageMoments):
@@ -98,8 +97,9 @@ class Frozen(Statistics):
 
     def __init__(self, file: str) -> None:
         self.file = str(file)
+        path = Path(self.file).expanduser()
         try:
-            self.recorded = load_file(Path(file).expanduser())
+            self.recorded = _load(path, path.stat().st_mtime_ns)
         except (OSError, SafetensorError) as error:
             raise InputError(f'cannot read the recorded statistics {file}: {error}; write such a file with '
                              'tools/record_statistics.py') from None
@@ -116,6 +116,12 @@ class Frozen(Statistics):
         return self.recorded[name]
 
 
+@lru_cache(1)
+def _load(path: Path, modified: int) -> dict[str, Tensor]:
+    """Read a file once for as long as it stays unmodified, because each window and each training step needs it."""
+    return load_file(path)
+
+
 class FrozenMoments(Moments):
     """A recorded moment, (C + 1, C + 1)."""
 
@@ -123,13 +129,12 @@ class FrozenMoments(Moments):
         self.recorded = recorded
 
     def collect(self, tokens: Tensor, start: int = 0) -> None:
-        if tokens.shape[2] + 1 != len(self.recorded):
-            raise InputError(f'the recorded statistics are for tokens of {len(self.recorded) - 1} channels, but these '
-                             f'have {tokens.shape[2]}: they come from another model')
+        _require_channels(len(self.recorded) - 1, tokens.shape[2])
         self.like = tokens[:, :1]
 
     def reduce(self, to_map: ToMap) -> None:
-        weight, bias = to_map(self.recorded.to(self.like.device)[None].expand(len(self.like), -1, -1))
+        moment = self.recorded.to(self.like.device, widest_dtype(self.like.device))
+        weight, bias = to_map(moment[None].expand(len(self.like), -1, -1))
         self.map = BlendedMap(weight.to(self.like), bias.to(self.like))
 
     def maps(self, start: int = 0, stop: int | None = None) -> Sequence[BlendedMap]:
@@ -143,7 +148,14 @@ class FrozenPools(Pools):
         self.recorded = recorded
 
     def collect(self, pixels: Tensor, start: int = 0) -> None:
+        _require_channels(self.recorded.shape[2], pixels.shape[3])
         self.like = pixels[:, :1, :1]
 
     def reduce(self) -> Tensor:
         return self.recorded.to(self.like).expand(len(self.like), -1, -1, -1)
+
+
+def _require_channels(recorded: int, given: int) -> None:
+    if recorded != given:
+        raise InputError(f'the recorded statistics are of {recorded} channels, but these maps have {given}: they come '
+                         'from another model')

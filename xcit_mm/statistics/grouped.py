@@ -58,12 +58,12 @@ class GroupedMoments(Moments):
         self.parts: dict[int, Tensor] = {}
 
     def collect(self, tokens: Tensor, start: int = 0) -> None:
-        self.batch, self.stop, self.dtype = len(tokens), start + tokens.shape[1] // self.width, tokens.dtype
+        self.batch, self.stop, self.like = len(tokens), start + tokens.shape[1] // self.width, tokens[:0]
         tokens = tokens.flatten(0, 1)
         for group, positions, weight in self.groups.summed(self.batch, start, self.stop):
-            part = tokens if positions is None else tokens[positions]
+            part = tokens if positions is None else tokens[positions.to(tokens.device)]
             part = part.to(widest_dtype(part.device)) if len(part) < FEW_TOKENS else part  # see ImageMoments.collect
-            moment = second_moment(part[None], None if weight is None else weight[None].to(part.dtype))[0]
+            moment = second_moment(part[None], None if weight is None else weight[None].to(part))[0]
             moment = moment.to(widest_dtype(moment.device))
             self.parts[group] = self.parts[group] + moment if group in self.parts else moment
 
@@ -75,9 +75,11 @@ class GroupedMoments(Moments):
         for first in range(0, len(numbers), MAPS_AT_ONCE):
             batch = numbers[first:first + MAPS_AT_ONCE]
             weight, bias = to_map(torch.stack([moments[number] for number in batch]))
-            self.map_of.update(zip(batch, zip(weight.to(self.dtype).split(1), bias.to(self.dtype).split(1))))
+            self.map_of.update(zip(batch, zip(weight.to(self.like).split(1), bias.to(self.like).split(1))))
 
     def maps(self, start: int = 0, stop: int | None = None) -> Sequence[BlendedMap]:
         blended = self.groups.blended(self.batch, start, self.stop if stop is None else stop)
-        return [BlendedMap(*self.map_of[group], share, positions)
+        device = self.like.device
+        return [BlendedMap(*self.map_of[group], None if share is None else share.to(device),
+                           None if positions is None else positions.to(device))
                 for group, positions, share in blended]

@@ -3,28 +3,35 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 ROUNDS = 12
-SAMPLE = 8192  # cells that the centres are computed from; a larger image is sampled evenly
+SAMPLE = 8192  # cells that the centres are computed from; those of a larger image are spread evenly over it
+GOLDEN_RATIO = 0.6180339887498949  # multiples of it, modulo 1, do not line up with the rows of the image
 # Features that vary by less than this fraction of their root mean square count as equal; dividing by their small
 # deviation would amplify rounding errors.
 FLOOR = 0.02
 # A cell's weights below this fraction of its largest weight become 0, so that a token is multiplied by the maps of only
 # a few kinds. The threshold is subtracted from all weights, which keeps them continuous.
 NEGLIGIBLE = 0.05
+EQUAL = 0.01  # squared distance below which two cells are of the same kind; more kinds would only split it
+NEARLY = 1 - 1e-3  # distances closer to each other than this are a tie, which the first cell wins
 
 
 @torch.no_grad()
-def soft_kinds(features: Tensor, number: int, softness: float) -> Tensor:
+def soft_kinds(features: Tensor, sizes: Tensor, number: int, softness: float) -> Tensor:
     """Return the weight of each of ``number`` kinds in each cell.
 
     The first centre starts at the cell nearest to the mean, and each further one at the cell farthest from all centres
-    so far. In each round, every centre moves to the mean of the cells, weighted by exp(-d^2 / 2 softness^2). Soft
-    weights make the result continuous in the features, so rounding errors cannot move a cell from one kind to another.
+    so far. Small cells at the edges of the image, whose features are noisy, are not starting points, and neither
+    choice depends on rounding errors where cells tie. In each round, every centre moves to the mean of the cells,
+    weighted by their sizes and by exp(-d^2 / 2 softness^2). These weights are continuous in the features, so rounding
+    errors do not move a cell from one kind to another.
 
     Args:
         features: (cells, F), float64.
-        number: number of kinds.
+        sizes: (cells,), number of tokens in each cell, at least 1.
+        number: largest number of kinds; fewer are found if all cells are near their centres.
         softness: distance at which a weight falls to exp(-1/2), in units in which the average squared distance between
             two cells is 2.
 
@@ -32,21 +39,36 @@ def soft_kinds(features: Tensor, number: int, softness: float) -> Tensor:
         (cells, number), in float64: weights from 0 to 1 that sum to 1 for each cell.
     """
     mean = features.mean(dim=0)
-    floor = FLOOR * features.square().mean().sqrt().clamp_min(torch.finfo(features.dtype).tiny)
+    floor = FLOOR * features.square().mean().sqrt().clamp_min(torch.finfo(features.dtype).tiny**0.25)
     scale = (features.var(dim=0, correction=0) + floor**2).rsqrt() / features.shape[1]**0.5
     features = (features - mean) * scale
-    sample = features[::-(-len(features) // SAMPLE)]
-    centres = sample[sample.square().sum(dim=1).argmin()][None]
-    while len(centres) < number:
-        farthest = _squared_distances(sample, centres).amin(dim=1).argmax()
-        centres = torch.cat((centres, sample[farthest][None]))
+    sample, sizes = _sample(features, sizes.to(features))
+    starts = sample[sizes >= sizes.max() / 2]
+    # The nearest cell to the mean has the largest negative distance.
+    centres = starts[_first_largest(-starts.square().sum(dim=1))][None]
+    while len(centres) < number and (distances := _squared_distances(starts, centres).amin(dim=1)).max() > EQUAL:
+        centres = torch.cat((centres, starts[_first_largest(distances)][None]))
     for _ in range(ROUNDS):
-        weights = torch.softmax(_squared_distances(sample, centres) / (-2 * softness**2), dim=1)
+        weights = torch.softmax(_squared_distances(sample, centres) / (-2 * softness**2), dim=1) * sizes[:, None]
         mass = weights.sum(dim=0)[:, None]
         centres = weights.T @ sample / mass.clamp_min(torch.finfo(mass.dtype).tiny)
     weights = torch.softmax(_squared_distances(features, centres) / (-2 * softness**2), dim=1)
     weights = (weights - NEGLIGIBLE * weights.amax(dim=1, keepdim=True)).clamp_min(0)
-    return weights / weights.sum(dim=1, keepdim=True)
+    return pad(weights / weights.sum(dim=1, keepdim=True), (0, number - len(centres)))
+
+
+def _sample(features: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the features and sizes of ``SAMPLE`` cells, or of all cells if there are no more."""
+    if len(features) <= SAMPLE:
+        return features, sizes
+    index = (torch.arange(SAMPLE, dtype=torch.float64) * GOLDEN_RATIO % 1 * len(features)).long().to(features.device)
+    return features[index], sizes[index]
+
+
+def _first_largest(values: Tensor) -> Tensor:
+    """Return the index of the first value that is nearly the largest."""
+    largest = values.max()
+    return (values >= torch.minimum(largest * NEARLY, largest / NEARLY)).nonzero()[0, 0]
 
 
 def _squared_distances(x: Tensor, centres: Tensor) -> Tensor:

@@ -2,16 +2,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, describe_value
+from .grid import TokenGrid
 from .grouped import GroupedMoments, Groups, Members
 from .image import ImagePools
-from .statistics import STATISTICS, Pools, Statistics, TokenGrid
+from .statistics import STATISTICS, Pools, Statistics
 
 DOUBLE = 8  # bytes
 
@@ -31,19 +32,28 @@ class Local(Statistics):
         InputError: ``size`` is not two positive numbers.
     """
 
+    pools_are_published = True
+
     def __init__(self, size: tuple[int, int]) -> None:
-        if len(size) != 2 or min(size) < 1:
-            raise InputError(f'statistics local needs size=(height, width) in pixels, but got {size}')
+        if not (isinstance(size, Sequence) and len(size) == 2 and all(isinstance(side, int) and side > 0
+                                                                      for side in size)):
+            raise InputError('statistics local needs size=(height, width), two whole numbers of pixels, but got '
+                             f'{describe_value(size)}')
         self.size = size
 
     def begin(self, height: int, width: int, patch_size: int) -> None:
         super().begin(height, width, patch_size)
-        self.rows, self.columns = (
-            Axis(tokens, max(-(-2 * tokens * patch_size // side), 2))
-            for tokens, side in zip((height, width), self.size))
+        self.rows, self.columns = self._axes(self.grid)
 
-    def estimate_bytes(self, height: int, width: int, patch_size: int, channels: int) -> float:
-        steps = math.prod(-(-2 * tokens * patch_size // side) for tokens, side in zip((height, width), self.size))
+    def _axes(self, grid: TokenGrid) -> tuple[Axis, Axis]:
+        """Divide the grid; no step is shorter than a token, whatever ``size`` says."""
+        rows, columns = (
+            Axis(tokens, max(min(-(-2 * tokens * grid.patch_size // side), tokens), 2))
+            for tokens, side in zip((grid.height, grid.width), self.size))
+        return rows, columns
+
+    def estimate_bytes(self, grid: TokenGrid, channels: int) -> float:
+        steps = math.prod(axis.steps for axis in self._axes(grid))
         return 2.5 * DOUBLE * steps * (channels + 1)**2  # moments of steps and of neighbourhoods, and maps in float32
 
     def moments(self, block: int, height: int, width: int) -> GroupedMoments:
@@ -107,16 +117,16 @@ class Neighbourhoods(Groups):
 
     def combine(self, parts: dict[int, Tensor]) -> dict[int, Tensor]:
         steps = self.rows.steps * self.columns.steps
-        images = {image: torch.stack([part for number, part in parts.items() if number // steps == image]).sum(dim=0)
-                  for image in {number // steps for number in parts}}
         combined = {}
-        for image, total in images.items():
+        for image in {number // steps for number in parts}:
             for i in range(self.rows.steps - 1):
                 for j in range(self.columns.steps - 1):
                     first = (image * self.rows.steps + i) * self.columns.steps + j
                     steps_of = (first + row * self.columns.steps + column for row in range(2) for column in range(2))
-                    own = [parts[number] for number in steps_of if number in parts]
-                    combined[first] = torch.stack(own).sum(dim=0) if own else total
+                    inside = [parts[number] for number in steps_of if number in parts]
+                    if not inside:
+                        inside = [part for number, part in parts.items() if number // steps == image]
+                    combined[first] = torch.stack(inside).sum(dim=0)
         return combined
 
     def blended(self, batch: int, start: int, stop: int) -> Iterable[Members]:

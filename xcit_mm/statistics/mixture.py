@@ -1,13 +1,15 @@
 """Statistics of the kinds of content in an image, such as forest, water and houses in an aerial photo."""
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
 
 from ..errors import InputError
 from .cells import CellFeatures, CellGrid
+from .grid import TokenGrid
 from .grouped import GroupedMoments, Groups, Members
 from .image import ImagePools
 from .kinds import soft_kinds
@@ -25,7 +27,7 @@ class Mixture(Statistics):
     same as with ``image``.
 
     Args:
-        kinds: number of kinds.
+        kinds: largest number of kinds.
         softness: see ``soft_kinds``.
         leak: fraction of the image's moment to add to the moment of each kind.
         cell: side of a cell, px.
@@ -34,12 +36,13 @@ class Mixture(Statistics):
         InputError: an argument is out of range.
     """
 
-    observes = True
+    observes, pools_are_published = True, True
 
     def __init__(self, kinds: int = 4, softness: float = 0.35, leak: float = 0.0, cell: int = 32) -> None:
-        if kinds < 1 or softness <= 0 or leak < 0 or cell < 1:
-            raise InputError('statistics mixture needs kinds >= 1, softness > 0, leak >= 0 and cell >= 1, but got '
-                             f'kinds={kinds}, softness={softness}, leak={leak} and cell={cell}')
+        whole = isinstance(kinds, int) and isinstance(cell, int) and kinds >= 1 and cell >= 1
+        if not (whole and 0 < softness < math.inf and 0 <= leak < math.inf):
+            raise InputError('statistics mixture needs whole numbers kinds >= 1 and cell >= 1, softness > 0 and '
+                             f'leak >= 0, but got kinds={kinds}, cell={cell}, softness={softness} and leak={leak}')
         self.kinds, self.softness, self.leak, self.cell = kinds, softness, leak, cell
 
     def begin(self, height: int, width: int, patch_size: int) -> None:
@@ -48,9 +51,10 @@ class Mixture(Statistics):
         self.features: CellFeatures | None = None
         self.groups: KindGroups | None = None
 
-    def estimate_bytes(self, height: int, width: int, patch_size: int, channels: int) -> float:
-        cells = height * width / max(self.cell // patch_size, 1)**2
-        return DOUBLE * (2 * cells * 2 * channels + 3 * self.kinds * (channels + 1)**2)  # sums and features; moments
+    def estimate_bytes(self, grid: TokenGrid, channels: int) -> float:
+        cells = grid.height * grid.width / max(self.cell // grid.patch_size, 1)**2
+        # Sums, features and their temporary copies; moments, their parts and maps
+        return DOUBLE * (4 * cells * 2 * channels + 3 * self.kinds * (channels + 1)**2)
 
     def observe(self, tokens: Tensor, start: int = 0) -> None:
         if self.features is None:
@@ -64,7 +68,7 @@ class Mixture(Statistics):
             self.features = None
             weights = features.new_zeros(len(features), len(tokens), self.kinds)
             for image, own in zip(weights, features):
-                image[tokens > 0] = soft_kinds(own[tokens > 0], self.kinds, self.softness)
+                image[tokens > 0] = soft_kinds(own[tokens > 0], tokens[tokens > 0], self.kinds, self.softness)
             grid = weights.mT.unflatten(2, (self.cells.height, self.cells.width))
             self.groups = KindGroups(self.cells, grid.float(), self.leak)
         return GroupedMoments(self.groups, width)
@@ -89,16 +93,30 @@ class KindGroups(Groups):
 
     def __init__(self, cells: CellGrid, weights: Tensor, leak: float) -> None:
         self.cells, self.weights, self.leak = cells, weights, leak
+        self.kept: dict[str, list[Members]] = {}  # of the whole grid, which every block asks for
 
     def summed(self, batch: int, start: int, stop: int) -> Iterable[Members]:
-        inside = self.cells.tokens.inside(start, stop, self.weights.device)
-        return _members(self.cells.of_tokens(self.weights, start, stop) * inside)
+        return self._keep('summed', self._summed, start, stop)
 
     def blended(self, batch: int, start: int, stop: int) -> Iterable[Members]:
+        return self._keep('blended', self._blended, start, stop)
+
+    def _keep(self, name: str, compute: Callable[[int, int], list[Members]], start: int, stop: int) -> list[Members]:
+        if (start, stop) != (0, self.cells.tokens.height):
+            return compute(start, stop)
+        if name not in self.kept:
+            self.kept[name] = compute(start, stop)
+        return self.kept[name]
+
+    def _summed(self, start: int, stop: int) -> list[Members]:
+        inside = self.cells.tokens.inside(start, stop, self.weights.device)
+        return list(_members(self.cells.of_tokens(self.weights, start, stop) * inside))
+
+    def _blended(self, start: int, stop: int) -> list[Members]:
         shares = self.cells.at_tokens(self.weights, start, stop)
-        total = shares.sum(dim=1, keepdim=True)
-        shares[:, :1].masked_fill_(total == 0, 1)  # any map will do for padding
-        return _members(shares / torch.where(total == 0, 1, total))
+        # Padding far from the image has no shares, and takes those of the image.
+        shares = torch.where(shares.sum(dim=1, keepdim=True) == 0, self.weights.mean(dim=(2, 3), keepdim=True), shares)
+        return list(_members(shares / shares.sum(dim=1, keepdim=True)))
 
     def combine(self, parts: dict[int, Tensor]) -> dict[int, Tensor]:
         if not self.leak:
@@ -115,12 +133,12 @@ def _members(weights: Tensor) -> Iterable[Members]:
     batch, groups = weights.shape[:2]
     weights = weights.flatten(2)
     tokens = weights.shape[2]
-    if batch == groups == 1 and bool((weights == 1).all()):
+    if batch == 1 and bool((weights[0, 0] == 1).all()):
         yield Members(0)
         return
     for image in range(batch):
         for group in range(groups):
-            own = weights[image, group]
-            index = own.nonzero()[:, 0]
-            if len(index):
-                yield Members(image * groups + group, index + image * tokens, own[index, None])
+            members = weights[image, group].nonzero()[:, 0]
+            if len(members):
+                share = weights[image, group, members, None]
+                yield Members(image * groups + group, members + image * tokens, share)

@@ -15,7 +15,8 @@ import torch
 from mmengine.registry import Registry
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, describe_value
+from .grid import TokenGrid
 
 STATISTICS = Registry('statistics of an image')
 # Maps a second moment, (B, C + 1, C + 1), to the linear map equivalent to attention: (B, C, C) and (B, 1, C)
@@ -59,29 +60,6 @@ class Moments(ABC):
         """Return the maps to blend into the attention for rows [start, stop) of the token grid; default: all rows."""
 
 
-class TokenGrid(NamedTuple):
-    """The grid of tokens of a batch of images.
-
-    Attributes:
-        height, width: in tokens.
-        patch_size: pixels along the side of a token.
-        padding: left, right, top and bottom margins that lie outside the images, px.
-    """
-    height: int
-    width: int
-    patch_size: int
-    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
-
-    def inside(self, start: int, stop: int, device: torch.device | None = None) -> Tensor:
-        """Return which tokens of rows [start, stop) contain pixels of the image: (stop - start, width) bool."""
-        left, right, top, bottom = self.padding
-        row, column = torch.arange(start, stop, device=device), torch.arange(self.width, device=device)
-        rows = ((row + 1) * self.patch_size > top) & (row * self.patch_size < self.height * self.patch_size - bottom)
-        columns = ((column + 1) * self.patch_size > left) & (
-            column * self.patch_size < self.width * self.patch_size - right)
-        return rows[:, None] & columns
-
-
 class Pools(ABC):
     """The average-pooled cells of one feature map, laid out as in ``torch.nn.AdaptiveAvgPool2d``."""
 
@@ -106,15 +84,23 @@ class Statistics(ABC):
     observes: ClassVar[bool] = False
     """Whether ``observe`` needs the tokens, at the cost of one more pass over them."""
 
+    pools_are_published: ClassVar[bool] = False
+    """Whether ``pools`` computes plain average pooling, so that a head's own pooling can take its place."""
+
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
     """Left, right, top and bottom margins of the network's input that lie outside the image, px."""
 
     def begin(self, height: int, width: int, patch_size: int) -> None:
-        """Start one pass through a backbone over a grid of ``height`` x ``width`` tokens, before any other call."""
-        self.grid = TokenGrid(height, width, patch_size, self.padding)
+        """Start one pass through a backbone, before any other call.
 
-    def estimate_bytes(self, height: int, width: int, patch_size: int, channels: int) -> float:
-        """Estimate the memory that the statistic needs for one image, in bytes; see ``begin`` for the arguments."""
+        Args:
+            height, width: of the network's input, px.
+            patch_size: pixels along the side of a token.
+        """
+        self.grid = TokenGrid((height, width), patch_size, self.padding)
+
+    def estimate_bytes(self, grid: TokenGrid, channels: int) -> float:
+        """Estimate the memory that the statistic needs for one image with tokens of ``channels`` channels, in bytes."""
         return 0
 
     def observe(self, tokens: Tensor, start: int = 0) -> None:
@@ -157,13 +143,33 @@ def build_statistics(config: Choice, padding: tuple[int, int, int, int] = (0, 0,
     if isinstance(config, Statistics):
         config.padding = padding
         return config
-    config = dict(type=config) if isinstance(config, str) else dict(config)
+    config = dict(config) if isinstance(config, Mapping) else dict(type=config)
     name = config.get('type')
-    if name not in STATISTICS.module_dict:
-        raise InputError(f'statistics must be one of {", ".join(STATISTICS.module_dict)}, but is {name!r}')
+    if not isinstance(name, str) or name not in STATISTICS.module_dict:
+        raise InputError(f'statistics must be one of {", ".join(STATISTICS.module_dict)}, by name or as '
+                         f'dict(type=name, ...), but is {describe_value(name)}')
     try:
         statistics = STATISTICS.module_dict[name](**{key: value for key, value in config.items() if key != 'type'})
     except TypeError as error:
         raise InputError(f'cannot build the statistics {name!r}: {error}') from None
     statistics.padding = padding
+    return statistics
+
+
+def for_forward(given: Statistics | None, configured: Choice | None) -> Statistics | None:
+    """Return the statistics for a plain forward pass, or None for the published ones, which need no object.
+
+    Args:
+        given: passed to the forward pass; takes precedence.
+        configured: the backbone's own.
+
+    Raises:
+        InputError: a trace, which FLOP counters use too, cannot contain these statistics.
+    """
+    statistics = build_statistics(configured) if given is None and configured else given
+    if statistics is None or statistics.is_published:
+        return None
+    if torch.jit.is_tracing():
+        raise InputError('a trace sums over the image, as published; remove statistics from the backbone to trace it '
+                         'or to count its FLOPs')
     return statistics

@@ -38,7 +38,7 @@ def compute_levels(backbone: XCiT, image: Rows, statistics: Statistics, progress
     """
     tokens = _embed(backbone, image)  # (height, width, C)
     blocks = cast(list[XCiTBlock], list(backbone.blocks))
-    statistics.begin(tokens.shape[0], tokens.shape[1], backbone.variant.patch_size)
+    statistics.begin(image.height, image.width, backbone.variant.patch_size)
     moments = _first_moments(blocks[0], tokens, statistics)
     levels: dict[int, Rows] = {}
     for index, block in enumerate(blocks):

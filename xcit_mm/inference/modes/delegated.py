@@ -2,11 +2,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from ...errors import InputError
 from ...ops.rows import Rows
 from ...statistics import Statistics
+from ..backbone_statistics import own_statistics, passed_to_backbone
 from ..pipeline import predict
 from ..scene import Band, Scene
 from .mode import MODES, Mode, Progress, require_eval
@@ -38,9 +40,13 @@ class Delegated(Mode):
         if scene.data is None:
             raise InputError(f'mode delegated needs the whole image, so a {type(model).__name__} cannot segment a file '
                              'that is read by rows')
-        if not statistics().is_published:
-            raise InputError(f"a {type(model).__name__} predicts in its own way; it supports only statistics='image'")
-        sample = predict(model, scene.data)
+        sums = statistics()
+        if not sums.pools_are_published:
+            raise InputError(f'a {type(model).__name__} predicts in its own way, so its head cannot take pooled cells '
+                             "from these statistics; use statistics='image', 'mixture' or 'local'")
+        is_default = sums.is_published and not own_statistics(model)
+        with nullcontext() if is_default else passed_to_backbone(model, lambda images: statistics()):
+            sample = predict(model, scene.data)
         scores = sample.seg_logits.data.permute(1, 2, 0) if 'seg_logits' in sample else None
         yield Band(0, sample.pred_sem_seg.data[0], scores)
         progress(1.0)

@@ -46,8 +46,15 @@ class Slide(Mode):
 
     def logits(self, model: BaseSegmentor, pixels: Rows, statistics: Callable[[], Statistics],
                progress: Progress) -> Rows:
-        return Windows(pixels, lambda window: forward(model, window, statistics()), model.test_cfg.crop_size,
-                       model.test_cfg.stride, model.decode_head.align_corners)
+        def run(window: Tensor, top: int, left: int) -> Tensor:
+            own = statistics()
+            before = own.padding[0] - left, own.padding[2] - top
+            after = left + window.shape[1] - pixels.width, top + window.shape[0] - pixels.height
+            own.padding = (max(before[0], 0), max(own.padding[1] + after[0], 0),
+                           max(before[1], 0), max(own.padding[3] + after[1], 0))
+            return forward(model, window, own)
+
+        return Windows(pixels, run, model.test_cfg.crop_size, model.test_cfg.stride, model.decode_head.align_corners)
 
 
 class Windows(Rows):
@@ -58,13 +65,13 @@ class Windows(Rows):
 
     Args:
         image: (rows, W, 3), the input of ``forward``.
-        forward: maps a window (h, w, 3) to logits (h', w', classes).
+        forward: maps a window (h, w, 3) and its top and left position, px, to logits (h', w', classes).
         crop_size: height and width of a window, px; each is reduced to the image's if that is smaller.
         stride: pixels from one window to the next, down and to the right.
         align_corners: used when resizing logits from h' x w' to h x w.
     """
 
-    def __init__(self, image: Rows, forward: Callable[[Tensor], Tensor], crop_size: tuple[int, int],
+    def __init__(self, image: Rows, forward: Callable[[Tensor, int, int], Tensor], crop_size: tuple[int, int],
                  stride: tuple[int, int], align_corners: bool) -> None:
         super().__init__(image.height, image.width)
         self.image, self.forward, self.align_corners = image.reader(), forward, align_corners
@@ -97,7 +104,7 @@ class Windows(Rows):
     def _run(self, index: int) -> list[Reader]:
         top, next_start = self.tops[index], (*self.tops, self.height)[index + 1]
         rows = self.image.read(top, top + self.crop[0], next_start)
-        windows = (self.forward(rows[:, left:left + self.crop[1]]) for left in self.lefts)
+        windows = (self.forward(rows[:, left:left + self.crop[1]], top, left) for left in self.lefts)
         return [Resized(Stored(logits), self.crop, align_corners=self.align_corners).reader() for logits in windows]
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from ...backbone import XCiT
+from ...errors import InputError
 from ...ops.rows import Rows, Stored
 from ...statistics import Statistics
 from .footprint import whole_bytes
@@ -34,14 +36,22 @@ class Whole(Mode):
 
 def forward(model: BaseSegmentor, image: Tensor, statistics: Statistics) -> Tensor:
     """Run a standard segmentor on an image (H, W, 3): logits (H / 4, W / 4, classes)."""
+    from mmseg.models.decode_heads import UPerHead
+
     from ...heads.standard import parts
     from ...heads.uper_head import takes_statistics, uper_logits
 
     x = image.permute(2, 0, 1)[None]
     backbone, neck, head = parts(model)
-    if statistics.is_published and not getattr(backbone, 'statistics', None):
+    if not isinstance(backbone, XCiT):
         logits = head(neck(backbone(x)))
     else:
         levels = neck(backbone(x, statistics))
-        logits = uper_logits(head, levels, statistics) if takes_statistics(head) else head(levels)
+        if statistics.pools_are_published or not isinstance(head, UPerHead):
+            logits = head(levels)
+        elif takes_statistics(head):
+            logits = uper_logits(head, levels, statistics)
+        else:
+            raise InputError(f'a modified {type(head).__name__} cannot take its pooled cells from other statistics; '
+                             "use statistics='image' or 'mixture'")
     return logits[0].permute(1, 2, 0)
