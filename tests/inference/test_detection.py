@@ -10,6 +10,7 @@ from mmengine.config import Config
 from PIL import Image
 
 from xcit_mm.apis import inference_detector, init_model
+from xcit_mm.errors import InputError
 from xcit_mm.inference.results import ResultMeta, build_sinks
 from xcit_mm.inference.results.overlay import draw_instances
 
@@ -88,3 +89,16 @@ def test_sinks_write_instances_and_overlay(tmp_path, monkeypatch, detector, imag
     assert picture.size == ((71, 50) if limit > 71 else (20, 14))
     plain = np.asarray(draw_instances(image[..., ::-1], found[:0], detector.dataset_meta))
     assert not np.array_equal(np.asarray(picture), plain)
+
+
+@pytest.mark.parametrize('kind', ['masks', 'rle', 'boxes'])
+def test_detectors_take_statistics(detector, image, kind):
+    options = dict(masks={}, rle=dict(rle=True), boxes=dict(boxes_only=True))[kind]
+    found = {name: inference_detector(detector, image, statistics=name, **options) for name in ('image', 'mixture')}
+    assert {name: sample.statistics for name, sample in found.items()} == dict(image='image', mixture='mixture')
+    scores = [sample.pred_instances.scores for sample in found.values()]
+    assert len(scores[0]) != len(scores[1]) or not torch.equal(*scores)
+    plain = inference_detector(detector, image, **options).pred_instances.scores
+    assert torch.equal(plain, scores[0]) and not detector.backbone._forward_pre_hooks
+    with pytest.raises(InputError, match='statistics must be one of'):
+        inference_detector(detector, image, statistics='kinds', **options)
