@@ -6,7 +6,7 @@ import pytest
 
 LOADED = """
 import sys, {module}
-heavy = ('mmseg', 'mmdet', 'mmcv.ops', 'mmengine.runner', 'torch.distributed.fsdp')
+heavy = ('mmseg', 'mmdet', 'safetensors', 'mmcv.ops', 'mmengine.runner', 'torch.distributed.fsdp')
 print([name for name in sys.modules if name.startswith(heavy)])
 """
 

@@ -1,5 +1,6 @@
 """Statistics equal those of the whole image wherever they should, however the image is split into bands."""
 import copy
+import sys
 
 import pytest
 import torch
@@ -231,3 +232,9 @@ def test_half_precision_is_near(backbone):
             found = outputs(model, images, build_statistics(config))
         errors[name] = ((found - expected).square().mean() / expected.square().mean()).sqrt().item()
     assert errors['image'] < 0.01 and max(errors.values()) < 0.1, errors
+
+
+def test_recorded_statistics_need_safetensors(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'safetensors', None)
+    with pytest.raises(InputError, match=r"run pip install 'xcit_mm\[safetensors\]'"):
+        build_statistics(dict(type='frozen', file='a.safetensors'))

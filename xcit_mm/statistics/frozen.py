@@ -5,9 +5,8 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..errors import InputError
@@ -25,6 +24,7 @@ class Recorder(Statistics):
     """
 
     def __init__(self) -> None:
+        _safetensors()  # fails now if it is missing, rather than after the last image
         self.sums: dict[str, Tensor] = {}
         self.counts: Counter[str] = Counter()
 
@@ -55,7 +55,7 @@ class Recorder(Statistics):
         for name, mean in means.items():
             if name.startswith('pools') and self.counts[name] > 1:
                 means[name] = mean.mean(dim=(0, 1), keepdim=True).expand_as(mean)
-        save_file({name: mean.cpu().contiguous() for name, mean in means.items()}, path)
+        _safetensors().torch.save_file({name: mean.cpu().contiguous() for name, mean in means.items()}, path)
 
 
 class RecordedMoments(ImageMoments):
@@ -97,10 +97,10 @@ class Frozen(Statistics):
 
     def __init__(self, file: str) -> None:
         self.file = str(file)
-        path = Path(self.file).expanduser()
+        path, safetensors = Path(self.file).expanduser(), _safetensors()
         try:
             self.recorded = _load(path, path.stat().st_mtime_ns)
-        except (OSError, SafetensorError) as error:
+        except (OSError, safetensors.SafetensorError) as error:
             raise InputError(f'cannot read the recorded statistics {file}: {error}; write such a file with '
                              'tools/record_statistics.py') from None
 
@@ -119,7 +119,18 @@ class Frozen(Statistics):
 @lru_cache(1)
 def _load(path: Path, modified: int) -> dict[str, Tensor]:
     """Read a file once for as long as it stays unmodified, because each window and each training step needs it."""
-    return load_file(path)
+    loaded: dict[str, Tensor] = _safetensors().torch.load_file(path)
+    return loaded
+
+
+def _safetensors() -> Any:
+    """Return the package ``safetensors``, which only recorded statistics need."""
+    try:
+        import safetensors.torch
+    except ModuleNotFoundError:
+        raise InputError("recorded statistics need the package safetensors: run pip install 'xcit_mm[safetensors]'"
+                         ) from None
+    return safetensors
 
 
 class FrozenMoments(Moments):
