@@ -99,7 +99,8 @@ def inference_segmentor(
         An mmseg ``SegDataSample``, or a list of them for a list of images. Its maps are on the CPU and have the
         image's size: ``pred_sem_seg.data`` (1, H, W) int64, class indices; on request, ``seg_logits.data`` (channels,
         H, W) float32, after the sigmoid if the head has one channel; and on request, ``seg_probabilities.data``
-        (classes, H, W) float32. ``mode`` and ``statistics`` are the ones that were used.
+        (classes, H, W) float32. ``mode`` and ``statistics`` are the ones that were used;
+        ``statistics_spread`` is ``Statistics.spread``.
 
     Raises:
         InputError: the mode, class or statistic is unknown, the model cannot run in this mode, memory is insufficient,

@@ -104,6 +104,18 @@ def test_attention_that_cannot_use_other_statistics_refuses_them(hook):
         inference_segmentor(model, scene(300, 300), 'whole', statistics='mixture')
 
 
+def test_spread_tells_how_far_the_kinds_differ():
+    model, mixed = build(), scene(300, 300)
+    alike = np.tile(mixed[-32:, -32:], (10, 10, 1))[:300, :300]
+    spread = {name: inference_segmentor(model, image, mode, statistics=statistics).statistics_spread
+              for name, image, mode, statistics in (
+                  ('image', mixed, 'banded', 'image'), ('mixed', mixed, 'banded', 'mixture'),
+                  ('whole', mixed, 'whole', 'mixture'), ('alike', alike, 'banded', 'mixture'),
+                  ('local', mixed, 'whole', 'local'))}
+    assert spread['image'] is None and spread['mixed'] == pytest.approx(spread['whole'], rel=1e-3)
+    assert spread['alike'] < 0.9 * spread['mixed'] and spread['local'] > 0  # positions also differ
+
+
 def test_config_sets_the_statistics():
     image = scene(200, 200)
     model = build(statistics=dict(type='mixture', kinds=2))

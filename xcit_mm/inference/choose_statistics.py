@@ -2,9 +2,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from functools import partial
 from typing import TYPE_CHECKING
 
 from mmengine.model import BaseModel
@@ -97,9 +96,19 @@ def use_statistics(model: BaseModel, wanted: Choice, sample: BaseDataElement) ->
         yield
 
 
-def statistics_factory(chosen: Choice, scene: Scene) -> Callable[[], Statistics]:
-    """Return a function that creates empty sums for one pass over a scene; the sums will leave out the padding."""
-    return partial(build_statistics, chosen, scene.padding)
+class StatisticsFactory:
+    """Creates empty sums for one pass over a scene; the sums will leave out the padding.
+
+    Attributes:
+        last: the sums created last.
+    """
+
+    def __init__(self, chosen: Choice, scene: Scene) -> None:
+        self.chosen, self.padding = chosen, scene.padding
+
+    def __call__(self) -> Statistics:
+        self.last = build_statistics(self.chosen, self.padding)
+        return self.last
 
 
 def statistics_bytes(model: BaseSegmentor, statistics: Statistics, scene: Scene) -> float:

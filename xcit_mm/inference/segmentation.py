@@ -13,7 +13,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..ops.rows import Rows, Stored
 from ..statistics import Choice
-from .choose_statistics import AUTO, choose_statistics, describe_statistics, statistics_bytes, statistics_factory
+from .choose_statistics import AUTO, StatisticsFactory, choose_statistics, describe_statistics, statistics_bytes
 from .labels import label_dtype, num_logits, to_probabilities
 from .memory import parse_bytes
 from .modes import Budget, Mode, build_mode
@@ -119,8 +119,7 @@ class Segmentation:
     def _use(self, mode: Mode) -> None:
         chosen = choose_statistics(self.model, mode, self.scene, self.options.statistics)
         self.mode, self.statistics = mode, describe_statistics(chosen)
-        self.build_statistics = statistics_factory(chosen, self.scene)
-        # This also reports a wrong name now rather than at the first band.
+        self.build_statistics = StatisticsFactory(chosen, self.scene)
         needed = statistics_bytes(self.model, self.build_statistics(), self.scene)
         if needed and mode.runs_whole_image:  # a window's sums are small
             needed += mode.estimate_bytes(self.model, self.scene.pixels.height, self.scene.pixels.width)
@@ -173,8 +172,8 @@ def segment(model: BaseSegmentor, open_scene: Callable[[], Scene], sample: SegDa
         sample: the sample to add the results to.
 
     Returns:
-        The sample with ``pred_sem_seg`` (1, H, W) int64, ``mode`` and ``statistics``, and, on request,
-        ``seg_logits`` (channels, H, W) and ``seg_probabilities`` (classes, H, W), both float32.
+        The sample with ``pred_sem_seg`` (1, H, W) int64, ``mode``, ``statistics`` and ``statistics_spread``, and on
+        request ``seg_logits`` (channels, H, W) and ``seg_probabilities`` (classes, H, W), both float32.
     """
     pixel_bytes = 9 + 4 * (len(options.classes) + options.return_logits * num_logits(model))  # labels become int64
     height, width = sample.ori_shape
@@ -196,5 +195,6 @@ def segment(model: BaseSegmentor, open_scene: Callable[[], Scene], sample: SegDa
         del labels, scores, wanted, part  # before the next band is computed
     maps['pred_sem_seg'] = maps['pred_sem_seg'].long()
     sample.set_data({name: PixelData(data=content) for name, content in maps.items()})
-    sample.set_metainfo(dict(mode=str(segmentation.mode), statistics=segmentation.statistics))
+    sample.set_metainfo(dict(mode=str(segmentation.mode), statistics=segmentation.statistics,
+                             statistics_spread=segmentation.build_statistics.last.spread))
     return sample

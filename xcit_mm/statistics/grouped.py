@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from ..ops.precision import widest_dtype
+from ..ops.recording import is_recorded
 from ..ops.second_moment import second_moment
-from .image import FEW_TOKENS
-from .statistics import BlendedMap, Moments, ToMap
+from .image import FEW_TOKENS, ImagePools
+from .statistics import BlendedMap, Moments, Pools, Statistics, ToMap
 
 MAPS_AT_ONCE = 32  # groups whose maps are computed in one batch, to limit memory
 
@@ -45,16 +46,34 @@ class Groups(ABC):
         """Return each group's moment, (C + 1, C + 1), from the moments of the parts."""
 
 
+class GroupedStatistics(Statistics):
+    """A statistic with one moment for each group of tokens. The pooled cells of UPerHead are those of the image."""
+
+    pools_are_published = True
+
+    def begin(self, height: int, width: int, patch_size: int) -> None:
+        super().begin(height, width, patch_size)
+        self.spreads: list[float] = []
+
+    @property
+    def spread(self) -> float | None:
+        return sum(self.spreads) / len(self.spreads) if self.spreads else None
+
+    def pools(self, bins: int, height: int, width: int) -> Pools:
+        return ImagePools(bins, height, width)
+
+
 class GroupedMoments(Moments):
     """One second moment for each group of tokens.
 
     Args:
         groups: treated as constant by autograd; gradients flow through the moments only.
         width: width of the token grid.
+        spreads: outside of training, receives the distance of the groups' maps from the map of the image.
     """
 
-    def __init__(self, groups: Groups, width: int) -> None:
-        self.groups, self.width = groups, width
+    def __init__(self, groups: Groups, width: int, spreads: list[float]) -> None:
+        self.groups, self.width, self.spreads = groups, width, spreads
         self.parts: dict[int, Tensor] = {}
 
     def collect(self, tokens: Tensor, start: int = 0) -> None:
@@ -69,6 +88,7 @@ class GroupedMoments(Moments):
 
     def reduce(self, to_map: ToMap) -> None:
         moments = self.groups.combine(self.parts)
+        total = torch.stack(list(self.parts.values())).sum(dim=0)
         self.parts = {}
         numbers = list(moments)
         self.map_of: dict[int, tuple[Tensor, Tensor]] = {}
@@ -76,6 +96,15 @@ class GroupedMoments(Moments):
             batch = numbers[first:first + MAPS_AT_ONCE]
             weight, bias = to_map(torch.stack([moments[number] for number in batch]))
             self.map_of.update(zip(batch, zip(weight.to(self.like).split(1), bias.to(self.like).split(1))))
+        if self.batch == 1 and not is_recorded():
+            self.spreads.append(self._spread(to_map(total[None])[0], moments))
+
+    def _spread(self, image: Tensor, moments: dict[int, Tensor]) -> float:
+        """Return the mean relative distance of the groups' maps from the image's, weighted by their tokens."""
+        number = torch.stack([moments[group][-1, -1] for group in moments])
+        weights = torch.cat([self.map_of[group][0] for group in moments])
+        distance = (weights - image.to(weights)).flatten(1).norm(dim=1) / image.norm().to(weights)
+        return float((distance * number).sum() / number.sum())
 
     def maps(self, start: int = 0, stop: int | None = None) -> Sequence[BlendedMap]:
         blended = self.groups.blended(self.batch, start, self.stop if stop is None else stop)

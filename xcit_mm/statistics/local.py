@@ -10,15 +10,14 @@ from torch import Tensor
 
 from ..errors import InputError, describe_value
 from .grid import TokenGrid
-from .grouped import GroupedMoments, Groups, Members
-from .image import ImagePools
-from .statistics import STATISTICS, Pools, Statistics
+from .grouped import GroupedMoments, GroupedStatistics, Groups, Members
+from .statistics import STATISTICS
 
 DOUBLE = 8  # bytes
 
 
 @STATISTICS.register_module(name='local')
-class Local(Statistics):
+class Local(GroupedStatistics):
     """One moment for each of many overlapping neighbourhoods; each token gets a blend of the maps of those around it.
 
     Neighbourhoods overlap by half. The share of a neighbourhood's map falls linearly from the centre of the
@@ -31,8 +30,6 @@ class Local(Statistics):
     Raises:
         InputError: ``size`` is not two positive numbers.
     """
-
-    pools_are_published = True
 
     def __init__(self, size: tuple[int, int]) -> None:
         if not (isinstance(size, Sequence) and len(size) == 2 and all(isinstance(side, int) and side > 0
@@ -57,10 +54,7 @@ class Local(Statistics):
         return 2.5 * DOUBLE * steps * (channels + 1)**2  # moments of steps and of neighbourhoods, and maps in float32
 
     def moments(self, block: int, height: int, width: int) -> GroupedMoments:
-        return GroupedMoments(Neighbourhoods(self.grid, self.rows, self.columns), width)
-
-    def pools(self, bins: int, height: int, width: int) -> Pools:
-        return ImagePools(bins, height, width)
+        return GroupedMoments(Neighbourhoods(self.grid, self.rows, self.columns), width, self.spreads)
 
 
 class Axis(NamedTuple):

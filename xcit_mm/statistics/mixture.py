@@ -10,16 +10,15 @@ from torch import Tensor
 from ..errors import InputError
 from .cells import CellFeatures, CellGrid
 from .grid import TokenGrid
-from .grouped import GroupedMoments, Groups, Members
-from .image import ImagePools
+from .grouped import GroupedMoments, GroupedStatistics, Groups, Members
 from .kinds import soft_kinds
-from .statistics import STATISTICS, Pools, Statistics
+from .statistics import STATISTICS
 
 DOUBLE = 8  # bytes
 
 
 @STATISTICS.register_module(name='mixture')
-class Mixture(Statistics):
+class Mixture(GroupedStatistics):
     """One moment for each kind of content, wherever it is in the image; each token gets a blend of its kinds' maps.
 
     The image is divided into cells, which are grouped by the mean and standard deviation of their tokens at the input
@@ -36,7 +35,7 @@ class Mixture(Statistics):
         InputError: an argument is out of range.
     """
 
-    observes, pools_are_published = True, True
+    observes = True
 
     def __init__(self, kinds: int = 4, softness: float = 0.35, leak: float = 0.0, cell: int = 32) -> None:
         whole = isinstance(kinds, int) and isinstance(cell, int) and kinds >= 1 and cell >= 1
@@ -71,15 +70,12 @@ class Mixture(Statistics):
                 image[tokens > 0] = soft_kinds(own[tokens > 0], tokens[tokens > 0], self.kinds, self.softness)
             grid = weights.mT.unflatten(2, (self.cells.height, self.cells.width))
             self.groups = KindGroups(self.cells, grid.float(), self.leak)
-        return GroupedMoments(self.groups, width)
+        return GroupedMoments(self.groups, width, self.spreads)
 
     def kind_map(self) -> Tensor:
         """Return the kind with the largest weight in each cell, after a pass: (B, cells down, cells across) int64."""
         assert self.groups is not None
         return self.groups.weights.argmax(dim=1).cpu()
-
-    def pools(self, bins: int, height: int, width: int) -> Pools:
-        return ImagePools(bins, height, width)
 
 
 class KindGroups(Groups):

@@ -99,6 +99,11 @@ class Statistics(ABC):
         """
         self.grid = TokenGrid((height, width), patch_size, self.padding)
 
+    @property
+    def spread(self) -> float | None:
+        """How far the attention maps of the last pass lie from those of the whole image, relative to their size."""
+        return None
+
     def estimate_bytes(self, grid: TokenGrid, channels: int) -> float:
         """Estimate the memory that the statistic needs for one image with tokens of ``channels`` channels, in bytes."""
         return 0
