@@ -74,7 +74,7 @@ def measure(segment: Segment, scenes: Iterable[tuple[np.ndarray, np.ndarray]], c
 
 
 def print_table(results: list[dict]) -> None:
-    """Print the mean over all checkpoints, and each checkpoint's figure, for each content, size and view."""
+    """For each kind of scene and each view, print the value of each checkpoint and the mean over all of them."""
     table: dict[tuple[str, int, int], dict[str, list[float]]] = {}
     for row in results:
         scenes = row['content'], row['side'], row['scenes']

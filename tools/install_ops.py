@@ -103,7 +103,7 @@ def _merge_bindings(folder: Path) -> None:
     """Merge the bindings of all ops into one file, so that the compiler parses torch's headers for them only once.
 
     The kernels (``cpu/``, ``cuda/``) stay separate because several define the same names. ``pybind.cpp`` stays separate
-    because compiling it takes longer than all the bindings together and runs in parallel.
+    because it takes longer to compile than all the bindings together, and this way it compiles in parallel with them.
     """
     bindings = sorted(path for path in folder.glob('*.cpp') if path.name != 'pybind.cpp')
     if not bindings:

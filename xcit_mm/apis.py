@@ -139,7 +139,7 @@ def segment_file(model: BaseModel, path: str | Path, out_dir: str | Path, mode: 
 
     Raises:
         InputError: see ``inference_segmentor``; also if a sink is unknown, the test pipeline does more than read BGR
-            and resize, or a result would overwrite a file that is not the unchanged result of an earlier run.
+            and resize, or a result would overwrite a file that no earlier run wrote or that has changed since.
     """
     from .inference.file_segmentation import segment_to_files  # imports mmseg, which a detector does not need
     from .inference.segmentation import Options

@@ -1,4 +1,4 @@
-"""Run the notebook with a short training run, and check that all its pictures appear."""
+"""Run the notebook with a short training run, and check that every figure is displayed."""
 from pathlib import Path
 
 import nbformat

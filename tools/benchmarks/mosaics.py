@@ -73,7 +73,7 @@ class Mosaics:
         return drawn
 
     def kind(self, random: np.random.Generator) -> str:
-        """Draw a kind with a probability proportional to its number of tiles."""
+        """Pick a kind at random, with probability proportional to its number of tiles."""
         return self.tiles[random.integers(len(self.tiles))].kind
 
 

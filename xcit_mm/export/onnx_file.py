@@ -15,7 +15,7 @@ OPSET = 18  # torch's exporter writes it without conversion, and onnxruntime 1.1
 
 
 def write(program: ExportedProgram, path: Path, output_names: list[str], facts: Mapping[str, str]) -> None:
-    """Write an ONNX model and store the facts in its ``metadata_props``."""
+    """Write an ONNX model, and store ``facts`` in its ``metadata_props``."""
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', FutureWarning)  # torch's exporter calls deprecated parts of torch
         model = torch.onnx.export(program, dynamo=True, opset_version=OPSET, input_names=['image'],

@@ -13,7 +13,7 @@ from .file_format import FileFormat, Runtime
 
 
 def write(program: ExportedProgram, path: Path, output_names: list[str], facts: Mapping[str, str]) -> None:
-    """Write a ``torch.export`` program and store the facts in its extra file ``metadata.json``."""
+    """Write a ``torch.export`` program, and store ``facts`` in its extra file ``metadata.json``."""
     facts = {**facts, 'outputs': json.dumps(output_names)}
     content = io.BytesIO()  # torch's own writer hides the reason when the disk is full
     torch.export.save(program, content, extra_files={'metadata.json': json.dumps(facts)})

@@ -1,4 +1,4 @@
-"""Statistics of neighbourhoods: like sliding windows of the crop size, except that every block blends them."""
+"""Statistics over neighbourhoods: similar to sliding windows of the crop size, but blended in every block."""
 from __future__ import annotations
 
 import math

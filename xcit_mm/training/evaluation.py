@@ -40,7 +40,7 @@ def use_full_resolution(config: Config) -> None:
 
 
 def use_augmentation(config: Config) -> None:
-    """Evaluate with the config's test-time augmentation, as the tools of mmseg and mmdet do.
+    """Evaluate with the config's test-time augmentation, as mmseg's and mmdet's own tools do.
 
     Raises:
         InputError: the config does not define any test-time augmentation.
