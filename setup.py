@@ -10,7 +10,7 @@ HERE = Path(__file__).resolve().parent
 
 
 class BuildWithMim(build_py):
-    """Add ``configs/`` and ``tools/`` to a built package; an editable install uses those of the checkout."""
+    """Add ``configs/`` and ``tools/`` to a built package; an editable install uses the ones in the checkout."""
 
     def run(self) -> None:
         super().run()

@@ -156,7 +156,7 @@ class XCiT(nn.Module):
                              f'checkpoint=...) without other entries, but is {self.init_cfg}')
 
     def unbuilt_keys(self) -> dict[str, str]:
-        """Return patterns for the published keys that this model does not have, mapped to the reasons."""
+        """Return patterns for the published keys that this model lacks, each mapped to the reason."""
         patterns = {}
         if len(self.blocks) < self.variant.depth:
             blocks = '|'.join(map(str, range(len(self.blocks), self.variant.depth)))

@@ -1,4 +1,4 @@
-"""Translate published weights and, where the other projects are installed, compare features with their models'."""
+"""Translate published weights; if the other projects are installed, compare our features with those of their models."""
 import pytest
 import torch
 from benchmarks.peers import build_peers

@@ -65,7 +65,7 @@ def command(tmp_path_factory, scenes):
 
 @pytest.fixture(scope='module')
 def trained(command, tmp_path_factory):
-    """Return a function that trains once per variant, for four iterations without a break, and returns the folder."""
+    """Return a function that trains each variant once, for four uninterrupted iterations, and returns the folder."""
     @cache
     def train(processes, sharded=False):
         folder = tmp_path_factory.mktemp('steady')

@@ -15,7 +15,7 @@ PROCESS_HEADINGS = ('contender', 'median, s', 'spread, s', 'times the first', 's
 
 
 def show(rows: list[dict]) -> None:
-    """Print a table of one case, with one row per contender."""
+    """Print the table for one case, with one row per contender."""
     facts = ', '.join(f'{key} {value}' for key, value in _facts(rows[0]).items())
     first, *others = _headings(rows)
     table = Table(first, title=facts, title_justify='left')

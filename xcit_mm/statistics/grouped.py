@@ -47,7 +47,7 @@ class Groups(ABC):
 
 
 class GroupedStatistics(Statistics):
-    """A statistic with one moment for each group of tokens. UPerHead's pooled cells are computed over the whole image."""
+    """A statistic with one moment for each group of tokens; UPerHead's pooled cells still cover the whole image."""
 
     pools_are_published = True
 

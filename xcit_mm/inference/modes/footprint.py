@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FLOAT = 4  # bytes
 STRIDE = 4  # image pixels per pixel of the finest map of a backbone without ``out_strides``
-# Rows at the finest stride that the head computes at once: fewer make matrix products small; more take memory.
+# How many rows at the finest stride the head computes at once. Fewer make slow, small products; more use more memory.
 LOGIT_ROWS = 16
 LOGIT_BUFFERS = 3.0  # bands of logits in memory: before and after resizing, and with only the columns resized
 

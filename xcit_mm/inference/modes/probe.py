@@ -19,7 +19,7 @@ def bytes_per_pixel(backbone: nn.Module) -> float:
     """Return the peak memory of a backbone's tensors per image pixel, in bytes, or 0 if the backbone fails here.
 
     Run the backbone once, on a black image. The result holds for other sizes if memory grows in proportion to the area;
-    it is too low for attention between all pairs of tokens. It excludes the working memory of kernels.
+    it is too low for attention between all pairs of tokens. It does not include the kernels' workspace.
     """
     if backbone not in _MEASURED:
         _MEASURED[backbone] = _measure(backbone)

@@ -19,7 +19,7 @@ from .picture import to_8_bits
 from .source import SOURCES, GeoReference, Source
 from .tiff_pages import JPEG, color_space, require_grey_or_rgb, require_one_image, require_upright
 
-CONTIGUOUS_ROWS = 256  # rows to read at once from a file that stores its pixels in one piece
+CONTIGUOUS_ROWS = 256  # rows to read at once from a file that stores all of its pixels in one block
 # Pixel scale, tie points, transformation, and the three tags that define the reference system
 GEO_TAGS = (33550, 33922, 34264, 34735, 34736, 34737)
 
