@@ -10,7 +10,7 @@ SAMPLE = 8192  # cells that the centres are computed from; those of a larger ima
 GOLDEN_RATIO = 0.6180339887498949  # multiples of it, modulo 1, do not line up with the rows of the image
 # Features that vary by less than this fraction of their root mean square count as equal; dividing by their small
 # deviation would amplify rounding errors.
-FLOOR = 0.02
+FLOOR = 0.1
 # A cell's weights below this fraction of its largest weight become 0, so that a token is multiplied by the maps of only
 # a few kinds. The threshold is subtracted from all weights, which keeps them continuous.
 NEGLIGIBLE = 0.05

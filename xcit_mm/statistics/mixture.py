@@ -37,7 +37,7 @@ class Mixture(GroupedStatistics):
 
     observes = True
 
-    def __init__(self, kinds: int = 4, softness: float = 0.35, leak: float = 0.0, cell: int = 32) -> None:
+    def __init__(self, kinds: int = 8, softness: float = 0.35, leak: float = 0.0, cell: int = 32) -> None:
         whole = isinstance(kinds, int) and isinstance(cell, int) and kinds >= 1 and cell >= 1
         if not (whole and 0 < softness < math.inf and 0 <= leak < math.inf):
             raise InputError('statistics mixture needs whole numbers kinds >= 1 and cell >= 1, softness > 0 and '
