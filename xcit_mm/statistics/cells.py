@@ -90,11 +90,15 @@ class CellFeatures:
         return pad(x, (0, 0, 0, missing)).unflatten(2, (-1, self.cells.side)).sum(dim=3)
 
     def result(self) -> tuple[Tensor, Tensor]:
-        """Return the features, (B, cells, 2 C) float64 in row-major order, and the tokens per cell, (cells,) int64."""
+        """Return the features, (B, cells, 2 C) float64 in row-major order, and the tokens per cell, (cells,) int64.
+
+        Called once, because the features take the place of the sums, which are large.
+        """
         inside = self.cells.tokens.inside(0, self.cells.tokens.height, self.sums.device)[None, ..., None].to(self.sums)
         number = inside.new_zeros(1, self.cells.height, self.cells.width, 1)
         number.index_add_(1, torch.arange(inside.shape[1], device=inside.device) // self.cells.side,
                           self._across(inside))
-        mean, square = (self.sums / number.clamp_min(1)[..., None, :]).unbind(dim=3)
-        deviation = (square - mean.square()).clamp_min_(0).sqrt_()
-        return torch.cat((mean, deviation), dim=-1).flatten(1, 2), number.flatten().long()
+        self.sums /= number.clamp_min(1)[..., None, :]
+        mean, deviation = self.sums.unbind(dim=3)  # the second holds the mean of the squares
+        deviation.addcmul_(mean, mean, value=-1).clamp_min_(0).sqrt_()
+        return self.sums.flatten(3).flatten(1, 2), number.flatten().long()

@@ -41,8 +41,8 @@ def soft_kinds(features: Tensor, sizes: Tensor, number: int, softness: float) ->
     mean = features.mean(dim=0)
     floor = FLOOR * features.square().mean().sqrt().clamp_min(torch.finfo(features.dtype).tiny**0.25)
     scale = (features.var(dim=0, correction=0) + floor**2).rsqrt() / features.shape[1]**0.5
-    features = (features - mean) * scale
     sample, sizes = _sample(features, sizes.to(features))
+    sample = (sample - mean) * scale
     starts = sample[sizes >= sizes.max() / 2]
     # The nearest cell to the mean has the largest negative distance.
     centres = starts[_first_largest(-starts.square().sum(dim=1))][None]
@@ -52,7 +52,9 @@ def soft_kinds(features: Tensor, sizes: Tensor, number: int, softness: float) ->
         weights = torch.softmax(_squared_distances(sample, centres) / (-2 * softness**2), dim=1) * sizes[:, None]
         mass = weights.sum(dim=0)[:, None]
         centres = weights.T @ sample / mass.clamp_min(torch.finfo(mass.dtype).tiny)
-    weights = torch.softmax(_squared_distances(features, centres) / (-2 * softness**2), dim=1)
+    centres = _distinct(centres)
+    weights = torch.cat([torch.softmax(_squared_distances((part - mean) * scale, centres) / (-2 * softness**2), dim=1)
+                         for part in features.split(SAMPLE)])
     weights = (weights - NEGLIGIBLE * weights.amax(dim=1, keepdim=True)).clamp_min(0)
     return pad(weights / weights.sum(dim=1, keepdim=True), (0, number - len(centres)))
 
@@ -63,6 +65,15 @@ def _sample(features: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:
         return features, sizes
     index = (torch.arange(SAMPLE, dtype=torch.float64) * GOLDEN_RATIO % 1 * len(features)).long().to(features.device)
     return features[index], sizes[index]
+
+
+def _distinct(centres: Tensor) -> Tensor:
+    """Return the centres without those that have moved to the place of another."""
+    kept = centres[:1]
+    for centre in centres[1:]:
+        if _squared_distances(centre[None], kept).min() > EQUAL:
+            kept = torch.cat((kept, centre[None]))
+    return kept
 
 
 def _first_largest(values: Tensor) -> Tensor:

@@ -52,8 +52,8 @@ class Mixture(GroupedStatistics):
 
     def estimate_bytes(self, grid: TokenGrid, channels: int) -> float:
         cells = grid.height * grid.width / max(self.cell // grid.patch_size, 1)**2
-        # Sums, features and their temporary copies; moments, their parts and maps
-        return DOUBLE * (4 * cells * 2 * channels + 3 * self.kinds * (channels + 1)**2)
+        # Sums, which become features, and their temporary copies; moments, their parts and maps
+        return DOUBLE * (2 * cells * 2 * channels + 3 * self.kinds * (channels + 1)**2)
 
     def observe(self, tokens: Tensor, start: int = 0) -> None:
         if self.features is None:
@@ -66,8 +66,10 @@ class Mixture(GroupedStatistics):
             features, tokens = self.features.result()
             self.features = None
             weights = features.new_zeros(len(features), len(tokens), self.kinds)
+            inside = tokens > 0
             for image, own in zip(weights, features):
-                image[tokens > 0] = soft_kinds(own[tokens > 0], tokens[tokens > 0], self.kinds, self.softness)
+                own = own if inside.all() else own[inside]  # indexing copies
+                image[inside] = soft_kinds(own, tokens[inside], self.kinds, self.softness)
             grid = weights.mT.unflatten(2, (self.cells.height, self.cells.width))
             self.groups = KindGroups(self.cells, grid.float(), self.leak)
         return GroupedMoments(self.groups, width, self.spreads)
