@@ -14,7 +14,8 @@ FLOOR = 0.1
 # A cell's weights below this fraction of its largest weight become 0, so that a token is multiplied by the maps of only
 # a few kinds. The threshold is subtracted from all weights, which keeps them continuous.
 NEGLIGIBLE = 0.05
-EQUAL = 0.01  # squared distance below which two cells are of the same kind; more kinds would only split it
+# Kinds nearer to each other than this many times the softness would share most of their cells, so they are merged.
+DISTINCT = 1.0
 NEARLY = 1 - 1e-3  # distances closer to each other than this are a tie, which the first cell wins
 
 
@@ -46,13 +47,14 @@ def soft_kinds(features: Tensor, sizes: Tensor, number: int, softness: float) ->
     starts = sample[sizes >= sizes.max() / 2]
     # The nearest cell to the mean has the largest negative distance.
     centres = starts[_first_largest(-starts.square().sum(dim=1))][None]
-    while len(centres) < number and (distances := _squared_distances(starts, centres).amin(dim=1)).max() > EQUAL:
+    limit = (DISTINCT * softness)**2
+    while len(centres) < number and (distances := _squared_distances(starts, centres).amin(dim=1)).max() > limit:
         centres = torch.cat((centres, starts[_first_largest(distances)][None]))
     for _ in range(ROUNDS):
         weights = torch.softmax(_squared_distances(sample, centres) / (-2 * softness**2), dim=1) * sizes[:, None]
         mass = weights.sum(dim=0)[:, None]
         centres = weights.T @ sample / mass.clamp_min(torch.finfo(mass.dtype).tiny)
-    centres = _distinct(centres)
+    centres = _distinct(centres, limit)
     weights = torch.cat([torch.softmax(_squared_distances((part - mean) * scale, centres) / (-2 * softness**2), dim=1)
                          for part in features.split(SAMPLE)])
     weights = (weights - NEGLIGIBLE * weights.amax(dim=1, keepdim=True)).clamp_min(0)
@@ -67,11 +69,11 @@ def _sample(features: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:
     return features[index], sizes[index]
 
 
-def _distinct(centres: Tensor) -> Tensor:
-    """Return the centres without those that have moved to the place of another."""
+def _distinct(centres: Tensor, limit: float) -> Tensor:
+    """Return the centres without those that are within a squared distance of ``limit`` of an earlier one."""
     kept = centres[:1]
     for centre in centres[1:]:
-        if _squared_distances(centre[None], kept).min() > EQUAL:
+        if _squared_distances(centre[None], kept).min() > limit:
             kept = torch.cat((kept, centre[None]))
     return kept
 
