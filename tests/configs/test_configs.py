@@ -62,8 +62,8 @@ def test_config_builds_runs_and_matches_the_backbone(path):
     # Fake tensors have only shapes, so that the largest models run quickly; but a mixture depends on values.
     with nullcontext() if model.backbone.statistics else FakeTensorMode(allow_non_fake_inputs=True):
         model.to_empty(device='cpu')
-        for parameter in model.parameters():
-            torch.nn.init.normal_(parameter, std=0.02)
+        for tensor in (*model.parameters(), *model.buffers()):
+            tensor.data.fill_(0.02)
         levels = model.backbone(torch.zeros(2, 3, 64, 64))
         assert tuple(64 // level.shape[-1] for level in levels) == model.backbone.out_strides
         assert tuple(level.shape[1] for level in levels) == model.backbone.out_channels

@@ -47,6 +47,13 @@ def test_equal_cells_belong_to_the_same_kinds(features):
     assert weights.isfinite().all() and (weights - weights[:1]).abs().max() < 1e-12
 
 
+def test_values_that_are_not_finite_do_not_crash():
+    """They make the result non-finite, as with every statistic."""
+    features = torch.randn(5, 4, dtype=torch.double)
+    features[2, 1] = float('nan')
+    assert soft_kinds(features, torch.full((5, ), 4), 3, 0.35).shape == (5, 3)
+
+
 def test_small_cells_do_not_become_kinds():
     """One more row and column of tokens leaves the kinds of the other cells as they were."""
     found = []

@@ -49,7 +49,7 @@ def inspect(model: BaseModel, data: dict) -> tuple[tuple[Tensor, ...], list[Tens
     hooks = [norm.register_forward_hook(record) for norm in layers]
     try:
         batch = model.data_preprocessor(dict(inputs=[data['inputs']], data_samples=[data['data_samples']]), False)
-        levels = backbone(batch['inputs'], ImageStatistics())
+        levels = backbone(batch['inputs'], *([ImageStatistics()] if backbone.statistics else []))
     finally:
         for hook in hooks:
             hook.remove()

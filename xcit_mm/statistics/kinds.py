@@ -81,7 +81,7 @@ def _distinct(centres: Tensor, limit: float) -> Tensor:
 def _first_largest(values: Tensor) -> Tensor:
     """Return the index of the first value that is nearly the largest."""
     largest = values.max()
-    return (values >= torch.minimum(largest * NEARLY, largest / NEARLY)).nonzero()[0, 0]
+    return (values >= torch.minimum(largest * NEARLY, largest / NEARLY)).int().argmax()  # 0 if there are NaNs
 
 
 def _squared_distances(x: Tensor, centres: Tensor) -> Tensor:
