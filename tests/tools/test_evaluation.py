@@ -13,17 +13,6 @@ from xcit_mm.apis import inference_segmentor, init_model
 DIGITS, INSTANCES = 'configs/xcit_upernet_digits.py', 'configs/xcit_mask_rcnn_digits.py'
 
 
-@pytest.fixture(scope='module')
-def weights(tmp_path_factory):
-    """Return the path of a checkpoint with random weights for the digits config."""
-    path = tmp_path_factory.mktemp('weights') / 'random.pth'
-    torch.manual_seed(0)
-    model = init_model(DIGITS, device='cpu')
-    torch.nn.init.normal_(model.decode_head.conv_seg.weight)  # otherwise one class would win everywhere
-    torch.save(model.state_dict(), path)
-    return path
-
-
 @pytest.fixture
 def evaluate(run_here, tmp_path, scenes, weights):
     """Return a function that runs the tool on the scenes and returns its exit message."""

@@ -6,22 +6,10 @@ import re
 import cv2
 import numpy as np
 import pytest
-import torch
 
-from xcit_mm.apis import init_model
 from xcit_mm.command_line import StatisticsAction
 
 DIGITS, DETECTOR = 'configs/xcit_upernet_digits.py', 'configs/xcit_mask_rcnn_digits.py'
-
-
-@pytest.fixture(scope='module')
-def weights(tmp_path_factory):
-    path = tmp_path_factory.mktemp('weights') / 'random.pth'
-    torch.manual_seed(0)
-    model = init_model(DIGITS, device='cpu')
-    torch.nn.init.normal_(model.decode_head.conv_seg.weight)  # otherwise one class would win everywhere
-    torch.save(model.state_dict(), path)
-    return path
 
 
 @pytest.fixture
