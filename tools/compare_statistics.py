@@ -1,18 +1,18 @@
 """Compare statistics, sliding windows and flips on scenes that are larger than a training crop."""
 import argparse
 import itertools
-import json
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import torch
-from benchmarks import kinds_picture, record
+from benchmarks import kinds_picture, plot, record
 from benchmarks.mosaics import CONTENTS, SEVERAL, Mosaics, Tile, cut_tile
 from benchmarks.views import Segment, build_view
 from mmengine.config import Config, DictAction
 from mmengine.registry import DATASETS, init_default_scope
+from mmseg.evaluation import IoUMetric
 
 from xcit_mm.apis import init_model
 from xcit_mm.command_line import run
@@ -20,6 +20,7 @@ from xcit_mm.config import load_config, require_data
 
 VIEWS = ('image', 'windows', 'hann windows', 'local', 'mixture')
 SIDES = dict(zip((1, 2, 4, 8), (24, 12, 4, 1)))  # tiles along a side -> number of scenes
+IGNORED = 255  # label of pixels that do not count
 KEYS = 'checkpoint', 'content', 'side', 'scenes', 'view'
 QUICK = dict(zip((1, 2, 4), (12, 6, 2)))
 
@@ -49,28 +50,16 @@ def held_out_tiles(config: Config, size: tuple[int, int]) -> list[Tile]:
     return [cut_tile(sample['img'], sample['gt_seg_map'], size) for sample in DATASETS.build(data)]
 
 
-def confusion(labels: torch.Tensor, mask: np.ndarray, classes: int) -> torch.Tensor:
-    """Count the pixels of each class (rows) that were given each label (columns); leave out label 255."""
-    truth = torch.from_numpy(mask).long()
-    valid = truth < classes
-    return torch.bincount(truth[valid] * classes + labels[valid], minlength=classes**2).view(classes, classes)
-
-
-def mean_iou(counts: torch.Tensor) -> float:
-    """Return the mean IoU in percent over the classes that occur."""
-    hits, union = counts.diagonal(), counts.sum(dim=0) + counts.sum(dim=1) - counts.diagonal()
-    return 100 * (hits[union > 0] / union[union > 0]).mean().item()
-
-
 def measure(segment: Segment, scenes: Iterable[tuple[np.ndarray, np.ndarray]], classes: int) -> dict[str, float]:
-    """Return the mean IoU over all scenes in percent, and the mean seconds per scene."""
-    counts, seconds = torch.zeros(classes, classes, dtype=torch.long), []
+    """Return the mean IoU in percent over the classes that occur in all scenes, and the mean seconds per scene."""
+    areas, seconds = torch.zeros(2, classes, dtype=torch.double), []  # intersection and union, px
     for image, mask in scenes:
         start = time.perf_counter()
         labels = segment(image).argmax(dim=0)
         seconds.append(time.perf_counter() - start)
-        counts += confusion(labels, mask, classes)
-    return dict(mean_iou=mean_iou(counts), seconds=sum(seconds) / len(seconds))
+        truth = torch.from_numpy(mask).to(labels)
+        areas += torch.stack(IoUMetric.intersect_and_union(labels, truth, classes, IGNORED)[:2])
+    return dict(mean_iou=100 * (areas[0] / areas[1]).nanmean().item(), seconds=sum(seconds) / len(seconds))
 
 
 def print_table(results: list[dict]) -> None:
@@ -90,8 +79,12 @@ def main() -> None:
     args = parse_args()
     config = load_config(args.config, args.cfg_options)
     require_data(config, ('test', ))
-    known = json.loads(args.out.read_text()) if args.out.exists() else dict(results=[])
-    results, environment = known['results'], known.get('environment') or record.describe_environment()
+    environment = record.describe_environment()
+    commit = environment['commit']  # of this run; results of earlier runs keep theirs
+    if args.out.exists():
+        environment, results = plot.read(args.out)
+    else:
+        results = []
     done = {tuple(row[key] for key in KEYS) for row in results}
     mosaics, sides = None, QUICK if args.quick else SIDES
     for checkpoint in args.checkpoints:
@@ -102,7 +95,8 @@ def main() -> None:
             if tuple(key.values()) in done or side == 1 and content in SEVERAL:
                 continue
             scenes = mosaics.scenes(content, side, number)
-            results.append(key | measure(build_view(model, view), scenes, len(model.dataset_meta['classes'])))
+            found = measure(build_view(model, view), scenes, len(model.dataset_meta['classes']))
+            results.append(key | found | dict(commit=commit))
             record.write(args.out, environment, results)
             print(*key.values(), f'{results[-1]["mean_iou"]:.2f} mIoU, {results[-1]["seconds"]:.2f} s', flush=True)
     print_table(results)

@@ -185,7 +185,6 @@ def test_a_model_without_a_backbone_runs_its_own_code():
     """Such as mmseg's MultimodalEncoderDecoder, whose encoder has another name."""
     model = build_mmseg()
     model.image_encoder = model._modules.pop('backbone')
-    type(model).backbone_before = None
     model.extract_feat = lambda images: model.image_encoder(images)
     assert inference_segmentor(model, scene(200, 220), 'delegated').statistics == 'image'
 

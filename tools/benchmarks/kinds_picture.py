@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from mmengine.model import BaseModel
 
 from xcit_mm.apis import inference_segmentor
+from xcit_mm.files import complete_file
 from xcit_mm.statistics import Mixture
 
 from .views import build_view
@@ -27,7 +28,7 @@ def draw(model: BaseModel, image: np.ndarray, mask: np.ndarray, views: Sequence[
         image: (H, W, 3) uint8, BGR.
         mask: (H, W), class indices; 0 is the background.
         views: see ``build_view``.
-        path: file to write.
+        path: PNG file to write.
     """
     mixture = Mixture()
     inference_segmentor(model, image, 'banded', statistics=mixture, full_resolution=True)
@@ -39,7 +40,8 @@ def draw(model: BaseModel, image: np.ndarray, mask: np.ndarray, views: Sequence[
         axes.imshow(panel, cmap='tab10', vmin=0, vmax=9, interpolation='nearest')
         axes.set_title(name, fontsize=9)
         axes.set_axis_off()
-    figure.savefig(path, dpi=110)
+    with complete_file(path) as file:
+        figure.savefig(file, dpi=110, format='png')
 
 
 def _errors(labels: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -18,6 +18,15 @@ def own_statistics(model: BaseModel) -> Choice | None:
     return backbone.statistics if isinstance(backbone, XCiT) else None
 
 
+def require_xcit(model: BaseModel) -> XCiT:
+    """Return a model's backbone, or raise ``InputError`` if it is not an XCiT, which other statistics need."""
+    backbone = getattr(model, 'backbone', None)
+    if not isinstance(backbone, XCiT):
+        kind = f'backbone is a {type(backbone).__name__}' if backbone else 'model has no backbone'
+        raise InputError(f'statistics other than image need an XCiT, but the {kind}')
+    return backbone
+
+
 @contextmanager
 def passed_to_backbone(model: BaseModel, build: Callable[[Tensor], Statistics]) -> Iterator[None]:
     """Pass statistics to each forward pass of a model's backbone within the ``with`` block.
@@ -29,15 +38,10 @@ def passed_to_backbone(model: BaseModel, build: Callable[[Tensor], Statistics]) 
     Raises:
         InputError: the backbone is not an XCiT.
     """
-    backbone = getattr(model, 'backbone', None)
-    if not isinstance(backbone, XCiT):
-        kind = f'backbone is a {type(backbone).__name__}' if backbone else 'model has no backbone'
-        raise InputError(f'statistics other than image need an XCiT, but the {kind}')
-
     def add(module: nn.Module, inputs: tuple, options: dict) -> tuple[tuple, dict]:
         return inputs, dict(options, statistics=build(inputs[0]))
 
-    hook = backbone.register_forward_pre_hook(add, with_kwargs=True)
+    hook = require_xcit(model).register_forward_pre_hook(add, with_kwargs=True)
     try:
         yield
     finally:

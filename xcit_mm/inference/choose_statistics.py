@@ -134,5 +134,4 @@ def _takes_statistics(backbone: nn.Module | None) -> bool:
         return False
     layers = [module for module in backbone.blocks.modules() if isinstance(module, CrossCovarianceAttention)]
     return len(layers) == len(backbone.blocks) and all(
-        can_bypass(layer, CrossCovarianceAttention) and can_bypass(layer.qkv, nn.Linear)
-        and can_bypass(layer.proj, nn.Linear) for layer in layers)
+        can_bypass(layer, CrossCovarianceAttention) and layer.can_use_gram() for layer in layers)

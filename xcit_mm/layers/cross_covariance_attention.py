@@ -99,10 +99,14 @@ class CrossCovarianceAttention(nn.Module):
             return self.form == 'gram'
         if torch.jit.is_tracing():  # a trace must work for every size, and FLOP counters expect the paper's form
             return False
-        if not (can_bypass(self.qkv, nn.Linear) and can_bypass(self.proj, nn.Linear)):
+        if not self.can_use_gram():
             return False
         dim, head_dim = self.embed_dim, self.embed_dim // self.num_heads
         return num_tokens * (2.25 * dim + 2 * head_dim) > SMALL_PRODUCT_COST * dim * (3 * dim + 2 * head_dim)
+
+    def can_use_gram(self) -> bool:
+        """Return whether the Gram form computes the same function as this layer and skips no hooks."""
+        return can_bypass(self.qkv, nn.Linear) and can_bypass(self.proj, nn.Linear)
 
     def require_plain_linears(self) -> None:
         """Raise ``InputError`` unless the Gram form computes the same function as this layer."""

@@ -141,7 +141,7 @@ class FrozenMoments(Moments):
 
     def collect(self, tokens: Tensor, start: int = 0) -> None:
         _require_channels(len(self.recorded) - 1, tokens.shape[2])
-        self.like = tokens[:, :1]
+        self.like = tokens.new_empty(len(tokens), 0)  # a view would keep the tokens in memory
 
     def reduce(self, to_map: ToMap) -> None:
         moment = self.recorded.to(self.like.device, widest_dtype(self.like.device))
@@ -160,7 +160,7 @@ class FrozenPools(Pools):
 
     def collect(self, pixels: Tensor, start: int = 0) -> None:
         _require_channels(self.recorded.shape[2], pixels.shape[3])
-        self.like = pixels[:, :1, :1]
+        self.like = pixels.new_empty(len(pixels), 0)
 
     def reduce(self) -> Tensor:
         return self.recorded.to(self.like).expand(len(self.like), -1, -1, -1)

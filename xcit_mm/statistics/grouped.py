@@ -53,11 +53,11 @@ class GroupedStatistics(Statistics):
 
     def begin(self, height: int, width: int, patch_size: int) -> None:
         super().begin(height, width, patch_size)
-        self.spreads: list[float] = []
+        self.spreads: list[Tensor] = []
 
     @property
     def spread(self) -> float | None:
-        return sum(self.spreads) / len(self.spreads) if self.spreads else None
+        return float(torch.stack(self.spreads).mean()) if self.spreads else None
 
     def pools(self, bins: int, height: int, width: int) -> Pools:
         return ImagePools(bins, height, width)
@@ -72,12 +72,12 @@ class GroupedMoments(Moments):
         spreads: outside of training, receives the distance of the groups' maps from the map of the image.
     """
 
-    def __init__(self, groups: Groups, width: int, spreads: list[float]) -> None:
+    def __init__(self, groups: Groups, width: int, spreads: list[Tensor]) -> None:
         self.groups, self.width, self.spreads = groups, width, spreads
         self.parts: dict[int, Tensor] = {}
 
     def collect(self, tokens: Tensor, start: int = 0) -> None:
-        self.batch, self.stop, self.like = len(tokens), start + tokens.shape[1] // self.width, tokens[:0]
+        self.batch, self.stop, self.like = len(tokens), start + tokens.shape[1] // self.width, tokens.new_empty(0)
         tokens = tokens.flatten(0, 1)
         for group, positions, weight in self.groups.summed(self.batch, start, self.stop):
             part = tokens if positions is None else tokens[positions.to(tokens.device)]
@@ -88,7 +88,8 @@ class GroupedMoments(Moments):
 
     def reduce(self, to_map: ToMap) -> None:
         moments = self.groups.combine(self.parts)
-        total = torch.stack(list(self.parts.values())).sum(dim=0)
+        measured = self.batch == 1 and not is_recorded()
+        total = sum(self.parts.values()) if measured else None
         self.parts = {}
         numbers = list(moments)
         self.map_of: dict[int, tuple[Tensor, Tensor]] = {}
@@ -96,15 +97,15 @@ class GroupedMoments(Moments):
             batch = numbers[first:first + MAPS_AT_ONCE]
             weight, bias = to_map(torch.stack([moments[number] for number in batch]))
             self.map_of.update(zip(batch, zip(weight.to(self.like).split(1), bias.to(self.like).split(1))))
-        if self.batch == 1 and not is_recorded():
+        if isinstance(total, Tensor):
             self.spreads.append(self._spread(to_map(total[None])[0], moments))
 
-    def _spread(self, image: Tensor, moments: dict[int, Tensor]) -> float:
+    def _spread(self, image: Tensor, moments: dict[int, Tensor]) -> Tensor:
         """Return the mean relative distance of the groups' maps from the image's, weighted by their tokens."""
         number = torch.stack([moments[group][-1, -1] for group in moments])
         weights = torch.cat([self.map_of[group][0] for group in moments])
         distance = (weights - image.to(weights)).flatten(1).norm(dim=1) / image.norm().to(weights)
-        return float((distance * number).sum() / number.sum())
+        return (distance * number).sum() / number.sum()
 
     def maps(self, start: int = 0, stop: int | None = None) -> Sequence[BlendedMap]:
         blended = self.groups.blended(self.batch, start, self.stop if stop is None else stop)

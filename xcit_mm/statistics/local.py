@@ -1,6 +1,7 @@
 """Statistics over neighbourhoods: similar to sliding windows of the crop size, but blended in every block."""
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -120,7 +121,7 @@ class Neighbourhoods(Groups):
                     inside = [parts[number] for number in steps_of if number in parts]
                     if not inside:
                         inside = [part for number, part in parts.items() if number // steps == image]
-                    combined[first] = torch.stack(inside).sum(dim=0)
+                    combined[first] = functools.reduce(torch.add, inside)
         return combined
 
     def blended(self, batch: int, start: int, stop: int) -> Iterable[Members]:

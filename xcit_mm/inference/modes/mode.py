@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from mmengine.registry import Registry
 
-from ...backbone import XCiT
 from ...errors import InputError
 from ...ops.row_operations import Pointwise
 from ...ops.rows import Rows
 from ...statistics import Statistics
+from ..backbone_statistics import require_xcit
 from ..labels import num_logits, to_labels, to_scores
 from ..scene import Band, Scene
 from .footprint import Budget
@@ -97,9 +97,8 @@ class Mode(ABC):
     def rows(self, model: BaseSegmentor, scene: Scene, statistics: Callable[[], Statistics],
              progress: Progress) -> Rows:
         """Return a scene's logits at the size of its result: (rows, W, classes)."""
-        if not statistics().is_published and not isinstance(model.backbone, XCiT):
-            raise InputError(f'statistics other than image need an XCiT, but the backbone is a '
-                             f'{type(model.backbone).__name__}')
+        if not statistics().is_published:
+            require_xcit(model)
         dtype = next(model.backbone.parameters()).dtype  # preprocessors normalise in float32
         pixels = scene.pixels if dtype == torch.float32 else Pointwise(scene.pixels, lambda rows: rows.to(dtype))
         logits = self.logits(model, pixels, statistics, lambda share: progress(self.share_before * share))
