@@ -1,26 +1,16 @@
-"""Each image is segmented with the right statistics, and every mode computes them in the same way."""
-import copy
+"""Every mode computes each statistic alike."""
 
 import numpy as np
 import pytest
 import torch
-from segmentors import SLIDING, build, build_mmseg, digits_config
+from segmentors import SLIDING, build, build_mmseg, build_sample, digits_config, scene_of_kinds
 
 from xcit_mm.apis import inference_segmentor, init_model
 from xcit_mm.errors import InputError
-from xcit_mm.inference.modes import build_mode
 from xcit_mm.inference.tta import BoundedTTAModel
 from xcit_mm.statistics import Recorder
 
 STATISTICS = ['image', 'mixture', dict(type='mixture', kinds=3, leak=0.1), 'local', dict(type='local', size=(70, 300))]
-
-
-def scene(height, width):
-    """Return an image with several kinds of content: (height, width, 3) uint8, BGR."""
-    image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    image[:height // 2, width // 3:] //= 4
-    image[height // 2:, :width // 2] = 7
-    return image
 
 
 def assert_alike(model, image, first, second, **options):
@@ -38,8 +28,8 @@ def assert_alike(model, image, first, second, **options):
 def test_banded_equals_whole(statistics, size, padding):
     model = build()
     model.data_preprocessor.test_cfg = padding
-    logits = assert_alike(model, scene(*size), 'banded', 'whole', statistics=statistics)
-    published = inference_segmentor(model, scene(*size), 'whole', statistics='image', return_logits=True)
+    logits = assert_alike(model, scene_of_kinds(*size), 'banded', 'whole', statistics=statistics)
+    published = inference_segmentor(model, scene_of_kinds(*size), 'whole', statistics='image', return_logits=True)
     changed = (logits - published.seg_logits.data).abs().max() / logits.abs().max()
     assert (changed == 0) if statistics == 'image' else (changed > 1e-4)
 
@@ -53,59 +43,11 @@ def test_other_heads_and_patches(patch):
                                     feature_strides=[4, 8, 16, 32], num_classes=11)
     config.model.pop('auxiliary_head')
     torch.manual_seed(0)
-    assert_alike(init_model(config), scene(150, 300), 'banded', 'whole', statistics='mixture')
-
-
-@pytest.mark.parametrize('height, width, expected', [
-    (128, 128, 'image'), (100, 300, 'image'), (181, 181, 'image'), (182, 182, 'mixture'), (64, 600, 'mixture')])
-def test_auto_depends_on_the_size_of_the_training_crops(height, width, expected):
-    sample = inference_segmentor(build(), scene(height, width))
-    assert sample.statistics == expected
-
-
-def test_auto_keeps_published_protocols():
-    image = scene(300, 300)
-    assert inference_segmentor(build(**SLIDING), image, 'slide').statistics == 'image'
-    assert inference_segmentor(build_mmseg(), image, 'delegated').statistics == 'image'
-    resizing = digits_config()
-    resizing.test_dataloader.dataset.pipeline = [
-        dict(type='LoadImageFromFile'), dict(type='Resize', scale=(300, 300), keep_ratio=True),
-        dict(type='PackSegInputs')]
-    model = init_model(resizing)
-    assert inference_segmentor(model, image).statistics == 'image'
-    assert inference_segmentor(model, image, full_resolution=True).statistics == 'mixture'
-
-
-def test_auto_needs_the_size_of_the_crops_and_an_unmodified_attention():
-    image, model = scene(300, 300), build()
-    hooked = copy.deepcopy(model)
-    hooked.backbone.blocks[1].attn.qkv.register_forward_hook(lambda *arguments: None)
-    assert inference_segmentor(hooked, image).statistics == 'image'
-    with pytest.raises(InputError, match='Gram form'):
-        inference_segmentor(hooked, image, 'whole', statistics='mixture')
-    model.data_preprocessor.size = None
-    assert inference_segmentor(model, image).statistics == 'image'
-    with pytest.raises(InputError, match='size of the training crops'):
-        inference_segmentor(model, image, statistics='local')
-    assert inference_segmentor(model, image, statistics='mixture').statistics == 'mixture'
-
-
-@pytest.mark.parametrize('hook', ['hook', 'subclass'])
-def test_attention_that_cannot_use_other_statistics_refuses_them(hook):
-    """A hook runs only if the layer itself is called, and a subclass may compute anything."""
-    model = build()
-    layer = model.backbone.blocks[1].attn
-    if hook == 'hook':
-        layer.register_forward_hook(lambda module, inputs, output: output * 2)
-    else:
-        layer.__class__ = type('Other', (type(layer), ), {})
-    assert inference_segmentor(model, scene(300, 300), 'whole').statistics == 'image'
-    with pytest.raises(InputError, match='attention of a block is a modified'):
-        inference_segmentor(model, scene(300, 300), 'whole', statistics='mixture')
+    assert_alike(init_model(config), scene_of_kinds(150, 300), 'banded', 'whole', statistics='mixture')
 
 
 def test_spread_tells_how_far_the_kinds_differ():
-    model, mixed = build(), scene(300, 300)
+    model, mixed = build(), scene_of_kinds(300, 300)
     alike = np.tile(mixed[-32:, -32:], (10, 10, 1))[:300, :300]
     spread = {name: inference_segmentor(model, image, mode, statistics=statistics).statistics_spread
               for name, image, mode, statistics in (
@@ -116,29 +58,15 @@ def test_spread_tells_how_far_the_kinds_differ():
     assert spread['alike'] < 0.9 * spread['mixed'] and spread['local'] > 0  # positions also differ
 
 
-def test_config_sets_the_statistics():
-    image = scene(200, 200)
-    model = build(statistics=dict(type='mixture', kinds=2))
-    sample = model.test_step(dict(inputs=[torch.from_numpy(image).permute(2, 0, 1)],
-                                  data_samples=[build_sample(image)]))[0]
-    assert sample.statistics == 'mixture (kinds=2)'
-
-
-def build_sample(image):
-    from mmseg.structures import SegDataSample
-
-    return SegDataSample(metainfo=dict(ori_shape=image.shape[:2], img_shape=image.shape[:2]))
-
-
 @pytest.mark.parametrize('statistics', ['mixture', dict(type='local', size=(70, 300))], ids=str)
 @pytest.mark.parametrize('padding', [None, dict(size_divisor=128)], ids=str)
 def test_windows_have_statistics_of_their_own(statistics, padding):
     """Each window of mode slide is segmented as if it were an image; padding counts in none of them."""
-    image = scene(64, 48)
+    image = scene_of_kinds(64, 48)
     model = build(**SLIDING)
     alone = inference_segmentor(model, image, 'whole', statistics=statistics, return_logits=True).seg_logits.data
     model.data_preprocessor.test_cfg = padding
-    wide = np.concatenate([image, scene(64, 30)], axis=1)
+    wide = np.concatenate([image, scene_of_kinds(64, 30)], axis=1)
     found = inference_segmentor(model, wide, 'slide', statistics=statistics, return_logits=True).seg_logits.data
     if padding is None:
         assert (found[..., :30] - alone[..., :30]).abs().max() < 1e-5 * alone.abs().max()  # only the first window
@@ -147,7 +75,7 @@ def test_windows_have_statistics_of_their_own(statistics, padding):
 
 def test_recorded_statistics_of_an_image_reproduce_it(tmp_path):
     """The pooled cells of the head are recorded, too."""
-    image, model, recorder = scene(150, 170), build(), Recorder()
+    image, model, recorder = scene_of_kinds(150, 170), build(), Recorder()
     published = inference_segmentor(model, image, 'whole', statistics='image', return_logits=True).seg_logits.data
     recorded = inference_segmentor(model, image, 'banded', statistics=recorder, return_logits=True)
     assert recorded.statistics == 'Recorder'
@@ -161,7 +89,7 @@ def test_recorded_statistics_of_an_image_reproduce_it(tmp_path):
 
 
 def test_a_hooked_head_is_called():
-    model, image = build(), scene(200, 200)
+    model, image = build(), scene_of_kinds(200, 200)
     plain = inference_segmentor(model, image, 'whole', statistics='mixture', return_logits=True).seg_logits.data
     model.decode_head.register_forward_hook(lambda module, inputs, output: output * 0)
     found = inference_segmentor(model, image, 'whole', statistics='mixture', return_logits=True).seg_logits.data
@@ -172,7 +100,7 @@ def test_a_hooked_head_is_called():
 
 def test_a_model_that_predicts_in_its_own_way_uses_the_statistics():
     """Mode delegated passes them to the backbone; the result is that of mode whole."""
-    image, ours, theirs = scene(200, 220), build(), build_mmseg()
+    image, ours, theirs = scene_of_kinds(200, 220), build(), build_mmseg()
     for statistics in ('image', 'mixture'):
         expected = inference_segmentor(ours, image, 'whole', statistics=statistics, return_logits=True)
         found = inference_segmentor(theirs, image, 'delegated', statistics=statistics, return_logits=True)
@@ -186,38 +114,16 @@ def test_a_model_without_a_backbone_runs_its_own_code():
     model = build_mmseg()
     model.image_encoder = model._modules.pop('backbone')
     model.extract_feat = lambda images: model.image_encoder(images)
-    assert inference_segmentor(model, scene(200, 220), 'delegated').statistics == 'image'
+    assert inference_segmentor(model, scene_of_kinds(200, 220), 'delegated').statistics == 'image'
 
 
 def test_augmented_images_use_the_statistics_of_the_config():
-    image, labels = torch.from_numpy(scene(200, 220)).permute(2, 0, 1), {}
+    image, labels = torch.from_numpy(scene_of_kinds(200, 220)).permute(2, 0, 1), {}
     for statistics in ('image', 'mixture'):
         model = build(statistics=statistics)
         augmented = BoundedTTAModel(model)
-        data = dict(inputs=[[image]], data_samples=[[build_sample(scene(200, 220))]])
+        data = dict(inputs=[[image]], data_samples=[[build_sample(scene_of_kinds(200, 220))]])
         labels[statistics] = augmented.test_step(data)[0].pred_sem_seg.data[0]
-        expected = inference_segmentor(model, scene(200, 220), statistics=statistics).pred_sem_seg.data[0]
+        expected = inference_segmentor(model, scene_of_kinds(200, 220), statistics=statistics).pred_sem_seg.data[0]
         assert (labels[statistics] == expected).float().mean() > 0.999
     assert not torch.equal(labels['image'], labels['mixture'])
-
-
-@pytest.mark.parametrize('statistics', [3, dict(kinds=2), dict(type=['mixture']), 'kinds'], ids=str)
-def test_wrong_choices_are_refused_in_one_line(statistics):
-    for mode in ('auto', 'whole', 'banded'):
-        with pytest.raises(InputError, match='statistics must be one of') as caught:
-            inference_segmentor(build(), scene(64, 64), mode, statistics=statistics)
-        assert '\n' not in str(caught.value)
-    for statistics in (None, dict(type='auto')):
-        assert inference_segmentor(build(), scene(300, 300), statistics=statistics).statistics == 'mixture'
-
-
-@pytest.mark.parametrize('statistics', ['mixture', dict(type='local', size=(16, 16))], ids=str)
-def test_memory_for_statistics_is_required_beforehand(statistics, monkeypatch):
-    from xcit_mm.inference.modes import footprint
-
-    model, image = build(), scene(500, 500)
-    needed = build_mode('banded').estimate_bytes(model, 500, 500)
-    monkeypatch.setattr(footprint, 'available_bytes', lambda device, limit: needed + 9 * 500 * 500)
-    assert inference_segmentor(model, image, 'banded', statistics='image').mode == 'banded'
-    with pytest.raises(InputError, match='in mode banded with statistics .* use a smaller image$'):
-        inference_segmentor(model, image, 'banded', statistics=statistics)

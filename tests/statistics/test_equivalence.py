@@ -1,49 +1,13 @@
 """Statistics equal those of the whole image wherever they should, however the image is split into bands."""
 import copy
-import sys
 
 import pytest
 import torch
+from mixed_scenes import STATISTICS, difference, outputs, scene
 
-from xcit_mm.backbone import XCiT
 from xcit_mm.errors import InputError
-from xcit_mm.statistics import Recorder, build_statistics
-
-ARCH = dict(embed_dim=32, depth=3, num_heads=4, patch_size=8)
-STATISTICS = {
-    'image': dict(type='image'),
-    'mixture': dict(type='mixture'),
-    'mixture with a leak': dict(type='mixture', kinds=3, leak=0.2, cell=64),
-    'local': dict(type='local', size=(48, 80)),
-}
-
-
-@pytest.fixture(scope='module')
-def backbone():
-    torch.manual_seed(0)
-    model = XCiT(ARCH, out_indices=(0, 1, 2), pyramid=False).double().eval()
-    for block in model.blocks:  # makes attention depend strongly on the moments
-        torch.nn.init.constant_(block.attn.temperature, 10)
-        torch.nn.init.normal_(block.attn.proj.weight)
-    return model
-
-
-def scene(height=120, width=152, batch=1):
-    """Return images whose left, middle and right parts differ in kind: (batch, 3, height, width) float64."""
-    torch.manual_seed(1)
-    images = torch.randn(batch, 3, height, width, dtype=torch.double)
-    images[..., width // 3:] *= 0.2
-    images[..., 2 * width // 3:] += 3
-    return images
-
-
-def outputs(backbone, images, statistics):
-    with torch.no_grad():
-        return torch.cat([level.flatten() for level in backbone(images, statistics)])
-
-
-def difference(x, y):
-    return ((x - y).abs().max() / y.abs().max()).item()
+from xcit_mm.layers.cross_covariance_attention import blend
+from xcit_mm.statistics import build_statistics
 
 
 @pytest.mark.parametrize('config', [dict(type='mixture', kinds=1), dict(type='local', size=(152, 160)),
@@ -53,16 +17,6 @@ def test_one_group_is_the_image(backbone, config, size):
     images = scene(*size)
     expected = outputs(backbone, images, build_statistics('image'))
     assert difference(outputs(backbone, images, build_statistics(config)), expected) < 1e-6
-
-
-def test_frozen_statistics_of_the_image_are_its_own(backbone, tmp_path):
-    recorder, images = Recorder(), scene()
-    expected = outputs(backbone, images, recorder)
-    recorder.save(tmp_path / 'own.safetensors')
-    frozen = build_statistics(dict(type='frozen', file=str(tmp_path / 'own.safetensors')))
-    assert difference(outputs(backbone, images, frozen), expected) < 1e-6
-    other = images.flip(1)  # swaps the channels
-    assert difference(outputs(backbone, other, frozen), outputs(backbone, other, build_statistics('image'))) > 1e-3
 
 
 @pytest.mark.parametrize('name', [name for name in STATISTICS if name != 'image'])
@@ -107,15 +61,9 @@ def test_bands_do_not_change_the_result(name, step):
             moments.collect(tokens[:, start * width:stop * width], start)
         # The moments themselves serve as maps, so that blending shows which moment each token attends with.
         moments.reduce(lambda total: (total[:, :-1, :-1], total[:, -1:, :-1]))
-        maps.append(torch.cat([blended(moments.maps(start, stop), tokens[:, start * width:stop * width])
+        maps.append(torch.cat([blend(moments.maps(start, stop), tokens[:, start * width:stop * width])
                                for start, stop in cuts], dim=1))
     assert difference(maps[1], maps[0]) < 1e-6  # shares are in float32
-
-
-def blended(maps, tokens):
-    from xcit_mm.layers.cross_covariance_attention import blend
-
-    return blend(maps, tokens)
 
 
 @pytest.mark.parametrize('name', STATISTICS)
@@ -135,43 +83,8 @@ def test_padding_belongs_to_no_group(backbone, name):
         moments = statistics.moments(0, 10, 12)
         moments.collect(tokens)
         moments.reduce(lambda total: (total[:, :-1, :-1], total[:, -1:, :-1]))
-        found.append(blended(moments.maps(), tokens)[0, ~outside.flatten()])
+        found.append(blend(moments.maps(), tokens)[0, ~outside.flatten()])
     assert (difference(found[1], found[0]) < 1e-12) == (name != 'image')
-
-
-@pytest.mark.parametrize('name', STATISTICS)
-def test_gradients_are_exact(name):
-    """Gradients flow through the moments; the assignment to kinds is treated as constant."""
-    torch.manual_seed(4)
-    model = XCiT(dict(ARCH, embed_dim=8, depth=1, num_heads=2, patch_size=16), out_indices=(0, ), pyramid=False)
-    block = model.double().blocks[0]
-    tokens = torch.randn(2, 4 * 3, 8, dtype=torch.double)
-    tokens[:, :5] += 2
-    statistics = build_statistics(dict(STATISTICS[name], size=(32, 32)) if name == 'local' else STATISTICS[name])
-    statistics.begin(64, 48, 16)
-    if statistics.observes:
-        statistics.observe(tokens)
-
-    def attend(x):
-        return block.attn.add_to(x, block.norm1(x), torch.ones(2, 1, 8).double(), statistics.moments(0, 4, 3))
-
-    assert torch.autograd.gradcheck(attend, tokens.requires_grad_(), fast_mode=True)
-
-
-@pytest.mark.parametrize('with_cp', [False, True])
-def test_training_updates_every_parameter(with_cp):
-    torch.manual_seed(5)
-    model = XCiT(ARCH, out_indices=(2, ), pyramid=False, with_cp=with_cp).train()
-    model(scene().float(), build_statistics('mixture'))[0].square().mean().backward()
-    gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
-    assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients.values())
-    if with_cp:
-        other = XCiT(ARCH, out_indices=(2, ), pyramid=False).train()
-        other.load_state_dict({name: value for name, value in model.state_dict().items() if 'running' not in name
-                               and 'tracked' not in name}, strict=False)
-        other(scene().float(), build_statistics('mixture'))[0].square().mean().backward()
-        for name, parameter in other.named_parameters():
-            torch.testing.assert_close(gradients[name], parameter.grad, atol=1e-5, rtol=1e-3)
 
 
 def test_kinds_do_not_depend_on_the_number_of_threads(backbone):
@@ -209,18 +122,6 @@ def test_wrong_arguments_are_refused(config, message):
     assert message in str(caught.value)
 
 
-def test_statistics_of_another_model_are_refused(backbone, tmp_path):
-    recorder = Recorder()
-    outputs(backbone, scene(), recorder)
-    recorder.save(tmp_path / 'a.safetensors')
-    for other in (dict(ARCH, embed_dim=16), dict(ARCH, depth=4)):
-        model = XCiT(other, out_indices=(other['depth'] - 1, ), pyramid=False).double().eval()
-        with pytest.raises(InputError, match='come from another model'):
-            outputs(model, scene(), build_statistics(dict(type='frozen', file=str(tmp_path / 'a.safetensors'))))
-    with pytest.raises(InputError, match='no image ran'):
-        Recorder().save(tmp_path / 'b.safetensors')
-
-
 def test_half_precision_is_near(backbone):
     """Small groups of nearly equal tokens, as here, are the most sensitive to rounded tokens."""
     images = scene().float()
@@ -232,9 +133,3 @@ def test_half_precision_is_near(backbone):
             found = outputs(model, images, build_statistics(config))
         errors[name] = ((found - expected).square().mean() / expected.square().mean()).sqrt().item()
     assert errors['image'] < 0.01 and max(errors.values()) < 0.1, errors
-
-
-def test_recorded_statistics_need_safetensors(monkeypatch):
-    monkeypatch.setitem(sys.modules, 'safetensors', None)
-    with pytest.raises(InputError, match=r"run pip install 'xcit_mm\[safetensors\]'"):
-        build_statistics(dict(type='frozen', file='a.safetensors'))

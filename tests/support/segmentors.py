@@ -1,8 +1,10 @@
 """Small segmentors with random weights."""
 from pathlib import Path
 
+import numpy as np
 import torch
 from mmengine.config import Config
+from mmseg.structures import SegDataSample
 
 from xcit_mm.apis import init_model
 
@@ -37,3 +39,15 @@ def assert_same_labels(labels, expected, logits):
     best = logits.topk(2, dim=0).values
     clear = best[0] - best[1] > 1e-4 * logits.abs().max()
     assert clear.float().mean() > 0.9 and torch.equal(labels[clear], expected[clear])
+
+
+def scene_of_kinds(height, width):
+    """Return an image with several kinds of content: (height, width, 3) uint8, BGR."""
+    image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    image[:height // 2, width // 3:] //= 4
+    image[height // 2:, :width // 2] = 7
+    return image
+
+
+def build_sample(image):
+    return SegDataSample(metainfo=dict(ori_shape=image.shape[:2], img_shape=image.shape[:2]))
