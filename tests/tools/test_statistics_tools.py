@@ -78,5 +78,5 @@ def test_comparison_can_be_continued(run_here, capsys, tmp_path, weights, scenes
     rows = json.loads((tmp_path / 'out.json').read_text())['results']
     assert len(rows) == 12 and len({row['view'] for row in rows}) == 4
     single = {row['view']: row['mean_iou'] for row in rows if row['side'] == 1}
-    assert single['image'] == single['windows']
+    assert single['image'] == single['windows'] > 0
     assert cv2.imread(str(tmp_path / 'a.png')) is not None
