@@ -47,6 +47,7 @@ def segment_to_files(model: BaseSegmentor, path: Path, folder: Path, options: Op
         meta = ResultMeta(name, *segmentation.scene.size, classes=model.dataset_meta['classes'], dtype=dtype,
                           palette=model.dataset_meta['palette'], georeference=sources[0].georeference,
                           read_image=lambda: read_as_shown(model.cfg, path))
-        write_labels(to, folder, (band.labels.to('cpu', dtype) for band in segmentation), meta)
+        # Unlike a loop, map keeps no band while the next one is computed.
+        write_labels(to, folder, map(lambda band: band.labels.to('cpu', dtype), segmentation), meta)
     print_log(f'statistics of {path.name}: {segmentation.statistics}', 'current')
     return str(segmentation.mode)

@@ -142,9 +142,10 @@ class Segmentation:
                 for band in self.mode.bands(self.model, self.scene, self.build_statistics, self.options.progress):
                     has_begun = True
                     yield band
+                    del band  # before the next one is computed
                 return
-            except torch.OutOfMemoryError:
-                pass  # the exception holds the tensors of the failed mode until this block ends
+            except torch.OutOfMemoryError:  # holds the tensors of the failed mode until this block ends
+                pass
             torch.cuda.empty_cache()  # other modes need blocks of other sizes
             self._use(self._next_mode(has_begun))
 
@@ -156,8 +157,7 @@ class Segmentation:
         """
         if not has_begun:
             self.scene = self.open_scene()
-            other = self.requested.choose_after(self.mode, self.model, self.scene, self._budget())
-            if other:
+            if other := self.requested.choose_after(self.mode, self.model, self.scene, self._budget()):
                 return other
         advice = 'another device' if self.mode.name == 'banded' else 'mode banded, or another device'
         raise InputError(f'the GPU ran out of memory in mode {self.mode.name}; use {advice}')
