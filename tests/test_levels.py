@@ -89,7 +89,7 @@ def test_recomputation_changes_no_level():
     (dict(out_strides=(8, 16), out_indices=(0, 1, 2)), 'a block for each stride of 8, 16'),
     (dict(out_indices=(0, )), 'set out_strides, or pyramid=False'),
     (dict(out_strides=(8, 16), pyramid=False), 'remove one of the two'),
-    (dict(out_indices=(0, 3), out_strides=(8, 16)), r'blocks 0 … 2, but is \(0, 3\)'),
+    (dict(out_indices=(0, 3), out_strides=(8, 16)), r'blocks 0 … 2, but got \(0, 3\)'),
     (dict(out_indices=(), pyramid=False), 'blocks 0 … 2'),
 ])
 def test_levels_that_cannot_be_built_are_refused(arguments, words):

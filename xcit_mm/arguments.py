@@ -34,7 +34,7 @@ def check_arguments(arguments: Mapping[str, object], unknown: Iterable[str]) -> 
     for name, value in arguments.items():
         is_valid, expected = ARGUMENTS[name]
         if not is_valid(value):
-            raise InputError(f'{name} must be {expected}, but is {describe_value(value)}')
+            raise InputError(f'{name} must be {expected}, but got {describe_value(value)}')
 
 
 def choose_levels(variant: Variant, out_indices: Sequence[int] | None, out_strides: Sequence[int] | None,
@@ -53,15 +53,15 @@ def choose_levels(variant: Variant, out_indices: Sequence[int] | None, out_strid
     else:
         strides = PUBLISHED_STRIDES if out_strides is None else tuple(out_strides)
         if not strides or not set(strides) <= set(PYRAMID_STRIDES) or list(strides) != sorted(set(strides)):
-            raise InputError(f'out_strides must be an ascending selection of {_listed(PYRAMID_STRIDES)}, but is '
+            raise InputError(f'out_strides must be an ascending selection of {_listed(PYRAMID_STRIDES)}, but got '
                              f'{describe_value(out_strides)}')
         indices = variant.taps(strides) if out_indices is None else tuple(out_indices)
         if len(indices) != len(strides):
-            raise InputError(f'out_indices must name a block for each stride of {_listed(strides)}, but is '
+            raise InputError(f'out_indices must name a block for each stride of {_listed(strides)}, but got '
                              f'{describe_value(indices)}; set out_strides, or pyramid=False for maps at the patch '
                              'stride')
     if not indices or not all(0 <= index < variant.depth for index in indices):
-        raise InputError(f'out_indices must name blocks 0 … {variant.depth - 1}, but is {describe_value(indices)}')
+        raise InputError(f'out_indices must name blocks 0 … {variant.depth - 1}, but got {describe_value(indices)}')
     return indices, strides
 
 

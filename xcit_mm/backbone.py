@@ -93,7 +93,7 @@ class XCiT(nn.Module):
         self.frozen_stages, self.with_cp, self.statistics = frozen_stages, with_cp, copy.deepcopy(statistics)
         build_statistics(statistics or 'image')  # only to report errors
         if not -1 <= frozen_stages <= variant.depth:
-            raise InputError(f'frozen_stages must be in -1 … {variant.depth}, but is {frozen_stages}')
+            raise InputError(f'frozen_stages must be in -1 … {variant.depth}, but got {frozen_stages}')
 
         dim = variant.embed_dim
         self.patch_embed = PatchEmbedding(dim, variant.patch_size, norm_cfg, in_channels)
@@ -153,7 +153,7 @@ class XCiT(nn.Module):
             checkpoints.load(self, configs[0]['checkpoint'])
         else:
             raise InputError(f"cannot load pretrained weights: init_cfg must be dict(type='Pretrained', "
-                             f'checkpoint=...) without other entries, but is {self.init_cfg}')
+                             f'checkpoint=...) without other entries, but got {self.init_cfg}')
 
     def unbuilt_keys(self) -> dict[str, str]:
         """Return patterns for the published keys that this model lacks, each mapped to the reason."""

@@ -34,8 +34,8 @@ def use_default_scope(config: Config) -> Iterator[None]:
 def is_detector(config: Config) -> bool:
     """Return whether a config's model detects objects rather than segmenting images.
 
-    Projects define their own default scopes, so the scope's name does not decide. The packing step of a test
-    pipeline does; without a test pipeline, or with a custom packing step, the model's class is looked up. If the class
+    Projects define their own default scopes, so the scope's name alone is not enough. The packing step of a test
+    pipeline tells; without a test pipeline, or with a custom packing step, the model's class is looked up. If the class
     cannot be found, the model counts as a detector if the scope is mmdet, which may not be installed.
     """
     packed = {name for dataset in iterate_test_data(config) for name in _step_names(dataset.pipeline)}

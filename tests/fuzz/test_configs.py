@@ -1,4 +1,4 @@
-"""No setting of the backbone raises anything but a one-line error, and none is silently ignored."""
+"""No backbone setting raises anything other than a one-line error, and none is silently ignored."""
 import inspect
 
 from fuzzing import VALUES, refuses

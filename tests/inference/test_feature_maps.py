@@ -46,7 +46,7 @@ def test_padding_is_cropped():
 def test_error_names_a_backbone_that_is_not_an_xcit():
     model = init_model(CONFIG)
     model.backbone = torch.nn.Identity()
-    with pytest.raises(InputError, match='the backbone must be an XCiT, but is a Identity'):
+    with pytest.raises(InputError, match='the backbone must be an XCiT, but got a Identity'):
         inspect(model, {})
 
 

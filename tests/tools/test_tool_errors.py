@@ -48,7 +48,7 @@ def test_options_that_do_not_fit_are_one_line(run_here, tmp_path):
 @pytest.mark.parametrize('option, words', [
     ('model.backbone.drop_pth_rate=0.1', "XCiT has no argument 'drop_pth_rate'; did you mean 'drop_path_rate'?"),
     ('model.backbone.arch=small_12_p32', "unknown XCiT arch 'small_12_p32'; choose from"),
-    ('model.backbone.frozen_stages=99', 'frozen_stages must be in -1 … 4, but is 99')])
+    ('model.backbone.frozen_stages=99', 'frozen_stages must be in -1 … 4, but got 99')])
 def test_settings_that_cannot_be_are_one_line(run_here, tmp_path, scenes, option, words):
     said = run_here('train', DIGITS, '--work-dir', tmp_path, '--cfg-options', f'data_root={scenes}', option)
     assert is_one_line(said, words)

@@ -9,8 +9,8 @@ from rich.table import Table
 
 STATISTICS = ('contender', 'median_s', 'iqr_s', 'times_s', 'ratio', 'ratio_iqr', 'peak_memory_bytes',
               'saved_bytes', 'flops', 'labels_differ', 'failed')
-HEADINGS = ('contender', 'median, ms', 'spread, ms', 'times the first', 'spread', 'peak, MB', 'saved, MB', 'GFLOP')
-PROCESS_HEADINGS = ('contender', 'median, s', 'spread, s', 'times the first', 'spread', 'peak of the process, GB',
+HEADINGS = ('contender', 'median, ms', 'spread, ms', 'relative to first', 'spread', 'peak, MB', 'saved, MB', 'GFLOP')
+PROCESS_HEADINGS = ('contender', 'median, s', 'spread, s', 'relative to first', 'spread', 'peak of the process, GB',
                     'labels that differ')
 
 

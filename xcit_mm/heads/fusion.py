@@ -13,7 +13,7 @@ from .plain import activate, folded, norm_of
 
 
 def fuse(module: ConvModule, levels: Sequence[Tensor], align_corners: bool) -> Tensor:
-    """Return ``module(cat(levels, resized to the first))`` without building the concatenation.
+    """Return ``module(cat(levels, resized to the first))`` without ever holding the concatenated tensor.
 
     Args:
         module: 3x3 convolution (padding 1), norm, activation.

@@ -39,7 +39,7 @@ def inspect(model: BaseModel, data: dict) -> tuple[tuple[Tensor, ...], list[Tens
     """
     backbone = model.backbone
     if not isinstance(backbone, XCiT):
-        raise InputError(f'cannot draw feature maps: the backbone must be an XCiT, but is a {type(backbone).__name__}')
+        raise InputError(f'cannot draw feature maps: the backbone must be an XCiT, but got a {type(backbone).__name__}')
     attention: list[Tensor] = []
 
     def record(norm: nn.LayerNorm, _: tuple, tokens: Tensor) -> None:

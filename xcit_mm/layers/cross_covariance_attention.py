@@ -45,7 +45,7 @@ class CrossCovarianceAttention(nn.Module):
     def __init__(self, embed_dim: int, num_heads: int, form: str = 'auto', attn_drop_rate: float = 0.0) -> None:
         super().__init__()
         if form not in FORMS:
-            raise InputError(f'attention must be one of {", ".join(FORMS)}, but is {form!r}')
+            raise InputError(f'attention must be one of {", ".join(FORMS)}, but got {form!r}')
         self.embed_dim, self.num_heads, self.form = embed_dim, num_heads, form
         self.temperature = nn.Parameter(torch.ones(num_heads, 1, 1))
         self.qkv = nn.Linear(embed_dim, 3 * embed_dim)

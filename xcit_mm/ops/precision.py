@@ -13,9 +13,9 @@ from .recording import is_symbolic
 
 
 def full_precision(device: torch.device) -> AbstractContextManager:
-    """Return a context in which autocast is off and products of float32 matrices are computed in float32.
+    """Return a context in which autocast is off and float32 matrix multiplications run in float32.
 
-    Users can allow TensorFloat32 or bfloat16 for such products, with ``torch.set_float32_matmul_precision``,
+    Users can allow TensorFloat32 or bfloat16 for these multiplications, through ``torch.set_float32_matmul_precision``,
     ``allow_tf32`` or ``fp32_precision``. A compiled, exported or traced graph cannot contain these settings, so there
     the context only turns off autocast.
     """
@@ -29,7 +29,7 @@ def widest_dtype(device: torch.device) -> torch.dtype:
 
 
 class MatmulSettings:
-    """Torch's process-wide settings for products of float32 matrices.
+    """Torch's process-wide settings for float32 matrix multiplication.
 
     Torch 2.9 added one setting for each backend to the older one for all backends. Setting the older one also sets the
     new ones, but not vice versa, and reading the older one fails while the new ones contradict it.

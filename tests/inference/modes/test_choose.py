@@ -70,13 +70,13 @@ def test_auto_selects_the_first_mode_that_fits(monkeypatch):
 
 def test_impossible_modes_are_named(image):
     model = build()
-    with pytest.raises(InputError, match='mode must be one of auto, banded, delegated, slide, whole, but is .bands'):
+    with pytest.raises(InputError, match='mode must be one of auto, banded, delegated, slide, whole, but got .bands'):
         inference_segmentor(model, image, 'bands')
     with pytest.raises(InputError, match='mode slide needs model.test_cfg.crop_size'):
         inference_segmentor(model, image, 'slide')
     with pytest.raises(InputError, match='a stride no larger than the crop'):
         inference_segmentor(build(crop_size=(32, 32), stride=(48, 32)), image, 'slide')
-    with pytest.raises(InputError, match="statistics must be one of .*image.*, but is 'nearby'"):
+    with pytest.raises(InputError, match="statistics must be one of .*image.*, but got 'nearby'"):
         inference_segmentor(model, image, statistics='nearby')
     for mode in ('auto', 'whole', 'banded', 'delegated'):
         with pytest.raises(InputError, match='eval mode'):

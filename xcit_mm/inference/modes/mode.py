@@ -31,7 +31,7 @@ class Mode(ABC):
     ``@MODES.register_module(name=...)``.
 
     Attributes:
-        name: the name that users write.
+        name: the name by which users select the mode.
         summary: one line for help texts.
         share_before: fraction of the time spent before the first rows of logits are computed, from 0 to 1.
         runs_whole_image: whether the network computes its statistics over the whole image.
@@ -134,5 +134,5 @@ def build_mode(name: str) -> Mode:
         InputError: no mode has this name.
     """
     if name not in MODES.module_dict:
-        raise InputError(f'mode must be one of {", ".join(sorted(MODES.module_dict))}, but is {name!r}')
+        raise InputError(f'mode must be one of {", ".join(sorted(MODES.module_dict))}, but got {name!r}')
     return MODES.module_dict[name]()

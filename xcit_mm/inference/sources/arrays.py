@@ -23,9 +23,9 @@ def to_color_type(image: np.ndarray | PillowImage, color_type: str = 'color', ba
     if isinstance(image, PillowImage):
         array = _from_pillow(image, 'ignore_orientation' in color_type)
     elif not isinstance(image, np.ndarray):
-        raise InputError(f'an image must be a path, a numpy array or a PIL image, but is {type(image).__name__}')
+        raise InputError(f'an image must be a path, a numpy array or a PIL image, but got {type(image).__name__}')
     elif not image.size or image.ndim not in (2, 3):
-        raise InputError(f'an image array must be (H, W, 3) BGR or (H, W) grey, but is {image.shape}')
+        raise InputError(f'an image array must be (H, W, 3) BGR or (H, W) grey, but got {image.shape}')
     elif keeps_bands:
         return image
     else:
@@ -44,10 +44,10 @@ def _from_pillow(image: PillowImage, ignore_orientation: bool) -> np.ndarray:
 
 def _to_bgr(array: np.ndarray) -> np.ndarray:
     if array.dtype not in (np.uint8, np.uint16):
-        raise InputError(f'an image array must be uint8 (0 … 255) or uint16 (0 … 65535), but is {array.dtype}')
+        raise InputError(f'an image array must be uint8 (0 … 255) or uint16 (0 … 65535), but got {array.dtype}')
     array = to_8_bits(array)
     bands = array[..., None] if array.ndim == 2 else array
     if bands.shape[2] not in (1, 3, 4):
-        raise InputError('an image array must be (H, W, 3) BGR, (H, W, 4) BGRA, or (H, W) or (H, W, 1) grey, but is '
+        raise InputError('an image array must be (H, W, 3) BGR, (H, W, 4) BGRA, or (H, W) or (H, W, 1) grey, but got '
                          f'{array.shape}')
     return np.repeat(bands, 3, axis=2) if bands.shape[2] == 1 else bands[..., :3]

@@ -60,7 +60,7 @@ class TerminationHook(Hook):
             self._end_if_terminated(runner, runner.iter, (runner.iter, batch_idx))
 
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
-        """After a signal, save and exit after a validation too short, or too uneven across ranks, to interrupt."""
+        """After a signal, save and exit once validation ends, in case it was not interrupted."""
         if self.training:
             self._end_if_terminated(runner, runner.iter, (runner.iter, 'end'))
 
