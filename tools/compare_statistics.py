@@ -8,19 +8,19 @@ from pathlib import Path
 import numpy as np
 import torch
 from benchmarks import kinds_picture, plot, record
-from benchmarks.mosaics import CONTENTS, SEVERAL, Mosaics, Tile, cut_tile
+from benchmarks.mosaics import CONTENTS, SEVERAL, Mosaics, cut_tile
+from benchmarks.scores import Scores
 from benchmarks.views import Segment, build_view
 from mmengine.config import Config, DictAction
 from mmengine.registry import DATASETS, init_default_scope
-from mmseg.evaluation import IoUMetric
 
 from xcit_mm.apis import init_model
 from xcit_mm.command_line import run
 from xcit_mm.config import load_config, require_data
 
 VIEWS = ('image', 'windows', 'hann windows', 'local', 'mixture')
+UNCUT = 'whole images'  # not mosaics
 SIDES = dict(zip((1, 2, 4, 8), (24, 12, 4, 1)))  # tiles along a side -> number of scenes
-IGNORED = 255  # label of pixels that do not count
 KEYS = 'checkpoint', 'content', 'side', 'scenes', 'view'
 QUICK = dict(zip((1, 2, 4), (12, 6, 2)))
 
@@ -32,7 +32,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', type=Path, required=True, help='JSON file; an existing one is continued')
     parser.add_argument('--views', nargs='+', default=VIEWS, metavar='VIEW',
                         help='what to compare; see benchmarks/views.py')
-    parser.add_argument('--contents', nargs='+', default=list(CONTENTS), choices=list(CONTENTS))
+    parser.add_argument('--contents', nargs='+', default=list(CONTENTS), choices=[*CONTENTS, UNCUT],
+                        help=f'scenes to compare on; "{UNCUT}" are the held-out images, and the others are mosaics of '
+                        'their top left parts (default: all mosaics)')
     parser.add_argument('--quick', action='store_true', help='fewer and smaller scenes')
     parser.add_argument('--picture', type=Path, metavar='FILE',
                         help='also draw a mixed scene of 2 x 2 tiles, with its labels in each view')
@@ -43,23 +45,22 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def held_out_tiles(config: Config, size: tuple[int, int]) -> list[Tile]:
-    """Cut one tile from each image of the config's test data."""
+def held_out_images(config: Config) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Load the images (H, W, 3) and masks (H, W) of the config's test data."""
     init_default_scope('mmseg')
     data = dict(config.test_dataloader.dataset, pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')])
-    return [cut_tile(sample['img'], sample['gt_seg_map'], size) for sample in DATASETS.build(data)]
+    return [(sample['img'], sample['gt_seg_map']) for sample in DATASETS.build(data)]
 
 
-def measure(segment: Segment, scenes: Iterable[tuple[np.ndarray, np.ndarray]], classes: int) -> dict[str, float]:
-    """Return the mean IoU in percent over the classes that occur in all scenes, and the mean seconds per scene."""
-    areas, seconds = torch.zeros(2, classes, dtype=torch.double), []  # intersection and union, px
+def measure(segment: Segment, scenes: Iterable[tuple[np.ndarray, np.ndarray]], scores: Scores) -> dict[str, float]:
+    """Return the scores over all scenes, and the mean seconds per scene."""
+    seconds = []
     for image, mask in scenes:
         start = time.perf_counter()
         labels = segment(image).argmax(dim=0)
         seconds.append(time.perf_counter() - start)
-        truth = torch.from_numpy(mask).to(labels)
-        areas += torch.stack(IoUMetric.intersect_and_union(labels, truth, classes, IGNORED)[:2])
-    return dict(mean_iou=100 * (areas[0] / areas[1]).nanmean().item(), seconds=sum(seconds) / len(seconds))
+        scores.add(labels.numpy(), mask.astype(np.int64))
+    return scores.result() | dict(seconds=sum(seconds) / len(seconds))
 
 
 def print_table(results: list[dict]) -> None:
@@ -86,21 +87,24 @@ def main() -> None:
     else:
         results = []
     done = {tuple(row[key] for key in KEYS) for row in results}
-    mosaics, sides = None, QUICK if args.quick else SIDES
+    images, sides = held_out_images(config), QUICK if args.quick else SIDES
+    mosaics = Mosaics([cut_tile(*sample, config.model.data_preprocessor.size) for sample in images])
     for checkpoint in args.checkpoints:
         model = init_model(config, checkpoint, args.device)
-        mosaics = mosaics or Mosaics(held_out_tiles(config, model.data_preprocessor.size))
         for content, (side, number), view in itertools.product(args.contents, sides.items(), args.views):
-            key = dict(zip(KEYS, (checkpoint, content, side, number, view)))
-            if tuple(key.values()) in done or side == 1 and content in SEVERAL:
+            if side == 1 and content in SEVERAL or side > 1 and content == UNCUT:
                 continue
-            scenes = mosaics.scenes(content, side, number)
-            found = measure(build_view(model, view), scenes, len(model.dataset_meta['classes']))
+            scenes = images if content == UNCUT else list(mosaics.scenes(content, side, number))
+            key = dict(zip(KEYS, (checkpoint, content, side, len(scenes), view)))
+            if tuple(key.values()) in done:
+                continue
+            scores = Scores(len(model.dataset_meta['classes']), model.data_preprocessor.size)
+            found = measure(build_view(model, view), scenes, scores)
             results.append(key | found | dict(commit=commit))
             record.write(args.out, environment, results)
             print(*key.values(), f'{results[-1]["mean_iou"]:.2f} mIoU, {results[-1]["seconds"]:.2f} s', flush=True)
     print_table(results)
-    if args.picture and mosaics:
+    if args.picture:
         (image, mask), = mosaics.scenes('mixed', 2, 1)
         kinds_picture.draw(model, image, mask, args.views, args.picture)
 

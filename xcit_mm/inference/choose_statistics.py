@@ -11,7 +11,6 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from ..backbone import XCiT
-from ..errors import InputError
 from ..layers import CrossCovarianceAttention
 from ..ops.modification import can_bypass
 from ..statistics import Choice, Statistics, TokenGrid, build_statistics
@@ -32,23 +31,19 @@ def choose_statistics(model: BaseSegmentor, mode: Mode, scene: Scene, wanted: Ch
 
     ``'auto'`` stands for the backbone's own statistic, if it has one. Otherwise, it stands for ``'mixture'`` if the
     mode runs the whole image, at full resolution, and the image is much larger than the training crops (see ``LARGE``);
-    in all other cases, it stands for ``'image'``, as published. ``'local'`` without a size uses neighbourhoods the size
-    of a training crop.
+    in all other cases, it stands for ``'image'``, as published.
 
     Args:
         model: its ``data_preprocessor.size`` is the size of the training crops.
         mode: the mode that will run.
         scene: the image.
         wanted: the user's choice.
-
-    Raises:
-        InputError: the size of the training crops is needed but unknown.
     """
     if not _is_auto(wanted):
-        return _complete(model, wanted)
+        return wanted
     if own := own_statistics(model):
         return own
-    crop = getattr(model.data_preprocessor, 'size', None)
+    crop = _crop(model)
     is_large = crop and scene.pixels.height * scene.pixels.width > LARGE * math.prod(crop)
     usable = mode.runs_whole_image and not scene.is_resized and _takes_statistics(getattr(model, 'backbone', None))
     return 'mixture' if is_large and usable else 'image'
@@ -58,17 +53,10 @@ def _is_auto(wanted: Choice | None) -> bool:
     return wanted is None or wanted == AUTO or isinstance(wanted, Mapping) and wanted.get('type') == AUTO
 
 
-def _complete(model: BaseModel, wanted: Choice) -> Choice:
-    """If ``wanted`` is ``'local'`` without a size, add the size of the training crops."""
-    config = dict(wanted) if isinstance(wanted, Mapping) else dict(type=wanted)
-    if config.get('type') != 'local' or 'size' in config:
-        build_statistics(wanted)  # reports a wrong choice
-        return wanted
-    crop = getattr(model.data_preprocessor, 'size', None)
-    if not crop:
-        raise InputError("statistics local needs the size of the training crops, but the model's "
-                         "data_preprocessor.size is not set; use statistics=dict(type='local', size=(height, width))")
-    return dict(config, size=tuple(crop))
+def _crop(model: BaseModel) -> tuple[int, int] | None:
+    """Return the height and width of the training crops, px, or None if they are unknown."""
+    size = getattr(model.data_preprocessor, 'size', None)
+    return tuple(size) if size else None
 
 
 @contextmanager
@@ -84,12 +72,12 @@ def use_statistics(model: BaseModel, wanted: Choice, sample: BaseDataElement) ->
         InputError: the backbone is not an XCiT, or the statistic cannot be built.
     """
     own = own_statistics(model)
-    chosen = _complete(model, (own or 'image') if _is_auto(wanted) else wanted)
+    chosen = (own or 'image') if _is_auto(wanted) else wanted
     sample.set_metainfo(dict(statistics=describe_statistics(chosen)))
     height, width = sample.img_shape[:2]
 
     def build(images: Tensor) -> Statistics:
-        return build_statistics(chosen, (0, images.shape[3] - width, 0, images.shape[2] - height))
+        return build_statistics(chosen, (0, images.shape[3] - width, 0, images.shape[2] - height), _crop(model))
 
     is_default = build_statistics(chosen).is_published and not own
     with nullcontext() if is_default else passed_to_backbone(model, build):
@@ -103,11 +91,11 @@ class StatisticsFactory:
         last: the sums created last.
     """
 
-    def __init__(self, chosen: Choice, scene: Scene) -> None:
-        self.chosen, self.padding = chosen, scene.padding
+    def __init__(self, model: BaseModel, chosen: Choice, scene: Scene) -> None:
+        self.chosen, self.padding, self.crop = chosen, scene.padding, _crop(model)
 
     def __call__(self) -> Statistics:
-        self.last = build_statistics(self.chosen, self.padding)
+        self.last = build_statistics(self.chosen, self.padding, self.crop)
         return self.last
 
 

@@ -119,7 +119,7 @@ class Segmentation:
     def _use(self, mode: Mode) -> None:
         chosen = choose_statistics(self.model, mode, self.scene, self.options.statistics)
         self.mode, self.statistics = mode, describe_statistics(chosen)
-        self.build_statistics = StatisticsFactory(chosen, self.scene)
+        self.build_statistics = StatisticsFactory(self.model, chosen, self.scene)
         needed = statistics_bytes(self.model, self.build_statistics(), self.scene)
         if needed and mode.runs_whole_image:  # a window's sums are small
             needed += mode.estimate_bytes(self.model, self.scene.pixels.height, self.scene.pixels.width)

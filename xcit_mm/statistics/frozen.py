@@ -23,6 +23,8 @@ class Recorder(Statistics):
         counts: for each of these names, the number of images it was summed over.
     """
 
+    needs_pools = True
+
     def __init__(self) -> None:
         _safetensors()  # fails now if it is missing, rather than after the last image
         self.sums: dict[str, Tensor] = {}
@@ -35,7 +37,7 @@ class Recorder(Statistics):
         return RecordedPools(self, bins, height, width)
 
     def add(self, name: str, batch: Tensor) -> None:
-        """Add the values of each image of a batch."""
+        """Add the values for each image in a batch."""
         total = batch.detach().to(widest_dtype(batch.device)).sum(dim=0)
         self.sums[name] = self.sums[name] + total if name in self.sums else total
         self.counts[name] += len(batch)
@@ -75,12 +77,12 @@ class RecordedPools(ImagePools):
     """An image's pooled cells, which are also added to a recorder."""
 
     def __init__(self, recorder: Recorder, bins: int, height: int, width: int) -> None:
-        super().__init__(bins, height, width)
+        super().__init__((bins, bins), height, width)
         self.recorder = recorder
 
     def reduce(self) -> Tensor:
         cells = super().reduce()
-        self.recorder.add(f'pools.{self.bins}', cells)
+        self.recorder.add(f'pools.{self.down}', cells)
         return cells
 
 
@@ -94,6 +96,8 @@ class Frozen(Statistics):
     Raises:
         InputError: the file cannot be read.
     """
+
+    needs_pools = True
 
     def __init__(self, file: str) -> None:
         self.file = str(file)

@@ -47,9 +47,19 @@ class Groups(ABC):
 
 
 class GroupedStatistics(Statistics):
-    """A statistic with one moment for each group of tokens; UPerHead's pooled cells still cover the whole image."""
+    """A statistic with one moment for each group of tokens.
 
-    pools_are_published = True
+    Attributes:
+        has_local_pools: whether UPerHead's pooled cells are as large as in training, so that a larger image has more of
+            them; otherwise, they cover the whole image, as published.
+    """
+
+    has_local_pools = True
+
+    @property
+    def pool_size(self) -> tuple[int, int] | None:
+        """Height and width of the part of an image that each grid of pooled cells covers, px; None: the image."""
+        return self.crop if self.has_local_pools else None
 
     def begin(self, height: int, width: int, patch_size: int) -> None:
         super().begin(height, width, patch_size)
@@ -60,7 +70,9 @@ class GroupedStatistics(Statistics):
         return float(torch.stack(self.spreads).mean()) if self.spreads else None
 
     def pools(self, bins: int, height: int, width: int) -> Pools:
-        return ImagePools(bins, height, width)
+        sides = zip(self.grid.size, self.pool_size or self.grid.size)
+        down, across = (max(round(side / part), 1) * bins for side, part in sides)
+        return ImagePools((down, across), height, width)
 
 
 class GroupedMoments(Moments):

@@ -23,21 +23,39 @@ class Local(GroupedStatistics):
 
     Neighbourhoods overlap by half. The share of a neighbourhood's map falls linearly from the centre of the
     neighbourhood to 0 at its edges. If a neighbourhood is as large as the image, the result is the same as with
-    ``image``. UPerHead's pooled cells are always the same as with ``image``.
+    ``image``.
 
     Args:
-        size: maximum height and width of a neighbourhood, px.
+        size: maximum height and width of a neighbourhood, px; default: those of the training crops.
+        local_pools: see ``GroupedStatistics.has_local_pools``; the cells cover ``size``.
 
     Raises:
         InputError: ``size`` is not two positive numbers.
     """
 
-    def __init__(self, size: tuple[int, int]) -> None:
-        if not (isinstance(size, Sequence) and len(size) == 2 and all(isinstance(side, int) and side > 0
-                                                                      for side in size)):
+    def __init__(self, size: tuple[int, int] | None = None, local_pools: bool = True) -> None:
+        if size is not None and not (isinstance(size, Sequence) and len(size) == 2 and all(
+                isinstance(side, int) and side > 0 for side in size)):
             raise InputError('statistics local needs size=(height, width), two whole numbers of pixels, but got '
                              f'{describe_value(size)}')
-        self.size = size
+        self.given, self.has_local_pools = size, local_pools
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Maximum height and width of a neighbourhood, px.
+
+        Raises:
+            InputError: no size was given, and that of the training crops is unknown.
+        """
+        size = self.given or self.crop
+        if not size:
+            raise InputError("statistics local needs the size of the training crops, but data_preprocessor.size is not "
+                             "set; use statistics=dict(type='local', size=(height, width))")
+        return size
+
+    @property
+    def pool_size(self) -> tuple[int, int] | None:
+        return self.size if self.has_local_pools else None
 
     def begin(self, height: int, width: int, patch_size: int) -> None:
         super().begin(height, width, patch_size)

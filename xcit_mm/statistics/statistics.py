@@ -69,7 +69,7 @@ class Pools(ABC):
 
     @abstractmethod
     def reduce(self) -> Tensor:
-        """Complete the sums and return the cells, (B, bins, bins, C)."""
+        """Complete the sums and return the cells, (B, down, across, C)."""
 
 
 class Statistics(ABC):
@@ -84,11 +84,14 @@ class Statistics(ABC):
     observes: ClassVar[bool] = False
     """Whether ``observe`` needs the tokens, at the cost of one more pass over them."""
 
-    pools_are_published: ClassVar[bool] = False
-    """Whether ``pools`` computes plain average pooling, so that a head's own pooling can take its place."""
+    needs_pools: ClassVar[bool] = False
+    """Whether results are wrong if a head that cannot take ``pools`` pools the image itself."""
 
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
     """Left, right, top and bottom margins of the network's input that lie outside the image, px."""
+
+    crop: tuple[int, int] | None = None
+    """Height and width of the training crops, px, if known."""
 
     def begin(self, height: int, width: int, patch_size: int) -> None:
         """Start one pass through a backbone, before any other call.
@@ -135,29 +138,30 @@ class Statistics(ABC):
 Choice = str | Mapping[str, Any] | Statistics
 
 
-def build_statistics(config: Choice, padding: tuple[int, int, int, int] = (0, 0, 0, 0)) -> Statistics:
+def build_statistics(config: Choice, padding: tuple[int, int, int, int] = (0, 0, 0, 0),
+                     crop: tuple[int, int] | None = None) -> Statistics:
     """Build a statistic from its registered name, or from ``dict(type=name, ...)`` with arguments.
 
     Args:
         config: the name, the name and the arguments, or a statistic, which is used as it is.
-        padding: see ``Statistics.padding``.
+        padding, crop: see ``Statistics``.
 
     Raises:
         InputError: no statistic has this name, or the statistic does not accept these arguments.
     """
     if isinstance(config, Statistics):
-        config.padding = padding
+        config.padding, config.crop = padding, crop
         return config
     config = dict(config) if isinstance(config, Mapping) else dict(type=config)
     name = config.get('type')
     if not isinstance(name, str) or name not in STATISTICS.module_dict:
         raise InputError(f'statistics must be one of {", ".join(STATISTICS.module_dict)}, by name or as '
-                         f'dict(type=name, ...), but is {describe_value(name)}')
+                         f'dict(type=name, ...), but got {describe_value(name)}')
     try:
         statistics = STATISTICS.module_dict[name](**{key: value for key, value in config.items() if key != 'type'})
     except TypeError as error:
         raise InputError(f'cannot build the statistics {name!r}: {error}') from None
-    statistics.padding = padding
+    statistics.padding, statistics.crop = padding, crop
     return statistics
 
 
