@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from archive_server import running_server
+from yapf.yapflib import yapf_api
 
 from xcit_mm.command_line import write_formatter_cache
 from xcit_mm.config import load_config
@@ -41,6 +42,22 @@ def without_transformers():
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('PYTHONPATH', str(ROOT / 'tests/support/without_transformers'), prepend=os.pathsep)
+        yield
+
+
+@pytest.fixture(scope='session', autouse=True)
+def each_config_formatted_once():
+    """Remember formatted configs: MMEngine formats the same config four times per training, which takes seconds."""
+    format_code, formatted = yapf_api.FormatCode, {}
+
+    def run(text, **options):
+        key = text, str(options)
+        if key not in formatted:
+            formatted[key] = format_code(text, **options)
+        return formatted[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(yapf_api, 'FormatCode', run)
         yield
 
 

@@ -1,9 +1,11 @@
 """Run the Python code, configs and commands in the documents, and check their links, names and tables."""
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+from string import Template
 from unittest import SkipTest
 
 import pytest
@@ -80,21 +82,38 @@ def run_python_or_config(example: Example) -> None:
     (build_config if is_config else run_python)(example)
 
 
-def run_commands(example: Example) -> None:
+@pytest.fixture
+def run_commands(run_here):
+    """Return a function that runs a snippet of shell commands; one that only starts tools runs in this process."""
+    def run(example):
+        variables, commands = {}, []
+        for line in example.parsed.replace('\\\n', '').splitlines():
+            words = shlex.split(Template(line).safe_substitute(variables), comments=True)
+            if all('=' in word for word in words):
+                variables.update(word.split('=', 1) for word in words)
+            else:
+                commands.append(words)
+        if any(command[0] != 'python' or not command[1].startswith('tools/') for command in commands):
+            return run_in_shell(example)
+        for _, tool, *arguments in commands:
+            assert run_here(Path(tool).stem, *arguments) is None
+
+    return run
+
+
+def run_in_shell(example: Example) -> None:
     path = f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'
     result = subprocess.run(['bash', '-euo', 'pipefail', '-c', str(example.parsed)], capture_output=True, text=True,
                             env={**os.environ, 'PATH': path}, timeout=600)
     assert result.returncode == 0, f'{example.path}, line {example.line}: {result.stderr}'
 
 
-SYBIL = Sybil([CodeBlockParser('python', run_python_or_config), CodeBlockParser('sh', run_commands), SkipParser()])
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize('page', PAGES, ids=str)
-def test_snippets_run(page, project, registries, monkeypatch):
+def test_snippets_run(page, project, registries, monkeypatch, run_commands):
     monkeypatch.chdir(project)
-    for example in SYBIL.parse(ROOT / page).examples():
+    sybil = Sybil([CodeBlockParser('python', run_python_or_config), CodeBlockParser('sh', run_commands), SkipParser()])
+    for example in sybil.parse(ROOT / page).examples():
         try:
             example.evaluate()
         except SkipTest as skipped:  # the page gives the reason

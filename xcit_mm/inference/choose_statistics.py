@@ -1,11 +1,13 @@
 """Choose the statistics that a network computes over an image."""
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
+from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
@@ -13,7 +15,7 @@ from torch import Tensor, nn
 from ..backbone import XCiT
 from ..layers import CrossCovarianceAttention
 from ..ops.modification import can_bypass
-from ..statistics import Choice, Statistics, TokenGrid, build_statistics
+from ..statistics import Choice, Statistics, TokenGrid, WatchedImage, build_statistics
 from .backbone_statistics import own_statistics, passed_to_backbone
 from .modes import Mode
 from .scene import Scene
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 AUTO = 'auto'
 # An image with up to this many times as many pixels as a training crop uses its own statistics, as in training.
 LARGE = 2.0
+# Above this spread, the sums of the whole image gave worse labels than the mixture (see docs/statistics.md).
+MIXED = 0.5
 
 
 def choose_statistics(model: BaseSegmentor, mode: Mode, scene: Scene, wanted: Choice) -> Choice:
@@ -43,10 +47,14 @@ def choose_statistics(model: BaseSegmentor, mode: Mode, scene: Scene, wanted: Ch
         return wanted
     if own := own_statistics(model):
         return own
+    return 'mixture' if _suits_mixture(model, mode, scene) else 'image'
+
+
+def _suits_mixture(model: BaseSegmentor, mode: Mode, scene: Scene) -> bool:
     crop = _crop(model)
     is_large = crop and scene.pixels.height * scene.pixels.width > LARGE * math.prod(crop)
     usable = mode.runs_whole_image and not scene.is_resized and _takes_statistics(getattr(model, 'backbone', None))
-    return 'mixture' if is_large and usable else 'image'
+    return bool(is_large and usable)
 
 
 def _is_auto(wanted: Choice | None) -> bool:
@@ -85,18 +93,33 @@ def use_statistics(model: BaseModel, wanted: Choice, sample: BaseDataElement) ->
 
 
 class StatisticsFactory:
-    """Creates empty sums for one pass over a scene; the sums will leave out the padding.
+    """Chooses a statistic and creates empty sums for each pass over a scene; the sums leave out the padding.
+
+    If ``'image'`` was chosen where ``'auto'`` stands for ``'mixture'``, the sums also measure the spread.
+
+    Args:
+        model, mode, scene, wanted: see ``choose_statistics``.
 
     Attributes:
+        name: a description of the statistic.
         last: the sums created last.
     """
 
-    def __init__(self, model: BaseModel, chosen: Choice, scene: Scene) -> None:
-        self.chosen, self.padding, self.crop = chosen, scene.padding, _crop(model)
+    def __init__(self, model: BaseSegmentor, mode: Mode, scene: Scene, wanted: Choice) -> None:
+        self.padding, self.crop = scene.padding, _crop(model)
+        self.chosen = choose_statistics(model, mode, scene, wanted)
+        self.name = describe_statistics(self.chosen)
+        self.is_watched = self.name == 'image' and _suits_mixture(model, mode, scene)
 
     def __call__(self) -> Statistics:
-        self.last = build_statistics(self.chosen, self.padding, self.crop)
+        self.last = build_statistics(WatchedImage() if self.is_watched else self.chosen, self.padding, self.crop)
         return self.last
+
+    def warn(self) -> None:
+        """Warn, after a pass, if the sums of the whole image mixed kinds of content that are too different."""
+        if self.is_watched and (spread := self.last.spread or 0) > MIXED:
+            print_log(f'the image contains very different kinds of content (statistics_spread is {spread:.2f}), so '
+                      "statistics='mixture' should segment it better than 'image'", 'current', logging.WARNING)
 
 
 def statistics_bytes(model: BaseSegmentor, statistics: Statistics, scene: Scene) -> float:

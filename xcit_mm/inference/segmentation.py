@@ -13,7 +13,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..ops.rows import Rows, Stored
 from ..statistics import Choice
-from .choose_statistics import AUTO, StatisticsFactory, choose_statistics, describe_statistics, statistics_bytes
+from .choose_statistics import AUTO, StatisticsFactory, statistics_bytes
 from .labels import label_dtype, num_logits, to_probabilities
 from .memory import parse_bytes
 from .modes import Budget, Mode, build_mode
@@ -117,9 +117,8 @@ class Segmentation:
         self._use(self.requested.choose(model, self.scene, self._budget()))
 
     def _use(self, mode: Mode) -> None:
-        chosen = choose_statistics(self.model, mode, self.scene, self.options.statistics)
-        self.mode, self.statistics = mode, describe_statistics(chosen)
-        self.build_statistics = StatisticsFactory(self.model, chosen, self.scene)
+        self.build_statistics = StatisticsFactory(self.model, mode, self.scene, self.options.statistics)
+        self.mode, self.statistics = mode, self.build_statistics.name
         needed = statistics_bytes(self.model, self.build_statistics(), self.scene)
         if needed and mode.runs_whole_image:  # a window's sums are small
             needed += mode.estimate_bytes(self.model, self.scene.pixels.height, self.scene.pixels.width)
@@ -143,7 +142,7 @@ class Segmentation:
                     has_begun = True
                     yield band
                     del band  # before the next one is computed
-                return
+                return self.build_statistics.warn()
             except torch.OutOfMemoryError:  # holds the tensors of the failed mode until this block ends
                 pass
             torch.cuda.empty_cache()  # other modes need blocks of other sizes

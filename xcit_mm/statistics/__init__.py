@@ -14,6 +14,7 @@ from .statistics import (
     build_statistics,
     for_forward,
 )
+from .watched import WatchedImage
 
 __all__ = ['STATISTICS', 'BlendedMap', 'Choice', 'Frozen', 'ImageStatistics', 'Local', 'Mixture', 'Moments', 'Pools',
-           'Recorder', 'Statistics', 'TokenGrid', 'build_statistics', 'for_forward']
+           'Recorder', 'Statistics', 'TokenGrid', 'WatchedImage', 'build_statistics', 'for_forward']

@@ -23,11 +23,11 @@ NEARLY = 1 - 1e-3  # distances closer to each other than this are a tie, which t
 def soft_kinds(features: Tensor, sizes: Tensor, number: int, softness: float) -> Tensor:
     """Return the weight of each of ``number`` kinds in each cell.
 
-    The first centre starts at the cell nearest to the mean, and each subsequent one at the cell farthest from all centres
-    so far. Small cells at the edges of the image, whose features are noisy, are not starting points, and neither
-    choice depends on rounding errors where cells tie. In each round, every centre moves to the mean of the cells,
-    weighted by their sizes and by exp(-d^2 / 2 softness^2). These weights are continuous in the features, so rounding
-    errors do not move a cell from one kind to another.
+    The first centre starts at the cell nearest to the mean, and each subsequent one at the cell farthest from all
+    centres so far. Small cells at the edges of the image, whose features are noisy, are not starting points, and
+    neither choice depends on rounding errors where cells tie. In each round, every centre moves to the mean of the
+    cells, weighted by their sizes and by exp(-d^2 / 2 softness^2). These weights are continuous in the features, so
+    rounding errors do not move a cell from one kind to another.
 
     Args:
         features: (cells, F), float64.
