@@ -52,15 +52,16 @@ def held_out_images(config: Config) -> list[tuple[np.ndarray, np.ndarray]]:
     return [(sample['img'], sample['gt_seg_map']) for sample in DATASETS.build(data)]
 
 
-def measure(segment: Segment, scenes: Iterable[tuple[np.ndarray, np.ndarray]], scores: Scores) -> dict[str, float]:
-    """Return the scores over all scenes, and the mean seconds per scene."""
-    seconds = []
+def measure(segment: Segment, scenes: Iterable[tuple[np.ndarray, np.ndarray]], scores: Scores) -> dict:
+    """Return the scores over all scenes, the spread in each scene, and the mean seconds per scene."""
+    seconds, spreads = [], []
     for image, mask in scenes:
         start = time.perf_counter()
-        labels = segment(image).argmax(dim=0)
+        view = segment(image)
         seconds.append(time.perf_counter() - start)
-        scores.add(labels.numpy(), mask.astype(np.int64))
-    return scores.result() | dict(seconds=sum(seconds) / len(seconds))
+        spreads.append(view.spread)
+        scores.add(view.scores.argmax(dim=0).numpy(), mask.astype(np.int64))
+    return scores.result() | dict(spreads=spreads, seconds=sum(seconds) / len(seconds))
 
 
 def print_table(results: list[dict]) -> None:

@@ -34,7 +34,7 @@ def draw(model: BaseModel, image: np.ndarray, mask: np.ndarray, views: Sequence[
     inference_segmentor(model, image, 'banded', statistics=mixture, full_resolution=True)
     panels = {'scene': image[..., ::-1], 'kinds of content': mixture.kind_map()[0].numpy()}
     for name in views:
-        panels[name] = _errors(build_view(model, name)(image).argmax(dim=0).numpy(), mask)
+        panels[name] = _errors(build_view(model, name)(image).scores.argmax(dim=0).numpy(), mask)
     figure = Figure(figsize=(PANEL * len(panels), PANEL * 1.12), layout='constrained')
     for axes, (name, panel) in zip(figure.subplots(1, len(panels)), panels.items()):
         axes.imshow(panel, cmap='tab10', vmin=0, vmax=9, interpolation='nearest')

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,7 +12,19 @@ from torch import Tensor
 
 from xcit_mm.apis import inference_segmentor
 
-Segment = Callable[[np.ndarray], Tensor]  # (H, W, 3) uint8, BGR -> logits (classes, H, W)
+
+class View(NamedTuple):
+    """A segmented scene.
+
+    Attributes:
+        scores: (classes, H, W), logits or probabilities.
+        spread: see ``xcit_mm.statistics.Statistics``.
+    """
+    scores: Tensor
+    spread: float | None = None
+
+
+Segment = Callable[[np.ndarray], View]  # of an image (H, W, 3) uint8, BGR
 
 
 def build_view(model: BaseModel, name: str) -> Segment:
@@ -29,30 +42,29 @@ def build_view(model: BaseModel, name: str) -> Segment:
         return _windows(model, tuple(model.data_preprocessor.size), name == 'hann windows')
     kind, _, arguments = name.partition(' ')
     statistics = dict(type=kind, **json.loads(arguments)) if arguments else kind
-    return lambda image: _logits(model, image, statistics)
+    return lambda image: _view(model, image, statistics)
 
 
-def _logits(model: BaseModel, image: np.ndarray, statistics: str | dict) -> Tensor:
+def _view(model: BaseModel, image: np.ndarray, statistics: str | dict) -> View:
     sample = inference_segmentor(model, np.ascontiguousarray(image), statistics=statistics, full_resolution=True,
                                  return_logits=True)
-    logits: Tensor = sample.seg_logits.data
-    return logits
+    return View(sample.seg_logits.data, sample.statistics_spread)
 
 
 def _flipped(segment: Segment) -> Segment:
-    def run(image: np.ndarray) -> Tensor:
+    def run(image: np.ndarray) -> View:
         views = []
         for axes in ((), (0, ), (1, ), (0, 1)):
-            logits = segment(np.flip(image, axes))
+            logits = segment(np.flip(image, axes)).scores
             views.append(logits.softmax(dim=0).flip([axis + 1 for axis in axes]))
-        return torch.stack(views).mean(dim=0)
+        return View(torch.stack(views).mean(dim=0))
 
     return run
 
 
 def _windows(model: BaseModel, crop: tuple[int, int], is_hann: bool) -> Segment:
     """Run windows separately; with ``is_hann``, they overlap by half, and a Hann-weighted mean is taken."""
-    def run(image: np.ndarray) -> Tensor:
+    def run(image: np.ndarray) -> View:
         total, weight = torch.zeros(()), torch.zeros(image.shape[:2])
         taper = torch.ones(crop)
         if is_hann:
@@ -60,12 +72,12 @@ def _windows(model: BaseModel, crop: tuple[int, int], is_hann: bool) -> Segment:
         for top in _starts(image.shape[0], crop[0], is_hann):
             for left in _starts(image.shape[1], crop[1], is_hann):
                 place = slice(top, top + crop[0]), slice(left, left + crop[1])
-                window = _logits(model, image[place], 'image').softmax(dim=0)
+                window = _view(model, image[place], 'image').scores.softmax(dim=0)
                 weights = taper[:window.shape[1], :window.shape[2]]
                 total = total if total.dim() else torch.zeros(len(window), *image.shape[:2])
                 total[:, place[0], place[1]] += window * weights
                 weight[place] += weights
-        return total / weight
+        return View(total / weight)
 
     return run
 
