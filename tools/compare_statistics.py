@@ -34,7 +34,7 @@ def parse_args() -> argparse.Namespace:
                         help='what to compare; see benchmarks/views.py')
     parser.add_argument('--contents', nargs='+', default=list(CONTENTS), choices=[*CONTENTS, UNCUT],
                         help=f'scenes to compare on; "{UNCUT}" are the held-out images, and the others are mosaics of '
-                        'their top left parts (default: all mosaics)')
+                        'their top-left corners (default: all mosaics)')
     parser.add_argument('--quick', action='store_true', help='fewer and smaller scenes')
     parser.add_argument('--picture', type=Path, metavar='FILE',
                         help='also draw a mixed scene of 2 x 2 tiles, with its labels in each view')

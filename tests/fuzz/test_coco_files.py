@@ -17,7 +17,7 @@ pytestmark = needs_mmdet
 
 @pytest.fixture(scope='module')
 def annotated(scenes, tmp_path_factory):
-    """Return the content of a COCO file, and a function that builds a data set from changed content."""
+    """Return the contents of a COCO file, and a function that builds a data set from modified contents."""
     from mmengine.registry import DefaultScope
 
     folder = tmp_path_factory.mktemp('coco')
@@ -35,7 +35,7 @@ def annotated(scenes, tmp_path_factory):
         listed = Counter(names[entry['category_id']] for entry in changed['annotations'])
         loaded = Counter(dataset.metainfo['classes'][each['bbox_label']] for index in range(len(dataset))
                          for each in dataset.get_data_info(index)['instances'])
-        assert loaded <= listed  # mmdet omits objects that are too small, and some images with all their objects
+        assert loaded <= listed  # mmdet drops objects that are too small, and some images entirely
 
     return content, build
 

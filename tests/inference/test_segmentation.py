@@ -94,7 +94,7 @@ def test_a_model_that_predicts_in_its_own_way_is_left_to_itself(image):
     assert_same_labels(sample.pred_sem_seg.data[0], logits.argmin(0), -logits)
     assert torch.equal(sample.seg_logits.data.argmax(0), sample.pred_sem_seg.data[0]) and sample.mode == 'delegated'
     for mode in ('whole', 'banded', 'slide'):
-        with pytest.raises(InputError, match=f'mode {mode} needs a segmentor .* this Inverse predicts in its own way'):
+        with pytest.raises(InputError, match=f'mode {mode} needs a segmentor .* this Inverse has its own predict'):
             inference_segmentor(model, image, mode)
 
 

@@ -79,7 +79,7 @@ def test_a_subclass_that_predicts_in_its_own_way(image):
     for sample in (inference_model(model, image), inference_segmentor(model, image)):
         assert_same_labels(sample.pred_sem_seg.data[0], logits.argmin(0), -logits)
     model.test_cfg['mode'] = 'banded'
-    with pytest.raises(InputError, match='this Inverse predicts in its own way'):
+    with pytest.raises(InputError, match='this Inverse has its own prediction code'):
         inference_model(model, image)
 
 

@@ -61,7 +61,7 @@ def test_spread_tells_how_far_the_kinds_differ():
 @pytest.mark.parametrize('statistics', ['mixture', dict(type='local', size=(70, 300))], ids=str)
 @pytest.mark.parametrize('padding', [None, dict(size_divisor=128)], ids=str)
 def test_windows_have_statistics_of_their_own(statistics, padding):
-    """Each window of mode slide is segmented as if it were an image; padding counts in none of them."""
+    """Each window of mode slide is segmented as if it were a separate image; padding is never counted."""
     image = scene_of_kinds(64, 48)
     model = build(**SLIDING)
     alone = inference_segmentor(model, image, 'whole', statistics=statistics, return_logits=True).seg_logits.data

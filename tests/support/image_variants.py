@@ -77,7 +77,7 @@ def decoded(kind):
 
 
 PLANES = np.moveaxis(RGB, 2, 0)
-# name: a function that writes the file, and its RGB pixels or words from the reason why it is refused
+# name: a function that writes the file, and either its RGB pixels or part of the error message
 VARIANTS = {
     'tiff rgb': (tiff(RGB), RGB),
     'tiff strips': (tiff(RGB, rowsperstrip=7, compression='zlib'), RGB),

@@ -74,7 +74,7 @@ def test_digits_from_training_to_pictures(run_tool, run_here, scenes, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_killed_training_resumes(run_tool, scenes, tmp_path):
+def test_training_resumes_after_a_kill(run_tool, scenes, tmp_path):
     run, total = tmp_path / 'run', 100
     arguments = [DIGITS, '--work-dir', run, '--resume', '--cfg-options', f'data_root={scenes}',
                  f'train_cfg.max_iters={total}', f'train_cfg.val_interval={total}', 'train_dataloader.batch_size=2',

@@ -52,7 +52,7 @@ def rotate(content):
 
 
 def names_of(dataset, content):
-    """Return each object's (bounding box, name), first according to the data set, then according to the file."""
+    """Return every object's (bounding box, name) twice: as the data set gives it, and as the file does."""
     found = [(tuple(np.round(entry['bbox'], 3)), dataset.metainfo['classes'][entry['bbox_label']])
              for index in range(len(dataset)) for entry in dataset.get_data_info(index)['instances']]
     names = {category['id']: category['name'] for category in content['categories']}

@@ -32,7 +32,7 @@ def kind_of(image: np.ndarray) -> str:
 
 
 def cut_tile(image: np.ndarray, mask: np.ndarray, size: tuple[int, int]) -> Tile:
-    """Cut the top left part of an image, ``size`` = (height, width) px; extend a smaller image by reflecting it."""
+    """Cut ``size`` = (height, width) px out of an image's top-left corner; extend a smaller image by reflecting it."""
     height, width = size
     missing = [(0, max(height - image.shape[0], 0)), (0, max(width - image.shape[1], 0))]
     image = np.pad(image, [*missing, (0, 0)], mode='symmetric')[:height, :width]

@@ -23,7 +23,7 @@ class Scores:
         self.classes, self.crop = classes, crop
         self.areas = torch.zeros(2, classes, dtype=torch.double)  # intersection and union, px
         self.contours = torch.zeros(2, classes + 1, dtype=torch.double)  # the last one counts all other pixels
-        self.matches = np.zeros(3, int)  # objects: matched, in the labels, in the truth
+        self.matches = np.zeros(3, int)  # objects: matched, predicted, true
         self.at_borders = np.zeros(2, int)  # px: wrong, all
 
     def add(self, labels: np.ndarray, truth: np.ndarray) -> None:
@@ -38,7 +38,7 @@ class Scores:
     def result(self) -> dict[str, float]:
         """Return the scores in percent.
 
-        - ``mean_iou``, over the classes that occur.
+        - ``mean_iou``, over the classes that are present.
         - ``boundary_iou``: the same, of contours of ``CONTOUR`` px inside each region (arXiv 2103.16562).
         - ``object_f1``: F1 score of connected foreground regions; two regions match if their IoU exceeds 0.5.
         - ``border_error``: wrong pixels within ``BORDER`` px of the line between two tiles.

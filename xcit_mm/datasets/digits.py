@@ -81,10 +81,10 @@ def prepare(root: str | Path, num_scenes: dict[str, int] = NUM_SCENES, seed: int
     The folder appears only once it is complete, and replaces any scenes composed with a different recipe.
 
     Returns:
-        True if the data set was written, False if it was there already.
+        True if the data set was written, False if it already existed.
 
     Raises:
-        InputError: ``root`` holds something else, or cannot be written.
+        InputError: ``root`` contains something other than these scenes, or cannot be written.
     """
     root = Path(root).resolve()
     request = dict(name='digits', seed=seed, num_scenes=num_scenes)

@@ -26,7 +26,7 @@ def prepare(dataset: DataSet, root: str | Path, keep_archives: bool = False) -> 
         keep_archives: keep downloaded archives.
 
     Returns:
-        True if anything was unpacked or composed, False if the data set was there already.
+        True if anything was unpacked or generated, False if the data set already existed.
 
     Raises:
         InputError: ``root`` holds something else, an archive is unavailable or damaged, the disk is full, or a package
@@ -62,7 +62,7 @@ def _assemble(dataset: DataSet, root: Path, keep_archives: bool) -> bool:
     archives = root.with_name(f'{root.name}.archives')
     archives.mkdir(parents=True, exist_ok=True)
     print(f'{dataset.page}\n{dataset.licence}')
-    with _exclusive(archives), complete_folder(root) as folder:  # clears the remains of a killed run first
+    with _exclusive(archives), complete_folder(root) as folder:  # first clears whatever a killed run left behind
         _fetch(dataset, archives)
         for archive in dataset.archives:
             unpack(archive, archives / archive.name, folder)

@@ -49,7 +49,7 @@ def compare(function: Levels | Logits, runtime: Runtime, sizes: list[tuple[int, 
     Args:
         function: ``exported_function`` of a model, in eval mode.
         runtime: the function loaded from the file.
-        sizes: batch, height and width of each image.
+        sizes: batch size, height and width of each input.
 
     Raises:
         InputError: the file does not run at one of the sizes, or differs by more than ``TOLERANCE``.

@@ -23,7 +23,7 @@ def available_bytes(device: torch.device, max_memory: int | None = None) -> int:
 
     Args:
         device: a GPU; for any other device, main memory is measured.
-        max_memory: bytes that this process (on a GPU, its tensors) may hold in total, even if more are free.
+        max_memory: upper limit, in bytes, for this process (on a GPU, for its tensors), even if more memory is free.
     """
     if device.type == 'cuda':
         free, held = torch.cuda.mem_get_info(device)[0], torch.cuda.memory_allocated(device)

@@ -15,7 +15,7 @@ from ..statistics.image import ImageMoments
 
 FORMS = ('auto', 'gram', 'direct')
 SMALL_PRODUCT_COST = 2.0  # time per multiply-add in a C x C product, relative to a product over many tokens
-NORM_EPS = 1e-12  # as in F.normalize, so that both forms treat an all-zero channel alike
+NORM_EPS = 1e-12  # as in F.normalize, so that both forms treat an all-zero channel the same way
 
 
 class CrossCovarianceAttention(nn.Module):

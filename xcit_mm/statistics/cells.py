@@ -58,7 +58,7 @@ class CellGrid(NamedTuple):
 class CellFeatures:
     """The mean and the standard deviation of each channel over the tokens of each cell; padding does not count.
 
-    Sums are in float64, so they do not noticeably depend on how the image is split into bands.
+    Sums are in float64, so splitting the image into bands makes no noticeable difference to them.
 
     Args:
         cells: the grid of cells.

@@ -31,7 +31,7 @@ class Members(NamedTuple):
 
 
 class Groups(ABC):
-    """A soft assignment of a batch's tokens to groups; the tokens of a group are from one image."""
+    """A soft assignment of a batch's tokens to groups; all tokens in a group come from the same image."""
 
     @abstractmethod
     def summed(self, batch: int, start: int, stop: int) -> Iterable[Members]:

@@ -26,7 +26,7 @@ class ImageMoments(Moments):
         # channels. A compiled or traced graph must work for any number of tokens.
         widest = widest_dtype(tokens.device)
         part = second_moment(tokens if is_symbolic() or tokens.shape[1] >= FEW_TOKENS else tokens.to(widest))
-        # In float64, the sum does not noticeably depend on how many bands are added or in what order.
+        # In float64, the number and order of the bands make no noticeable difference to the sum.
         self.total = part if self.total is None else self.total.to(widest) + part
         self.dtype = tokens.dtype
 

@@ -109,7 +109,7 @@ def category_ids(dataset: dict, names: Sequence[str], file: str) -> list:
 
 
 def check(dataset: Any, file: str) -> object:
-    """Check that the content of a COCO file is complete.
+    """Check that a COCO file is complete.
 
     Returns:
         The id of the first object without a ``segmentation``, or None if every object has one.

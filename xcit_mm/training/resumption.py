@@ -54,7 +54,7 @@ def report_overrides(runner: Any, filename: str) -> Iterator[None]:
 
 def _settings(runner: Any) -> dict[str, object]:
     """Return the settings of the optimizers and schedules that a runner has built, keyed by their names in a config."""
-    groups: dict[str, dict[str, object]] = {}  # each setting's distinct values, by their text
+    groups: dict[str, dict[str, object]] = {}  # each setting's distinct values, keyed by their string form
     for path, members in _named(getattr(runner.optim_wrapper, 'param_groups', []), 'optim_wrapper'):
         for group in members:
             for name, value in group.items():

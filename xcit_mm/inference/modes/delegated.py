@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Delegated(Mode):
     """The model's own ``test_step``, without a memory limit."""
 
-    name, summary = 'delegated', "the model's own way of predicting, as in mmseg's test loop"
+    name, summary = 'delegated', "whatever the model itself predicts in mmseg's test loop"
     runs_whole_image = False
 
     def check(self, model: BaseSegmentor) -> None:
@@ -33,7 +33,7 @@ class Delegated(Mode):
 
     def logits(self, model: BaseSegmentor, pixels: Rows, statistics: Callable[[], Statistics],
                progress: Progress) -> Rows:
-        raise InputError(f'a {type(model).__name__} predicts in its own way, which does not return logits by rows')
+        raise InputError(f'a {type(model).__name__} has its own prediction code, which does not return logits by rows')
 
     def bands(self, model: BaseSegmentor, scene: Scene, statistics: Callable[[], Statistics],
               progress: Progress) -> Iterator[Band]:
@@ -42,8 +42,8 @@ class Delegated(Mode):
                              'that is read by rows')
         sums = statistics()
         if sums.needs_pools:
-            raise InputError(f'a {type(model).__name__} predicts in its own way, so its head cannot take pooled cells '
-                             "from these statistics; use statistics='image', 'mixture' or 'local'")
+            raise InputError(f'a {type(model).__name__} has its own prediction code, so its head cannot take pooled '
+                             "cells from these statistics; use statistics='image', 'mixture' or 'local'")
         is_default = sums.is_published and not own_statistics(model)
         with nullcontext() if is_default else passed_to_backbone(model, lambda images: statistics()):
             sample = predict(model, scene.data)

@@ -115,7 +115,7 @@ def _finest_stride(backbone: nn.Module) -> int:
 def _backbone_bytes(backbone: nn.Module, height: int, width: int, in_bands: bool = False) -> float:
     """Return the number of bytes taken up by the tokens, their copies or pooled maps at the taps, and the hidden layer.
 
-    In bands, and on a CPU, only a part of the hidden layer is in memory at once. If the backbone is not an XCiT,
+    In bands, and on a CPU, only part of the hidden layer is in memory at once. If the backbone is not an XCiT,
     measure it instead.
     """
     from ..bands.backbone import BAND_TOKENS

@@ -53,7 +53,7 @@ class Mode(ABC):
         require_eval(model)
         if not is_standard(model):
             raise InputError(f'mode {self.name} needs a segmentor that predicts like mmseg\'s EncoderDecoder, but this '
-                             f'{type(model).__name__} predicts in its own way; use mode auto or delegated')
+                             f'{type(model).__name__} has its own prediction code; use mode auto or delegated')
 
     @abstractmethod
     def estimate_bytes(self, model: BaseSegmentor, height: int, width: int) -> int:

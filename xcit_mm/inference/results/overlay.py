@@ -69,7 +69,7 @@ def draw_instances(image: np.ndarray, instances: InstanceData, meta: dict) -> Im
         meta: ``classes`` and ``palette`` (RGB).
 
     Returns:
-        An RGB picture of the image's size, but with at most ``DRAWN`` pixels on its longer side.
+        An RGB picture the same size as the image, but at most ``DRAWN`` pixels on its longer side.
     """
     from mmdet.structures import DetDataSample  # only detection needs mmdet
     from mmdet.visualization import DetLocalVisualizer

@@ -35,7 +35,7 @@ def to_color_type(image: np.ndarray | PillowImage, color_type: str = 'color', ba
 
 def _from_pillow(image: PillowImage, ignore_orientation: bool) -> np.ndarray:
     try:
-        image.load()  # this also turns the pixels of a TIFF file upright
+        image.load()  # for a TIFF file, this also applies the orientation tag
     except OSError as error:
         raise InputError(f'cannot read the PIL image: {error}') from None
     array = to_bgr(image, 'the PIL image')

@@ -18,7 +18,7 @@ from ..metrics import check_categories
 
 @HOOKS.register_module()
 class ClassNamesHook(Hook):
-    """Hook that stops a run if a class index has different names; having the same number of classes is not enough.
+    """Hook that stops a run if two class lists give an index different names; equal lengths are not enough.
 
     Fine-tuning may rename classes: ``load_from`` only warns, unless the checkpoint has the same names in a different
     order.

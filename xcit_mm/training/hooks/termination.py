@@ -23,8 +23,8 @@ class TerminationHook(Hook):
     With several processes, it finishes up to ten iterations, so that they need not communicate in every iteration.
 
     Schedulers and torchrun send SIGTERM before they kill a process. ``--resume`` continues from the saved checkpoint:
-    an interrupted epoch restarts, and an interrupted validation is dropped. Python delivers signals to the main thread
-    only, so the hook does nothing in any other thread.
+    an interrupted epoch starts over, and an interrupted validation run is discarded. Python delivers signals to the
+    main thread only, so the hook does nothing in any other thread.
     """
 
     priority = 'LOWEST'  # runs after everything else in the iteration
