@@ -39,7 +39,7 @@ def test_options_that_do_not_fit_are_one_line(run_here, tmp_path):
     Image.new('RGB', (8, 8)).save(tmp_path / 'a.png')
     arguments = ['infer', DIGITS, 'none.pth', tmp_path / 'a.png', '--out', tmp_path / 'out']
     for option in (['--boxes-only'], ['--min-score', '0.5']):
-        assert 'only to detectors was given, but configs/xcit_upernet_digits.py is a seg' in run_here(*arguments, *option)
+        assert 'only for detectors was given, but configs/xcit_upernet_digits.py is' in run_here(*arguments, *option)
     assert 'write it like 2GB' in run_here(*arguments, '--max-memory', 'much')
     arguments[-1] = tmp_path / 'a.png/out'
     assert 'cannot write to the folder' in run_here(*arguments)
