@@ -108,7 +108,7 @@ def check(args: argparse.Namespace, detects: bool) -> None:
              else [args.boxes_only, args.min_score is not None])
     if any(wrong):
         kinds = ('segmentors', 'a detector') if detects else ('detectors', 'a segmentor')
-        raise InputError(f'an option that is only for {kinds[0]} was given, but {args.config} is {kinds[1]}; see --help')
+        raise InputError(f'an option only for {kinds[0]} was given, but {args.config} is {kinds[1]}; see --help')
     if args.blocks and args.probabilities:
         raise InputError('--blocks writes labels only; leave out --blocks or --probabilities')
     parse_bytes(args.max_memory)
