@@ -1,8 +1,11 @@
 """Which statistics an image is segmented with."""
 import copy
+import logging
 
+import numpy as np
 import pytest
 import torch
+from mmengine.logging import MMLogger
 from segmentors import SLIDING, build, build_mmseg, build_sample, digits_config, scene_of_kinds
 
 from xcit_mm.apis import inference_segmentor, init_model
@@ -86,3 +89,32 @@ def test_memory_for_statistics_is_required_beforehand(statistics, monkeypatch):
     assert inference_segmentor(model, image, 'banded', statistics='image').mode == 'banded'
     with pytest.raises(InputError, match='in mode banded with statistics .* use a smaller image$'):
         inference_segmentor(model, image, 'banded', statistics=statistics)
+
+
+@pytest.fixture
+def warnings():
+    """Return the list of warnings that MMEngine's logger receives."""
+    messages, handler = [], logging.Handler(logging.WARNING)
+    handler.emit = lambda record: messages.append(record.getMessage())
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(handler)
+    yield messages
+    logger.removeHandler(handler)
+
+
+def test_image_statistics_of_mixed_content_are_warned_about(warnings):
+    """Only where auto would have chosen the mixture; the warning does not change the result."""
+    model, image = build(), scene_of_kinds(300, 300)
+    for mode in ('whole', 'banded'):
+        sample = inference_segmentor(model, image, mode, statistics='image', return_logits=True)
+        assert f'statistics_spread is {sample.statistics_spread:.2f}' in warnings.pop() and sample.statistics == 'image'
+        plain = copy.deepcopy(model)
+        plain.data_preprocessor.size = None
+        expected = inference_segmentor(plain, image, mode, statistics='image', return_logits=True)
+        assert expected.statistics_spread is None
+        logits = expected.seg_logits.data
+        assert (sample.seg_logits.data - logits).abs().max() < 1e-5 * logits.abs().max()
+    alike = np.tile(image[-32:, -32:], (10, 10, 1))[:300, :300]
+    for wanted, scene in (('image', alike), ('auto', image), ('mixture', image), ('image', image[:128, :128])):
+        inference_segmentor(model, scene, statistics=wanted)
+    assert not any('statistics_spread' in message for message in warnings)

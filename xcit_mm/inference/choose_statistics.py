@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 AUTO = 'auto'
 # An image with up to this many times as many pixels as a training crop uses its own statistics, as in training.
 LARGE = 2.0
-# Above this spread, the sums of the whole image gave worse labels than the mixture (see docs/statistics.md).
-MIXED = 0.5
+# Scenes of one kind of content had a smaller spread than this, and most scenes of several kinds a larger one; on those,
+# the sums of the whole image gave worse labels than the mixture (see docs/statistics.md).
+MIXED = 0.2
 
 
 def choose_statistics(model: BaseSegmentor, mode: Mode, scene: Scene, wanted: Choice) -> Choice:
@@ -103,11 +104,15 @@ class StatisticsFactory:
     Attributes:
         name: a description of the statistic.
         last: the sums created last.
+
+    Raises:
+        InputError: the statistic is unknown, or does not accept its arguments.
     """
 
     def __init__(self, model: BaseSegmentor, mode: Mode, scene: Scene, wanted: Choice) -> None:
         self.padding, self.crop = scene.padding, _crop(model)
         self.chosen = choose_statistics(model, mode, scene, wanted)
+        build_statistics(self.chosen)  # reports a wrong choice
         self.name = describe_statistics(self.chosen)
         self.is_watched = self.name == 'image' and _suits_mixture(model, mode, scene)
 

@@ -9,7 +9,7 @@ from mmseg.models import SegTTAModel
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-from .choose_statistics import StatisticsFactory, choose_statistics, statistics_bytes
+from .choose_statistics import StatisticsFactory, statistics_bytes
 from .labels import label_dtype, num_logits, to_labels, to_probabilities, to_scores
 from .memory import parse_bytes
 from .modes import Budget, build_mode
@@ -53,7 +53,7 @@ class BoundedTTAModel(SegTTAModel):
         options = Options.of_config(self.module.test_cfg)
         budget = Budget(next(self.module.parameters()).device, parse_bytes(options.max_memory))
         modes = [build_mode(options.mode).choose(self.module, scene, budget) for scene in scenes]
-        factories = [StatisticsFactory(choose_statistics(self.module, mode, scene, options.statistics), scene)
+        factories = [StatisticsFactory(self.module, mode, scene, options.statistics)
                      for mode, scene in zip(modes, scenes)]
         needed = sum(mode.estimate_bytes(self.module, scene.pixels.height, scene.pixels.width)
                      + statistics_bytes(self.module, statistics(), scene)
@@ -68,4 +68,5 @@ class BoundedTTAModel(SegTTAModel):
             parts = (to_probabilities(to_scores(reader.read(start, stop)), every) for reader in readers)
             mean = reduce(torch.add, parts) / len(scenes)
             labels[start:stop] = to_labels(self.module, mean[..., 1:] if channels == 1 else mean)
+        factories[0].warn()
         return labels

@@ -23,8 +23,6 @@ class Recorder(Statistics):
         counts: for each of these names, the number of images it was summed over.
     """
 
-    needs_pools = True
-
     def __init__(self) -> None:
         _safetensors()  # fails now if it is missing, rather than after the last image
         self.sums: dict[str, Tensor] = {}
@@ -96,8 +94,6 @@ class Frozen(Statistics):
     Raises:
         InputError: the file cannot be read.
     """
-
-    needs_pools = True
 
     def __init__(self, file: str) -> None:
         self.file = str(file)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..errors import InputError
 from ..ops.precision import widest_dtype
 from ..ops.recording import is_recorded
 from ..ops.second_moment import second_moment
@@ -49,29 +50,27 @@ class Groups(ABC):
 class GroupedStatistics(Statistics):
     """A statistic with one moment for each group of tokens.
 
-    Attributes:
-        has_local_pools: whether UPerHead's pooled cells are as large as in training, so that a larger image has more of
-            them; otherwise, they cover the whole image, as published.
+    Args:
+        local_pools: whether UPerHead's pooled cells are as large as in training, so that a larger image has more of
+            them. If False, they divide the whole image, as published.
     """
 
-    has_local_pools = True
-
-    @property
-    def pool_size(self) -> tuple[int, int] | None:
-        """Height and width of the part of an image that each grid of pooled cells covers, px; None: the image."""
-        return self.crop if self.has_local_pools else None
+    def __init__(self, local_pools: bool) -> None:
+        self.local_pools, self.pools_are_published = local_pools, not local_pools
 
     def begin(self, height: int, width: int, patch_size: int) -> None:
         super().begin(height, width, patch_size)
-        self.spreads: list[Tensor] = []
+        self.spreads: list[Tensor] = []  # of the first block
 
     @property
     def spread(self) -> float | None:
         return float(torch.stack(self.spreads).mean()) if self.spreads else None
 
     def pools(self, bins: int, height: int, width: int) -> Pools:
-        sides = zip(self.grid.size, self.pool_size or self.grid.size)
-        down, across = (max(round(side / part), 1) * bins for side, part in sides)
+        if self.local_pools and self.crop is None:
+            raise InputError('local_pools needs the size of the training crops, but data_preprocessor.size is not set')
+        sides = zip(self.grid.size, self.crop or ()) if self.local_pools else ()
+        down, across = [max(round(side / crop), 1) * bins for side, crop in sides] or (bins, bins)
         return ImagePools((down, across), height, width)
 
 
@@ -84,7 +83,7 @@ class GroupedMoments(Moments):
         spreads: outside of training, receives the distance of the groups' maps from the map of the image.
     """
 
-    def __init__(self, groups: Groups, width: int, spreads: list[Tensor]) -> None:
+    def __init__(self, groups: Groups, width: int, spreads: list[Tensor] | None) -> None:
         self.groups, self.width, self.spreads = groups, width, spreads
         self.parts: dict[int, Tensor] = {}
 
@@ -100,7 +99,7 @@ class GroupedMoments(Moments):
 
     def reduce(self, to_map: ToMap) -> None:
         moments = self.groups.combine(self.parts)
-        measured = self.batch == 1 and not is_recorded()
+        measured = self.spreads is not None and self.batch == 1 and not is_recorded()
         total = sum(self.parts.values()) if measured else None
         self.parts = {}
         numbers = list(moments)
@@ -109,7 +108,7 @@ class GroupedMoments(Moments):
             batch = numbers[first:first + MAPS_AT_ONCE]
             weight, bias = to_map(torch.stack([moments[number] for number in batch]))
             self.map_of.update(zip(batch, zip(weight.to(self.like).split(1), bias.to(self.like).split(1))))
-        if isinstance(total, Tensor):
+        if self.spreads is not None and isinstance(total, Tensor):
             self.spreads.append(self._spread(to_map(total[None])[0], moments))
 
     def _spread(self, image: Tensor, moments: dict[int, Tensor]) -> Tensor:

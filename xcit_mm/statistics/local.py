@@ -27,18 +27,19 @@ class Local(GroupedStatistics):
 
     Args:
         size: maximum height and width of a neighbourhood, px; default: those of the training crops.
-        local_pools: see ``GroupedStatistics.has_local_pools``; the cells cover ``size``.
+        local_pools: see ``GroupedStatistics``.
 
     Raises:
         InputError: ``size`` is not two positive numbers.
     """
 
-    def __init__(self, size: tuple[int, int] | None = None, local_pools: bool = True) -> None:
+    def __init__(self, size: tuple[int, int] | None = None, local_pools: bool = False) -> None:
         if size is not None and not (isinstance(size, Sequence) and len(size) == 2 and all(
                 isinstance(side, int) and side > 0 for side in size)):
             raise InputError('statistics local needs size=(height, width), two whole numbers of pixels, but got '
                              f'{describe_value(size)}')
-        self.given, self.has_local_pools = size, local_pools
+        super().__init__(local_pools)
+        self.given = size
 
     @property
     def size(self) -> tuple[int, int]:
@@ -52,10 +53,6 @@ class Local(GroupedStatistics):
             raise InputError("statistics local needs the size of the training crops, but data_preprocessor.size is not "
                              "set; use statistics=dict(type='local', size=(height, width))")
         return size
-
-    @property
-    def pool_size(self) -> tuple[int, int] | None:
-        return self.size if self.has_local_pools else None
 
     def begin(self, height: int, width: int, patch_size: int) -> None:
         super().begin(height, width, patch_size)
@@ -73,7 +70,8 @@ class Local(GroupedStatistics):
         return 2.5 * DOUBLE * steps * (channels + 1)**2  # moments of steps and of neighbourhoods, and maps in float32
 
     def moments(self, block: int, height: int, width: int) -> GroupedMoments:
-        return GroupedMoments(Neighbourhoods(self.grid, self.rows, self.columns), width, self.spreads)
+        return GroupedMoments(Neighbourhoods(self.grid, self.rows, self.columns), width,
+                              None if block else self.spreads)
 
 
 class Axis(NamedTuple):

@@ -29,7 +29,7 @@ class Mixture(GroupedStatistics):
         softness: see ``soft_kinds``.
         leak: fraction of the image's moment to add to the moment of each kind.
         cell: side of a cell, px.
-        local_pools: see ``GroupedStatistics.has_local_pools``.
+        local_pools: see ``GroupedStatistics``.
 
     Raises:
         InputError: an argument is out of range.
@@ -38,13 +38,13 @@ class Mixture(GroupedStatistics):
     observes = True
 
     def __init__(self, kinds: int = 8, softness: float = 0.35, leak: float = 0.0, cell: int = 32,
-                 local_pools: bool = True) -> None:
+                 local_pools: bool = False) -> None:
         whole = isinstance(kinds, int) and isinstance(cell, int) and kinds >= 1 and cell >= 1
         if not (whole and 0 < softness < math.inf and 0 <= leak < math.inf):
             raise InputError('statistics mixture needs whole numbers kinds >= 1 and cell >= 1, softness > 0 and '
                              f'leak >= 0, but got kinds={kinds}, cell={cell}, softness={softness} and leak={leak}')
+        super().__init__(local_pools)
         self.kinds, self.softness, self.leak, self.cell = kinds, softness, leak, cell
-        self.has_local_pools = local_pools
 
     def begin(self, height: int, width: int, patch_size: int) -> None:
         super().begin(height, width, patch_size)
@@ -74,7 +74,7 @@ class Mixture(GroupedStatistics):
                 image[inside] = soft_kinds(own, tokens[inside], self.kinds, self.softness)
             grid = weights.mT.unflatten(2, (self.cells.height, self.cells.width))
             self.groups = KindGroups(self.cells, grid.float(), self.leak)
-        return GroupedMoments(self.groups, width, self.spreads)
+        return GroupedMoments(self.groups, width, None if block else self.spreads)
 
     def kind_map(self) -> Tensor:
         """Return the kind with the largest weight in each cell, after a pass: (B, cells down, cells across) int64."""

@@ -84,8 +84,8 @@ class Statistics(ABC):
     observes: ClassVar[bool] = False
     """Whether ``observe`` needs the tokens, at the cost of one more pass over them."""
 
-    needs_pools: ClassVar[bool] = False
-    """Whether results are wrong if a head that cannot take ``pools`` pools the image itself."""
+    pools_are_published: bool = False
+    """Whether ``pools`` computes plain average pooling, so that a head's own pooling can take its place."""
 
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
     """Left, right, top and bottom margins of the network's input that lie outside the image, px."""
@@ -104,7 +104,10 @@ class Statistics(ABC):
 
     @property
     def spread(self) -> float | None:
-        """How far the attention maps of the last pass lie from those of the whole image, relative to their size."""
+        """How far the first block's attention maps lay from the whole image's, relative to its size, in the last pass.
+
+        Rounding aside, 0 means that all parts of the image have the same statistics.
+        """
         return None
 
     def estimate_bytes(self, grid: TokenGrid, channels: int) -> float:

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from .grid import TokenGrid
 from .image import ImageMoments, ImageStatistics
 from .mixture import Mixture
 from .statistics import Moments, ToMap
@@ -25,9 +24,6 @@ class WatchedImage(ImageStatistics):
     @property
     def spread(self) -> float | None:
         return self.mixture.spread
-
-    def estimate_bytes(self, grid: TokenGrid, channels: int) -> float:
-        return Mixture().estimate_bytes(grid, channels)
 
     def observe(self, tokens: Tensor, start: int = 0) -> None:
         self.mixture.observe(tokens, start)

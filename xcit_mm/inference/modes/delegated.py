@@ -41,7 +41,7 @@ class Delegated(Mode):
             raise InputError(f'mode delegated needs the whole image, so a {type(model).__name__} cannot segment a file '
                              'that is read by rows')
         sums = statistics()
-        if sums.needs_pools:
+        if not sums.pools_are_published:
             raise InputError(f'a {type(model).__name__} has its own prediction code, so its head cannot take pooled '
                              "cells from these statistics; use statistics='image', 'mixture' or 'local'")
         is_default = sums.is_published and not own_statistics(model)

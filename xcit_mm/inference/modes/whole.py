@@ -48,11 +48,11 @@ def forward(model: BaseSegmentor, image: Tensor, statistics: Statistics) -> Tens
         logits = head(neck(backbone(x)))
     else:
         levels = neck(backbone(x, statistics))
-        if takes_statistics(head):
-            logits = uper_logits(head, levels, statistics)
-        elif not (statistics.needs_pools and isinstance(head, UPerHead)):
+        if statistics.pools_are_published or not isinstance(head, UPerHead):
             logits = head(levels)
+        elif takes_statistics(head):
+            logits = uper_logits(head, levels, statistics)
         else:
             raise InputError(f'a modified {type(head).__name__} cannot take its pooled cells from other statistics; '
-                             "use statistics='image', 'mixture' or 'local'")
+                             "use statistics='image' or 'mixture'")
     return logits[0].permute(1, 2, 0)
