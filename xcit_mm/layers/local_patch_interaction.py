@@ -3,6 +3,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from ..ops.folding import fold_scale
+from ..ops.saving import run_chain
 from .bricks import build_norm
 
 
@@ -31,8 +33,8 @@ class LocalPatchInteraction(nn.Module):
             # The layouts are equivalent because the second dimension is 1.
             conv.weight = nn.Parameter(conv.weight.detach().as_strided((embed_dim, 1, 3, 3), (9, 1, 3, 1)))
 
-    def forward(self, x: Tensor, height: int, width: int) -> Tensor:
+    def forward(self, x: Tensor, height: int, width: int, scale: Tensor | None = None) -> Tensor:
         # (B, N, C) -> (B, C, height, width), a channels-last view: nothing is copied.
         x = x.unflatten(1, (height, width)).permute(0, 3, 1, 2)
-        x = self.conv2(self.bn(self.act(self.conv1(x))))
+        x = run_chain(x, self.conv1, self.act, self.bn, fold_scale(self.conv2, scale))
         return x.flatten(2).transpose(1, 2)  # back to (B, N, C)
