@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from ..ops.folding import fold_scale
 from ..ops.modification import can_bypass, find_modification
 from ..ops.precision import is_half_precision
 from ..ops.recording import is_recorded
-from ..ops.saving import run_chain, saves_less
+from ..ops.saving import Step, run_chain, saves_less
 from ..statistics import Moments
 from .bricks import build_drop_path
 from .cross_covariance_attention import CrossCovarianceAttention
@@ -32,12 +33,15 @@ class MLP(nn.Module):
         self.act = nn.GELU()
         self.fc2 = nn.Linear(MLP_RATIO * embed_dim, embed_dim)
 
-    def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
-        return run_chain(x, self.fc1, self.act, fold_scale(self.fc2, scale))
+    def forward(self, x: Tensor) -> Tensor:
+        return run_chain(x, *self.steps())
+
+    def steps(self, scale: Tensor | None = None) -> tuple[Step, ...]:
+        """Return the steps of ``forward``, the last one followed by a scale (C,)."""
+        return self.fc1, self.act, fold_scale(self.fc2, scale)
 
 
 MLP_PARTS = (MLP, nn.Linear, nn.GELU)
-SCALED_PARTS = (*MLP_PARTS, LocalPatchInteraction, nn.Conv2d)
 
 
 class XCiTBlock(nn.Module):
@@ -90,11 +94,14 @@ class XCiTBlock(nn.Module):
         self.add_mlp_(x)
         return x
 
-    def _add(self, x: Tensor, norm: nn.Module, branch: nn.Module, scale: Tensor, *size: int) -> Tensor:
+    def _add(self, x: Tensor, norm: nn.Module, branch: Any, scale: Tensor, *size: int) -> Tensor:
         """Return ``x + scale * branch(norm(x), *size)``, with stochastic depth."""
-        if saves_less() and not is_half_precision(x) and not find_modification(branch, SCALED_PARTS, skip=('bn', )):
-            return x + self.drop_path(run_chain(x, norm, lambda normed: branch(normed, *size, scale=scale)))
-        return torch.addcmul(x, scale, self.drop_path(run_chain(x, norm, lambda normed: branch(normed, *size))))
+        if not can_bypass(branch, MLP, LocalPatchInteraction):
+            return torch.addcmul(x, scale, self.drop_path(run_chain(x, norm, lambda normed: branch(normed, *size))))
+        *_, last = branch.children()
+        if saves_less() and not is_half_precision(x) and can_bypass(last, nn.Linear, nn.Conv2d):
+            return x + self.drop_path(run_chain(x, norm, *branch.steps(*size, scale=scale)))
+        return torch.addcmul(x, scale, self.drop_path(run_chain(x, norm, *branch.steps(*size))))
 
     def add_mlp_(self, x: Tensor) -> None:
         """Add the MLP branch to contiguous x (…, C), in place and in chunks; for inference only."""

@@ -65,8 +65,10 @@ class PatchEmbedding(nn.Module):
         image = image.contiguous(memory_format=torch.channels_last)
         if not saves_less() or not can_bypass(self.proj, nn.Sequential):
             return self.proj(image)
-        return run_chain(image, *(step for layer in self.proj
-                                  for step in (layer if can_bypass(layer, ConvNorm) else [layer])))
+        steps: list[nn.Module] = []
+        for layer in self.proj:
+            steps += layer.children() if can_bypass(layer, ConvNorm) else [layer]
+        return run_chain(image, *steps)
 
     def check_channels(self, channels: int) -> None:
         """Raise ``InputError`` unless an image has the number of channels the stem expects."""

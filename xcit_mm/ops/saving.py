@@ -20,44 +20,42 @@ Step = Callable[[Tensor], Tensor]
 def saves_less() -> bool:
     """Return whether it is possible and worthwhile to save less: autograd records eager operations.
 
-    Compilers decide by themselves what to compute again, a trace must stay as simple as the network, and the transforms
+    A compiler decides by itself what to compute again, a trace must stay as simple as the network, and the transforms
     of ``torch.func`` do not allow saved-tensor hooks.
     """
-    return torch.is_grad_enabled() and not is_symbolic() and not _is_transformed()
+    return torch.is_grad_enabled() and not is_symbolic() and torch._C._functorch.maybe_current_level() is None
 
 
 def run_chain(x: Tensor, *steps: Step) -> Tensor:
     """Run modules or functions one after another: return ``steps[-1](… steps[0](x))``.
 
-    Outputs of plain norms and GELUs are not saved for the backward pass. They are computed again whenever it needs
-    them, from the last output before them of any other step. Gradients do not change, not even in rounding.
+    The outputs of plain norms and GELUs are not saved for the backward pass. Whenever it needs one, it computes it
+    again from the last preceding output of any other step. Gradients do not change, not even in rounding.
     """
     if not saves_less():
         return reduce(lambda value, step: step(value), steps, x)
-    source, cheap = x, list[Step]()
-    tensors: list[Tensor | None] = []
+    source, cheap, parameters = x, list[Step](), list[Tensor]()
     for step in steps:
-        with _Recipe(x, source, cheap, tensors).hooks() if cheap else nullcontext():
+        with _Recipe(x, source, cheap, parameters).hooks() if cheap else nullcontext():
             x = step(x)
-        if function := _without_side_effects(step):
-            cheap, tensors = [*cheap, function], [*tensors, *step._parameters.values()]  # type: ignore[attr-defined]
+        if isinstance(step, nn.Module) and (function := _without_side_effects(step)):
+            cheap, parameters = [*cheap, function], [*parameters, *step.parameters()]
         else:
-            source, cheap, tensors = x, [], []
+            source, cheap, parameters = x, [], []
     return x
 
 
-def _without_side_effects(step: Step) -> Step | None:
-    """Return the function that a cheap module computes now, or None for any other step."""
-    if not isinstance(step, nn.Module):
+def _without_side_effects(module: nn.Module) -> Step | None:
+    """Return the function that a cheap module computes now, or None for any other module."""
+    if can_bypass(module, nn.GELU, nn.LayerNorm):
+        return module.forward
+    if not isinstance(module, nn.BatchNorm2d) or not can_bypass(module, nn.BatchNorm2d):
         return None
-    if can_bypass(step, nn.GELU, nn.LayerNorm):
-        return step.forward
-    if can_bypass(step, nn.BatchNorm2d):  # calling it again would count the batch twice
-        of_batch = step.training or step.running_mean is None
-        mean, variance = (None, None) if of_batch else (step.running_mean, step.running_var)
-        return partial(F.batch_norm, running_mean=mean, running_var=variance, weight=step.weight, bias=step.bias,
-                       training=of_batch, eps=step.eps)
-    return None
+    # A second call of the module would count the batch twice.
+    of_batch = module.training or module.running_mean is None
+    mean, variance = (None, None) if of_batch else (module.running_mean, module.running_var)
+    return partial(F.batch_norm, running_mean=mean, running_var=variance, weight=module.weight, bias=module.bias,
+                   training=of_batch, eps=module.eps)
 
 
 class _Recipe:
@@ -66,26 +64,27 @@ class _Recipe:
     Args:
         result: the tensor.
         source, steps: the result is ``steps[-1](… steps[0](source))``.
-        parameters: those of the steps. As usual, it is an error to modify them before the backward pass.
+        parameters: those of the steps.
     """
 
-    def __init__(self, result: Tensor, source: Tensor, steps: Sequence[Step], parameters: Sequence[Tensor | None]
-                 ) -> None:
-        self.kept, self.steps, device = _keep(source, *parameters), steps, result.device.type
+    def __init__(self, result: Tensor, source: Tensor, steps: Sequence[Step], parameters: Sequence[Tensor]) -> None:
+        self.enclosed, self.sources = _has_hooks(), _keep(source, *parameters)
+        self.steps, device = steps, result.device.type
         self.storage, self.stride = result.untyped_storage()._cdata, result.stride()
         self.autocast = partial(torch.autocast, device, torch.get_autocast_dtype(device),
                                 torch.is_autocast_enabled(device))
 
     def hooks(self) -> saved_tensors_hooks:
-        """Return a context in which autograd saves this recipe in place of the tensor and of its views."""
+        """Return a context in which autograd saves this recipe in place of the tensor and its views."""
         return saved_tensors_hooks(self.pack, self.unpack)
 
     def pack(self, tensor: Tensor) -> Any:
         if tensor.untyped_storage()._cdata == self.storage:
             return tensor.size(), tensor.stride(), tensor.storage_offset()
-        # Torch calls only the innermost hooks. Let the enclosing ones, such as those of a checkpoint, save the tensor.
+        if not self.enclosed:
+            return tensor
         hooks = self.hooks()
-        hooks.__exit__()
+        hooks.__exit__()  # torch calls only the innermost hooks, but the enclosing ones must save all other tensors
         try:
             return _keep(tensor)
         finally:
@@ -93,29 +92,42 @@ class _Recipe:
 
     def unpack(self, packed: Any) -> Tensor:
         if not isinstance(packed, tuple):
-            return packed.saved_tensors[0]
-        source, *_ = self.kept.saved_tensors
+            return packed()[0] if callable(packed) else packed
+        source, *_ = self.sources()
         with torch.no_grad(), self.autocast():
             result = reduce(lambda value, step: step(value), self.steps, source)
-        if result.stride() != self.stride:  # hooks that move tensors to the CPU change the layout of the source
+        if result.stride() != self.stride:  # hooks that move tensors to another device can change the source's layout
             result = torch.empty_strided(result.shape, self.stride, dtype=result.dtype,
                                          device=result.device).copy_(result)
         return result.as_strided(*packed)
 
 
+def _keep(*tensors: Tensor) -> Callable[[], Sequence[Tensor]]:
+    """Save tensors as autograd does, and return a function that returns them unless they were modified since."""
+    if _has_hooks():
+        with torch.enable_grad():
+            node = _Keep.apply(torch.empty(0, requires_grad=True), *tensors).grad_fn
+        return lambda: node.saved_tensors
+    versions = [tensor._version for tensor in tensors]
+
+    def unmodified() -> Sequence[Tensor]:
+        if [tensor._version for tensor in tensors] != versions:
+            raise RuntimeError('a tensor that the backward pass needs has been modified in place')
+        return tensors
+
+    return unmodified
+
+
+def _has_hooks() -> bool:
+    """Return whether there are saved-tensor hooks, such as those of a checkpoint. Before 2.8, torch does not tell."""
+    find_hooks = getattr(torch._C._autograd, '_top_saved_tensors_default_hooks', None)
+    return find_hooks is None or find_hooks(False) is not None
+
+
 class _Keep(torch.autograd.Function):
-    """A node of the graph that only saves tensors, so that enclosing hooks and checks for modifications apply."""
+    """A node of the graph that only saves tensors, so that enclosing hooks apply to them."""
 
     @staticmethod
-    def forward(ctx: Any, anchor: Tensor, *tensors: Tensor | None) -> Tensor:
+    def forward(ctx: Any, anchor: Tensor, *tensors: Tensor) -> Tensor:
         ctx.save_for_backward(*tensors)
         return anchor.clone()
-
-
-def _keep(*tensors: Tensor | None) -> Any:
-    with torch.enable_grad():  # hooks run without
-        return _Keep.apply(torch.empty(0, requires_grad=True), *tensors).grad_fn
-
-
-def _is_transformed() -> bool:
-    return torch._C._functorch.maybe_current_level() is not None

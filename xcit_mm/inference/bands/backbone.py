@@ -11,7 +11,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 
 from ...backbone import XCiT
