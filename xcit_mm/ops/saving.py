@@ -36,7 +36,8 @@ def run_chain(x: Tensor, *steps: Step) -> Tensor:
         return reduce(lambda value, step: step(value), steps, x)
     source, cheap, parameters = x, list[Step](), list[Tensor]()
     for step in steps:
-        with _Recipe(x, source, cheap, parameters).hooks() if cheap else nullcontext():
+        saved = cheap and x.requires_grad
+        with _Recipe(x, source, cheap, parameters).hooks() if saved else nullcontext():
             x = step(x)
         if isinstance(step, nn.Module) and (function := _without_side_effects(step)):
             cheap, parameters = [*cheap, function], [*parameters, *step.parameters()]
@@ -68,38 +69,46 @@ class _Recipe:
     """
 
     def __init__(self, result: Tensor, source: Tensor, steps: Sequence[Step], parameters: Sequence[Tensor]) -> None:
-        self.enclosed, self.sources = _has_hooks(), _keep(source, *parameters)
-        self.steps, device = steps, result.device.type
-        self.storage, self.stride = result.untyped_storage()._cdata, result.stride()
+        self.tensors, self.steps, self.enclosed = (source, *parameters), steps, _has_hooks()
+        self.storage, self.stride, device = result.untyped_storage()._cdata, result.stride(), result.device.type
         self.autocast = partial(torch.autocast, device, torch.get_autocast_dtype(device),
                                 torch.is_autocast_enabled(device))
 
     def hooks(self) -> saved_tensors_hooks:
         """Return a context in which autograd saves this recipe in place of the tensor and its views."""
-        return saved_tensors_hooks(self.pack, self.unpack)
+        return saved_tensors_hooks(self.pack, _unpack)
 
     def pack(self, tensor: Tensor) -> Any:
-        if tensor.untyped_storage()._cdata == self.storage:
-            return tensor.size(), tensor.stride(), tensor.storage_offset()
-        if not self.enclosed:
+        matches = tensor.untyped_storage()._cdata == self.storage
+        if not matches and not self.enclosed:
             return tensor
         hooks = self.hooks()
-        hooks.__exit__()  # torch calls only the innermost hooks, but the enclosing ones must save all other tensors
+        hooks.__exit__()  # torch calls only the innermost hooks, but the enclosing ones must save everything
         try:
-            return _keep(tensor)
+            if not matches:
+                return _keep(tensor), lambda kept: kept
+            # A checkpoint returns a saved tensor only once, so that every use of the result saves the source anew.
+            return _keep(*self.tensors), partial(_compute_again, self.steps, self.autocast, self.stride,
+                                                 (tensor.size(), tensor.stride(), tensor.storage_offset()))
         finally:
             hooks.__enter__()
 
-    def unpack(self, packed: Any) -> Tensor:
-        if not isinstance(packed, tuple):
-            return packed()[0] if callable(packed) else packed
-        source, *_ = self.sources()
-        with torch.no_grad(), self.autocast():
-            result = reduce(lambda value, step: step(value), self.steps, source)
-        if result.stride() != self.stride:  # hooks that move tensors to another device can change the source's layout
-            result = torch.empty_strided(result.shape, self.stride, dtype=result.dtype,
-                                         device=result.device).copy_(result)
-        return result.as_strided(*packed)
+
+def _unpack(packed: Any) -> Tensor:
+    if isinstance(packed, Tensor):
+        return packed
+    tensors, function = packed
+    return function(*tensors())
+
+
+def _compute_again(steps: Sequence[Step], autocast: Callable[[], torch.autocast], stride: Sequence[int], view: tuple,
+                   source: Tensor, *parameters: Tensor) -> Tensor:
+    """Return a view (size, stride and offset) of the result of a recipe."""
+    with torch.no_grad(), autocast():
+        result = reduce(lambda value, step: step(value), steps, source)
+    if result.stride() != stride:  # hooks that move tensors to another device can change the source's layout
+        result = torch.empty_strided(result.shape, stride, dtype=result.dtype, device=result.device).copy_(result)
+    return result.as_strided(*view)
 
 
 def _keep(*tensors: Tensor) -> Callable[[], Sequence[Tensor]]:
