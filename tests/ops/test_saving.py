@@ -29,12 +29,30 @@ def test_first_and_second_derivatives(old_torch, monkeypatch):
 
 
 def test_modified_parameters_are_reported():
-    norm, linear = nn.LayerNorm(3), nn.Linear(3, 3)
-    y = run_chain(torch.randn(4, 3, requires_grad=True), norm, linear)
+    norm, conv = nn.BatchNorm2d(3), nn.Conv2d(3, 3, 1)
+    y = run_chain(torch.randn(2, 3, 4, 5, requires_grad=True), norm, conv)
     with torch.no_grad():
         norm.bias += 1
     with pytest.raises(RuntimeError, match='has been modified'):
         y.sum().backward()
+
+
+@pytest.mark.parametrize('enabled', [True, False])
+def test_outputs_are_computed_again_under_the_same_autocast(enabled, monkeypatch):
+    states = []
+    monkeypatch.setattr(nn.GELU, 'forward', lambda self, x: (states.append(torch.is_autocast_enabled('cpu')), x * 2)[1])
+    with torch.autocast('cpu', torch.bfloat16, enabled=enabled):
+        y = run_chain(torch.randn(4, 3, requires_grad=True), nn.Linear(3, 3), nn.GELU(), nn.Linear(3, 3))
+    with torch.autocast('cpu', torch.bfloat16, enabled=not enabled):
+        y.sum().backward()
+    assert states == [enabled, enabled]
+
+
+def test_transforms_of_functions_still_work():
+    norm, linear = nn.LayerNorm(3), nn.Linear(3, 3)
+    x = torch.randn(4, 3, requires_grad=True)
+    expected, = torch.autograd.grad(run_chain(x, norm, linear).sum(), x)
+    torch.testing.assert_close(torch.func.grad(lambda x: run_chain(x, norm, linear).sum())(x), expected)
 
 
 def test_nothing_outlives_the_graph():
