@@ -37,7 +37,7 @@ def run_chain(x: Tensor, *steps: Step) -> Tensor:
     source, cheap, parameters = x, list[Step](), list[Tensor]()
     for step in steps:
         saved = cheap and x.requires_grad
-        with _Recipe(x, source, cheap, parameters).hooks() if saved else nullcontext():
+        with _Recipe(x, source, cheap, parameters) if saved else nullcontext():
             x = step(x)
         if isinstance(step, nn.Module) and (function := _without_side_effects(step)):
             cheap, parameters = [*cheap, function], [*parameters, *step.parameters()]
@@ -60,7 +60,7 @@ def _without_side_effects(module: nn.Module) -> Step | None:
 
 
 class _Recipe:
-    """How to compute a tensor again.
+    """A context in which autograd saves how to compute a tensor again, in place of the tensor and its views.
 
     Args:
         result: the tensor.
@@ -69,13 +69,20 @@ class _Recipe:
     """
 
     def __init__(self, result: Tensor, source: Tensor, steps: Sequence[Step], parameters: Sequence[Tensor]) -> None:
-        self.tensors, self.steps, self.enclosed = (source, *parameters), steps, _has_hooks()
+        self.tensors: tuple[Tensor, ...] = (source, *parameters)
+        self.steps, self.enclosed = steps, _has_hooks()
         self.storage, self.stride, device = result.untyped_storage()._cdata, result.stride(), result.device.type
         self.autocast = partial(torch.autocast, device, torch.get_autocast_dtype(device),
                                 torch.is_autocast_enabled(device))
 
+    def __enter__(self) -> None:
+        self.hooks().__enter__()
+
+    def __exit__(self, *exception: object) -> None:
+        self.hooks().__exit__()
+        self.tensors = ()  # autograd never lets go of a hook, which would keep them in memory
+
     def hooks(self) -> saved_tensors_hooks:
-        """Return a context in which autograd saves this recipe in place of the tensor and its views."""
         return saved_tensors_hooks(self.pack, _unpack)
 
     def pack(self, tensor: Tensor) -> Any:
