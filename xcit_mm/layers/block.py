@@ -1,12 +1,18 @@
 """One XCiT block: XCA, then LPI, then an MLP (arXiv 2106.09681, figure 1)."""
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
+from ..ops.folding import fold_scale
 from ..ops.modification import can_bypass, find_modification
+from ..ops.precision import is_half_precision
 from ..ops.recording import is_recorded
+from ..ops.saving import Step, run_chain, saves_less
 from ..statistics import Moments
 from .bricks import build_drop_path
 from .cross_covariance_attention import CrossCovarianceAttention
@@ -28,7 +34,11 @@ class MLP(nn.Module):
         self.fc2 = nn.Linear(MLP_RATIO * embed_dim, embed_dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(self.act(self.fc1(x)))
+        return run_chain(x, *self.steps())
+
+    def steps(self, scale: Tensor | None = None) -> tuple[Step, ...]:
+        """Return the steps of ``forward``, the last one followed by a scale (C,)."""
+        return self.fc1, self.act, fold_scale(self.fc2, scale)
 
 
 MLP_PARTS = (MLP, nn.Linear, nn.GELU)
@@ -69,20 +79,29 @@ class XCiTBlock(nn.Module):
     def forward(self, x: Tensor, height: int, width: int, moments: Moments | None = None) -> Tensor:
         scale = self.drop_path(self.gamma1.expand(x.shape[0], 1, -1))  # (B, 1, C); zeros skip the branch for an image
         if can_bypass(self.attn, CrossCovarianceAttention):
-            x = self.attn.add_to(x, self.norm1(x), scale, moments)
+            x = run_chain(x, self.norm1, partial(self.attn.add_to, x, scale=scale, moments=moments))
         elif moments is not None:
             raise InputError("statistics other than 'image' need plain cross-covariance attention without hooks, but "
                              f"the attention of a block is a modified {type(self.attn).__name__}; use "
                              "statistics='image'")
         else:  # hooks and subclasses take effect only in a call
-            x = torch.addcmul(x, scale, self.attn(self.norm1(x)))
-        x = torch.addcmul(x, self.gamma3, self.drop_path(self.local_mp(self.norm3(x), height, width)))
+            x = torch.addcmul(x, scale, run_chain(x, self.norm1, self.attn))
+        x = self._add(x, self.norm3, self.local_mp, self.gamma3, height, width)
         in_chunks = x.device.type == 'cpu' and not (self.training or is_recorded())
         if not in_chunks or find_modification(self.mlp, MLP_PARTS) or not can_bypass(self.norm2, nn.LayerNorm):
-            return torch.addcmul(x, self.gamma2, self.drop_path(self.mlp(self.norm2(x))))
+            return self._add(x, self.norm2, self.mlp, self.gamma2)
         x = x.contiguous()  # a norm of the stem may have changed the layout
         self.add_mlp_(x)
         return x
+
+    def _add(self, x: Tensor, norm: nn.Module, branch: Any, scale: Tensor, *size: int) -> Tensor:
+        """Return ``x + scale * branch(norm(x), *size)``, with stochastic depth."""
+        if not can_bypass(branch, MLP, LocalPatchInteraction):
+            return torch.addcmul(x, scale, self.drop_path(run_chain(x, norm, lambda normed: branch(normed, *size))))
+        *_, last = branch.children()
+        if saves_less() and not is_half_precision(x) and can_bypass(last, nn.Linear, nn.Conv2d):
+            return x + self.drop_path(run_chain(x, norm, *branch.steps(*size, scale=scale)))
+        return torch.addcmul(x, scale, self.drop_path(run_chain(x, norm, *branch.steps(*size))))
 
     def add_mlp_(self, x: Tensor) -> None:
         """Add the MLP branch to contiguous x (…, C), in place and in chunks; for inference only."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from ..ops.modification import can_bypass, is_unmodified
-from ..ops.precision import full_precision
+from ..ops.precision import full_precision, is_half_precision
 from ..statistics import BlendedMap, Moments
 from ..statistics.image import ImageMoments
 
@@ -69,9 +69,7 @@ class CrossCovarianceAttention(nn.Module):
         Returns:
             (B, N, C)
         """
-        half_precision = torch.is_autocast_enabled(x.device.type) or x.dtype.itemsize < 4
-        if half_precision or moments is None and not self.uses_gram(x.shape[1]):
-            # In a half-precision map, a small scale would underflow.
+        if is_half_precision(x) or moments is None and not self.uses_gram(x.shape[1]):
             return torch.addcmul(residual, scale, self(x, moments))
         self.require_plain_linears()
         maps = self.maps(x, moments)

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..ops.recording import is_recorded
+from ..ops.saving import run_chain
 from .bricks import build_norm
 
 PYRAMID_STRIDES = (4, 8, 16, 32, 64)  # of fpn1 … fpn5, in pixels; the published models have the first four
@@ -27,6 +28,13 @@ class MaxPool(nn.Module):
 
     def extra_repr(self) -> str:
         return f'factor={self.factor}'
+
+
+class Upsampling(nn.Sequential):
+    """Layers of which the norm and GELU save less for the backward pass."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return run_chain(x, *self)
 
 
 class Upsample2x(nn.ConvTranspose2d):
@@ -80,4 +88,4 @@ def build_resampler(channels: int, in_stride: int, out_stride: int, norm_cfg: di
         if layers:
             layers += [build_norm(norm_cfg, channels), nn.GELU()]
         layers.append(Upsample2x(channels))
-    return nn.Sequential(*layers) if layers else nn.Identity()
+    return Upsampling(*layers) if layers else nn.Identity()

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from ..ops.folding import fold_scale
+from ..ops.saving import Step, run_chain
 from .bricks import build_norm
 
 
@@ -32,7 +34,14 @@ class LocalPatchInteraction(nn.Module):
             conv.weight = nn.Parameter(conv.weight.detach().as_strided((embed_dim, 1, 3, 3), (9, 1, 3, 1)))
 
     def forward(self, x: Tensor, height: int, width: int) -> Tensor:
-        # (B, N, C) -> (B, C, height, width), a channels-last view: nothing is copied.
-        x = x.unflatten(1, (height, width)).permute(0, 3, 1, 2)
-        x = self.conv2(self.bn(self.act(self.conv1(x))))
-        return x.flatten(2).transpose(1, 2)  # back to (B, N, C)
+        return run_chain(x, *self.steps(height, width))
+
+    def steps(self, height: int, width: int, scale: Tensor | None = None) -> tuple[Step, ...]:
+        """Return the steps of ``forward``, the last one followed by a scale (C,)."""
+        last = fold_scale(self.conv2, scale)
+
+        def first(x: Tensor) -> Tensor:
+            # (B, N, C) -> (B, C, height, width), a channels-last view: nothing is copied.
+            return self.conv1(x.unflatten(1, (height, width)).permute(0, 3, 1, 2))
+
+        return first, self.act, self.bn, lambda x: last(x).flatten(2).transpose(1, 2)  # back to (B, N, C)

@@ -11,6 +11,7 @@ from ..errors import InputError
 from ..ops.folding import fold_batch_norm
 from ..ops.modification import can_bypass
 from ..ops.recording import is_recorded
+from ..ops.saving import run_chain, saves_less
 from .bricks import build_norm
 
 
@@ -61,7 +62,13 @@ class PatchEmbedding(nn.Module):
         if not torch.jit.is_tracing():  # tracing the comparison would cause a warning
             self.check_channels(image.shape[1])
         # The image has few channels, so converting it is cheap, and the (B, N, C) tokens become a view of the result.
-        return self.proj(image.contiguous(memory_format=torch.channels_last))
+        image = image.contiguous(memory_format=torch.channels_last)
+        if not saves_less() or not can_bypass(self.proj, nn.Sequential):
+            return self.proj(image)
+        steps: list[nn.Module] = []
+        for layer in self.proj:
+            steps += layer.children() if can_bypass(layer, ConvNorm) else [layer]
+        return run_chain(image, *steps)
 
     def check_channels(self, channels: int) -> None:
         """Raise ``InputError`` unless an image has the number of channels the stem expects."""

@@ -1,8 +1,11 @@
-"""Fold a batch norm into the preceding convolution."""
+"""Fold a batch norm or a scale into the preceding layer."""
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TypeGuard
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -37,3 +40,17 @@ def is_foldable(norm: nn.Module | None) -> TypeGuard[_BatchNorm | None]:
     """Return whether a norm applies the same scale and shift to every input."""
     return norm is None or (isinstance(norm, _BatchNorm) and not norm.training and norm.affine
                             and norm.track_running_stats)
+
+
+def fold_scale(layer: nn.Linear | nn.Conv2d, scale: Tensor | None) -> Callable[[Tensor], Tensor]:
+    """Return the function ``layer(x) * scale``, with one factor for each output channel; None stands for 1.
+
+    The scale multiplies the weight, so its gradient does not need the layer's output.
+    """
+    if scale is None:
+        return layer
+    weight = layer.weight * scale.view(-1, *[1] * (layer.weight.ndim - 1))
+    bias = None if layer.bias is None else layer.bias * scale
+    if isinstance(layer, nn.Linear):
+        return partial(F.linear, weight=weight, bias=bias)
+    return partial(layer._conv_forward, weight=weight, bias=bias)

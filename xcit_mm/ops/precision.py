@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from .recording import is_symbolic
 
@@ -21,6 +22,11 @@ def full_precision(device: torch.device) -> AbstractContextManager:
     """
     without_autocast = torch.autocast(device.type, enabled=False)
     return without_autocast if is_symbolic() else _FullPrecision(without_autocast)
+
+
+def is_half_precision(x: Tensor) -> bool:
+    """Return whether products with x are computed in half precision, in which a small layer scale would underflow."""
+    return torch.is_autocast_enabled(x.device.type) or x.dtype.itemsize < 4
 
 
 def widest_dtype(device: torch.device) -> torch.dtype:

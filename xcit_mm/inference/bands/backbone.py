@@ -11,7 +11,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 
 from ...backbone import XCiT
@@ -19,6 +18,7 @@ from ...layers import XCiTBlock
 from ...layers.cross_covariance_attention import blend
 from ...layers.patch_embedding import ConvNorm
 from ...ops.folding import fold_batch_norm
+from ...ops.precision import is_half_precision
 from ...ops.row_operations import Convolution, Pointwise
 from ...ops.rows import Rows, Stored, bands
 from ...statistics import Moments, Statistics
@@ -145,9 +145,7 @@ class _Attended(Rows):
         x = self.tokens[start:stop]
         normed = self.block.norm1(x).flatten(0, 1)  # before x changes
         maps, scale = self.moments.maps(start, stop), self.block.gamma1
-        # In a half-precision map, a small scale would underflow.
-        half_precision = torch.is_autocast_enabled(x.device.type) or x.dtype.itemsize < 4
-        if len(maps) == 1 and maps[0].share is maps[0].positions is None and not half_precision:
+        if len(maps) == 1 and maps[0].share is maps[0].positions is None and not is_half_precision(x):
             x.flatten(0, 1).add_(maps[0].bias[0] * scale).addmm_(normed, maps[0].weight[0] * scale)
         else:
             x.flatten(0, 1).addcmul_(blend(maps, normed[None])[0].to(x.dtype), scale)

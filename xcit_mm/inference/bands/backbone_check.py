@@ -15,15 +15,15 @@ from ...layers import (
     XCiTBlock,
 )
 from ...layers.block import MLP
-from ...layers.feature_pyramid import MaxPool, Upsample2x
+from ...layers.feature_pyramid import MaxPool, Upsample2x, Upsampling
 from ...layers.patch_embedding import ConvNorm
 from ...ops.folding import is_foldable
 from ...ops.modification import find_modification
 
 # The types that make up an XCiT; a module of any other type could compute anything.
 PARTS = (XCiT, PatchEmbedding, ConvNorm, PositionalEncoding, XCiTBlock, CrossCovarianceAttention, LocalPatchInteraction,
-         MLP, MaxPool, Upsample2x, DropPath, nn.ModuleList, nn.Sequential, nn.Identity, nn.Linear, nn.Conv2d,
-         nn.LayerNorm, nn.GELU, nn.Dropout, nn.BatchNorm2d, nn.SyncBatchNorm)
+         MLP, MaxPool, Upsample2x, Upsampling, DropPath, nn.ModuleList, nn.Sequential, nn.Identity, nn.Linear,
+         nn.Conv2d, nn.LayerNorm, nn.GELU, nn.Dropout, nn.BatchNorm2d, nn.SyncBatchNorm)
 
 
 def check_backbone(backbone: nn.Module) -> None:

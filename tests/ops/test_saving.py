@@ -1,0 +1,69 @@
+"""A chain of modules can be differentiated twice, reports modifications and frees what it saved."""
+import gc
+import weakref
+
+import pytest
+import torch
+from torch import nn
+
+from xcit_mm.ops import saving
+from xcit_mm.ops.saving import run_chain
+
+
+@pytest.mark.parametrize('old_torch', [False, True])
+def test_first_and_second_derivatives(old_torch, monkeypatch):
+    if old_torch:  # which cannot tell whether there are hooks
+        monkeypatch.setattr(saving, '_has_hooks', lambda: True)
+    torch.manual_seed(0)
+    norm, act, first, last = nn.LayerNorm(3), nn.GELU(), nn.Linear(3, 4), nn.Linear(4, 2)
+    batch_norm, conv = nn.BatchNorm2d(2), nn.Conv2d(2, 2, 3)
+    modules = nn.ModuleList([norm, first, act, last, batch_norm, conv]).double()
+    x = torch.randn(2, 4, 5, 3, dtype=torch.double, requires_grad=True)
+
+    def run(x, *parameters):
+        y = run_chain(x, norm, first, act, last)
+        return run_chain(y.permute(0, 3, 1, 2), act, batch_norm, conv)
+
+    assert torch.autograd.gradcheck(run, (x, *modules.parameters()))
+    assert torch.autograd.gradgradcheck(run, (x, *modules.parameters()))
+
+
+def test_modified_parameters_are_reported():
+    norm, conv = nn.BatchNorm2d(3), nn.Conv2d(3, 3, 1)
+    y = run_chain(torch.randn(2, 3, 4, 5, requires_grad=True), norm, conv)
+    with torch.no_grad():
+        norm.bias += 1
+    with pytest.raises(RuntimeError, match='has been modified'):
+        y.sum().backward()
+
+
+@pytest.mark.parametrize('enabled', [True, False])
+def test_outputs_are_computed_again_under_the_same_autocast(enabled, monkeypatch):
+    states = []
+    monkeypatch.setattr(nn.GELU, 'forward', lambda self, x: (states.append(torch.is_autocast_enabled('cpu')), x * 2)[1])
+    with torch.autocast('cpu', torch.bfloat16, enabled=enabled):
+        y = run_chain(torch.randn(4, 3, requires_grad=True), nn.Linear(3, 3), nn.GELU(), nn.Linear(3, 3))
+    with torch.autocast('cpu', torch.bfloat16, enabled=not enabled):
+        y.sum().backward()
+    assert states == [enabled, enabled]
+
+
+def test_transforms_of_functions_still_work():
+    norm, linear = nn.LayerNorm(3), nn.Linear(3, 3)
+    x = torch.randn(4, 3, requires_grad=True)
+    expected, = torch.autograd.grad(run_chain(x, norm, linear).sum(), x)
+    torch.testing.assert_close(torch.func.grad(lambda x: run_chain(x, norm, linear).sum())(x), expected)
+
+
+def test_nothing_outlives_the_graph():
+    gc.disable()
+    try:
+        x = torch.randn(4, 3, requires_grad=True).clone()
+        source = weakref.ref(x)
+        y = run_chain(x, nn.LayerNorm(3), nn.Linear(3, 3), nn.GELU(), nn.Linear(3, 3))
+        del x
+        assert source() is not None
+        del y
+        assert source() is None
+    finally:
+        gc.enable()
