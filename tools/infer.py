@@ -1,8 +1,8 @@
 """Segment images or detect objects in them, and write the results.
 
-Pictures (PNG, JPEG, BMP, WebP, and TIFF in strips without a georeference) go through the config's test pipeline; results
-are overlays plus PNG files of class indices, or JSON files of objects. Other files, such as GeoTIFF, tiled TIFF, VRT and
-JPEG 2000, are segmented by rows at full resolution, and the result is a cloud-optimised GeoTIFF.
+Pictures (PNG, JPEG, BMP, WebP, and TIFF in strips without a georeference) go through the config's test pipeline, which
+gives overlays plus PNG files of class indices, or JSON files of objects. Other files, such as GeoTIFF, tiled TIFF, VRT
+and JPEG 2000, are segmented by rows at full resolution, which gives cloud-optimised GeoTIFF files.
 """
 import argparse
 from collections.abc import Callable

@@ -124,7 +124,7 @@ def segment_file(model: BaseModel, path: str | Path, out_dir: str | Path, mode: 
                  max_memory: int | str | None = None, statistics: Choice = 'auto',
                  sinks: Sequence[str] = ('tiff', ), name: str | None = None, bands: Sequence[int] = (),
                  progress: Progress = lambda share: None) -> str:
-    """Segment an image file at full resolution and write its labels, without loading a whole TIFF file or raster into memory.
+    """Segment an image file at full resolution and write its labels; only pictures other than TIFF are read at once.
 
     Args:
         model: from ``init_model``.
@@ -143,7 +143,8 @@ def segment_file(model: BaseModel, path: str | Path, out_dir: str | Path, mode: 
 
     Raises:
         InputError: see ``inference_segmentor``; also if a sink is unknown, the test pipeline does more than read
-            images and resize them, the number of bands differs from the network's, a package is missing, or a result would overwrite a file that no earlier run wrote or that has changed since.
+            images and resize them, the number of bands differs from the network's, a package is missing, or a result
+            would overwrite a file that no earlier run wrote or that has changed since.
     """
     from .inference.file_segmentation import segment_to_files  # imports mmseg, which a detector does not need
     from .inference.segmentation import Options

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-import torch
+import numpy as np
 from mmengine.logging import print_log
 from mmseg.models import BaseSegmentor
 from torch import Tensor
@@ -47,7 +47,7 @@ def segment_to_files(model: BaseSegmentor, path: Path, folder: Path, options: Op
             pixels = WithoutNodata(Normalised(source, model.data_preprocessor), source)
             return Scene(pixels, (source.height, source.width))
 
-        def read_image() -> torch.Tensor:
+        def read_image() -> np.ndarray:
             with open_source(path, bands, as_stored) as source:
                 return to_rgb(source.reader().read_all().numpy(), is_bgr=not as_stored)
 
@@ -66,9 +66,9 @@ def require_bands(source: Source, model: BaseSegmentor) -> None:
     stem = getattr(getattr(model, 'backbone', None), 'patch_embed', None)
     expected = getattr(stem, 'in_channels', source.bands)
     if source.bands != expected:
-        raise InputError(f'cannot segment {source.path}: it has {source.bands} bands, but the backbone expects '
-                         f'{expected}; name the bands to use, e.g. --bands '
-                         f'{" ".join(str(min(band + 1, source.bands)) for band in range(expected))}, or use a model with '
+        example = ' '.join(str(min(band, source.bands)) for band in range(1, expected + 1))
+        raise InputError(f'cannot segment {source.path}: {source.bands} of its bands would be read, but the backbone '
+                         f'expects {expected}; choose {expected}, e.g. --bands {example}, or use a model with '
                          f'model.backbone.in_channels={source.bands}')
 
 

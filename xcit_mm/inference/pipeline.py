@@ -83,8 +83,8 @@ def read_as_shown(config: Config, path: Path) -> np.ndarray:
 def to_rgb(pixels: np.ndarray, is_bgr: bool) -> np.ndarray:
     """Return pixels for display: (H, W) or (H, W, bands), in any dtype -> (H, W, 3) uint8, RGB.
 
-    Of more than three bands, show the first three; of fewer, the first one in grey. Values that are not uint8 are scaled
-    to 0 … 255.
+    Of more than three bands, show the first three; of fewer, the first one in grey. Values that are not uint8 are
+    scaled to 0 … 255.
     """
     bands = np.atleast_3d(pixels)
     bands = bands[..., [0, 0, 0] if bands.shape[2] < 3 else [2, 1, 0] if is_bgr else [0, 1, 2]]
@@ -138,7 +138,7 @@ def _require_original_size(sample: BaseDataElement) -> None:
 
 
 def only_packs(config: Config) -> bool:
-    """Return whether the pipeline, at full resolution, does nothing but read images, as BGR or as stored, and pack them."""
+    """Return whether the pipeline, at full resolution, only reads images (as BGR or as stored) and packs them."""
     known = {'LoadImageFromFile', 'LoadAnnotations', 'PackSegInputs', *RESIZING}
     return {type_name(step['type']) for step in find_test_dataset(config).pipeline} <= known and (
         _decoding(_loader(config)).get('color_type', 'color') == 'color')

@@ -81,7 +81,8 @@ def _successors(edges: Edges) -> np.ndarray:
 def _follow(successor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the edges ring by ring, and the number of each one's ring."""
     following, seen = successor.tolist(), bytearray(len(successor))
-    order, lengths = [], []
+    order: list[int] = []
+    lengths: list[int] = []
     for start in range(len(following)):
         if not seen[start]:
             edge, before = start, len(order)

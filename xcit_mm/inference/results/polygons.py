@@ -15,7 +15,7 @@ from ...errors import InputError
 from ..sources import GeoReference, quiet, require_geo
 from .outlines import Polygons, link
 from .record import result_file
-from .regions import complete_outlines, join
+from .regions import Edges, complete_outlines, join
 from .sink import SINKS, ResultMeta, Sink, background
 
 EDGES_AT_ONCE = 1 << 19  # to link and write together
@@ -98,13 +98,14 @@ def polygonize(bands: Iterable[Tensor], meta: ResultMeta) -> Iterator[Polygons]:
         bands: labels (rows, W), from top to bottom.
         meta: describes the labels.
     """
-    parts, number = [], 0
+    parts: list[Edges] = []
+    number = 0
     arrays = (band.numpy() for band in bands)
     for edges in complete_outlines(arrays, [meta.nodata, *background(meta.palette)]):
         if len(edges.label):
             # Each band numbers its regions from 0.
             offset = int(parts[-1].region.max()) + 1 if parts else 0
-            parts.append(edges._replace(region=edges.region + offset))
+            parts.append(edges._replace(region=edges.region.astype(np.int64) + offset))
             number += len(edges.label)
         if number >= EDGES_AT_ONCE:
             yield link(join(parts))

@@ -67,7 +67,7 @@ def _write_tiles(path: Path, bands: Iterable[Tensor], meta: ResultMeta) -> None:
 
 
 def _rows_of_tiles(bands: Iterable[Tensor], dtype: type[np.unsignedinteger]) -> Iterator[np.ndarray]:
-    """Cut bands into rows of whole tiles, so that each tile is compressed only once: (TILE, W); the last may be lower."""
+    """Cut bands into rows of tiles (TILE, W), so that each tile is compressed once; the last rows may be fewer."""
     rest: np.ndarray | None = None
     for band in bands:
         rows = band.numpy().astype(dtype)

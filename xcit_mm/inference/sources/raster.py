@@ -70,16 +70,16 @@ class RasterFile(Source):
         """
         if not self._has_mask and not self._holds_floats:
             return None
-        valid = self._read(self.file.dataset_mask, start, stop) > 0
+        valid = self._read_window(self.file.dataset_mask, start, stop) > 0
         if self._holds_floats:
             valid &= np.isfinite(self._read_bands(start, stop)).all(axis=0)
         return torch.from_numpy(valid)
 
     def _read_bands(self, start: int, stop: int) -> np.ndarray:
         """Read rows [start, stop) of the chosen bands: (bands, rows, W)."""
-        return self._read(lambda window: self.file.read(self._indexes, window=window), start, stop)
+        return self._read_window(lambda window: self.file.read(self._indexes, window=window), start, stop)
 
-    def _read(self, read: Callable[..., np.ndarray], start: int, stop: int) -> np.ndarray:
+    def _read_window(self, read: Callable[..., np.ndarray], start: int, stop: int) -> np.ndarray:
         from rasterio.errors import RasterioError
         from rasterio.windows import Window
 
