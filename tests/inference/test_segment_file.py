@@ -67,7 +67,7 @@ def test_unsuitable_input_is_named(tmp_path, model, image):
     tifffile.imwrite(tmp_path / 'a.tif', image, photometric='rgb')
     with pytest.raises(InputError, match='not enough memory'):
         segment_file(model, tmp_path / 'a.tif', tmp_path, max_memory='1MB')
-    with pytest.raises(InputError, match="sinks must be among coco_json, geojson, gpkg, masks, overlay, png, tiff, but got 'bmp'"):
+    with pytest.raises(InputError, match="among coco_json, geojson, gpkg, masks, overlay, png, tiff, but got 'bmp'"):
         segment_file(model, tmp_path / 'a.tif', tmp_path, sinks=['bmp'])
     (tmp_path / 'file').touch()
     with pytest.raises(InputError, match='cannot write .*a_classes.tif'):

@@ -68,7 +68,7 @@ def require_bands(source: Source, model: BaseSegmentor) -> None:
     if source.bands != expected:
         example = ' '.join(str(min(band, source.bands)) for band in range(1, expected + 1))
         raise InputError(f'cannot segment {source.path}: {source.bands} of its bands would be read, but the backbone '
-                         f'expects {expected}; choose {expected}, e.g. --bands {example}, or use a model with '
+                         f'expects {expected}; choose {expected} of them, e.g. --bands {example}, or use a model with '
                          f'model.backbone.in_channels={source.bands}')
 
 

@@ -80,6 +80,8 @@ def test_alpha_is_a_mask_and_no_band(tmp_path):
         assert file.colorinterp[3] == ColorInterp.alpha
     assert np.array_equal(read_rows(open_source(path)), bands[2::-1].transpose(1, 2, 0))
     assert np.array_equal(valid_rows(open_source(path)), bands[3] > 0)
+    with open_source(path, (1, 2, 3, 4)) as source:
+        assert source.valid(0, 301) is None  # chosen as a band, it is not alpha
 
 
 def test_pixels_without_data_are_known(tmp_path):
@@ -110,7 +112,7 @@ def test_a_damaged_tile_is_named_by_file_and_window(tmp_path, options):
     with tifffile.TiffFile(path, mode='r+b') as file:
         file.pages[0].tags['TileOffsets'].overwrite(values)
     assert read_rows(open_source(path), (0, 96)).any()
-    with pytest.raises(InputError, match='cannot read .*a.tif: the window of rows 96 to 128 and columns 64 to 128 is dam'):
+    with pytest.raises(InputError, match='cannot read .*a.tif: the window of rows 96 to 128 and columns 64 to 128 is'):
         read_rows(open_source(path))
 
 

@@ -44,7 +44,7 @@ class RasterFile(Source):
         self.file = open_raster(path)
         try:
             chosen = _choose_bands(self.file, bands, path)
-            self._has_mask = _has_mask(self.file)
+            self._has_mask = _has_mask(self.file, chosen)
         except BaseException:
             self.file.close()
             raise
@@ -150,9 +150,11 @@ def _choose_bands(file: Any, bands: Sequence[int], path: Path) -> list[int]:
     return chosen
 
 
-def _has_mask(file: Any) -> bool:
-    from rasterio.enums import MaskFlags
+def _has_mask(file: Any, chosen: list[int]) -> bool:
+    from rasterio.enums import ColorInterp, MaskFlags
 
+    if any(file.colorinterp[band - 1] == ColorInterp.alpha for band in chosen):
+        return False  # the user knows that this band is not alpha, e.g. that it is infrared
     return any(MaskFlags.all_valid not in flags for flags in file.mask_flag_enums)
 
 
