@@ -87,12 +87,15 @@ def test_bands_4_3_2_are_red_green_and_blue(tmp_path, model, mode):
     assert np.array_equal(tifffile.imread(tmp_path / 'out/a_classes.tif'), expected.pred_sem_seg.data[0])
 
 
-@pytest.mark.parametrize('dtype', ['uint16', 'int16', 'float32'])
-@pytest.mark.parametrize('loader', [dict(), dict(imdecode_backend='tifffile')], ids=['bgr', 'as stored'])
-def test_values_reach_the_network_as_stored(tmp_path, dtype, loader):
+AS_STORED = dict(imdecode_backend='tifffile')
+
+
+@pytest.mark.parametrize('dtype, count, loader', [
+    ('uint16', 3, dict()), ('float32', 3, dict()), ('int16', 3, AS_STORED), ('uint16', 4, AS_STORED)], ids=str)
+def test_values_reach_the_network_as_stored(tmp_path, dtype, count, loader):
     config = digits_config()
     config.test_dataloader.dataset.pipeline[0].update(loader)
-    means, stds, count = [9.0, 8.0, 7.0, 6.0], [3.0, 2.0, 4.0, 5.0], 4 if loader else 3
+    means, stds = [9.0, 8.0, 7.0, 6.0], [3.0, 2.0, 4.0, 5.0]
     config.model.data_preprocessor = dict(
         type='xcit_mm.inference.preprocessor.BandPreProcessor', mean=means[:count], std=stds[:count],
         bgr_to_rgb=not loader, size=(128, 128))
