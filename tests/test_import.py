@@ -6,7 +6,8 @@ import pytest
 
 LOADED = """
 import sys, {module}
-heavy = ('mmseg', 'mmdet', 'safetensors', 'mmcv.ops', 'mmengine.runner', 'torch.distributed.fsdp')
+heavy = ('mmseg', 'mmdet', 'safetensors', 'mmcv.ops', 'mmengine.runner', 'torch.distributed.fsdp',
+         'rasterio', 'pyogrio')
 print([name for name in sys.modules if name.startswith(heavy)])
 """
 
@@ -17,7 +18,8 @@ def test_no_runner_and_no_other_project_is_loaded(module):
     assert result.stdout.strip() == '[]', result.stdout + result.stderr
 
 
-def test_inference_modes_are_listed_without_mmseg():
+def test_inference_modes_sources_and_sinks_are_listed_without_other_packages():
     code = LOADED.format(module='xcit_mm.apis, xcit_mm.inference.modes, xcit_mm.inference.results')
     result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
-    assert 'mmseg' not in result.stdout and 'mmdet' not in result.stdout, result.stdout + result.stderr
+    for name in ('mmseg', 'mmdet', 'rasterio', 'pyogrio'):
+        assert name not in result.stdout, result.stdout + result.stderr

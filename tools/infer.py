@@ -1,4 +1,9 @@
-"""Segment images or detect objects in them, and write overlays plus class-index PNGs or JSON files of objects."""
+"""Segment images or detect objects in them, and write the results.
+
+Pictures (PNG, JPEG, BMP, WebP, and TIFF in strips without a georeference) go through the config's test pipeline, which
+gives overlays plus PNG files of class indices, or JSON files of objects. Other files, such as GeoTIFF, tiled TIFF, VRT
+and JPEG 2000, are segmented by rows at full resolution, which gives cloud-optimised GeoTIFF files.
+"""
 import argparse
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +32,7 @@ from xcit_mm.inference.results import (
     write_labels,
     write_probabilities,
 )
-from xcit_mm.inference.sources import find_images, result_name
+from xcit_mm.inference.sources import find_images, is_picture, result_name
 
 
 def parse_args() -> argparse.Namespace:
@@ -40,8 +45,11 @@ def parse_args() -> argparse.Namespace:
                             help='; '.join(f'{name}: {summary}' for name, summary in modes.items()))
     segmentors.add_argument('--max-memory', metavar='SIZE',
                             help='limit for the process (on a GPU, its tensors), e.g. 2GB (default: all free memory)')
-    segmentors.add_argument('--blocks', action='store_true',
-                            help='read and write by rows, at full resolution, for TIFF files larger than memory')
+    segmentors.add_argument('--bands', type=int, nargs='+', default=[], metavar='NUMBER',
+                            help="bands to read, from 1, in the order of the network's channels, e.g. 4 3 2 if these "
+                            'are red, green and blue (default: all except alpha)')
+    segmentors.add_argument('--polygons', nargs='?', const='gpkg', choices=['gpkg', 'geojson'],
+                            help='also write polygons, as a GeoPackage (the default) or as GeoJSON')
     segmentors.add_argument('--probabilities', nargs='+', default=[], metavar='CLASS',
                             help='names or indices of classes to write probabilities for, as 16-bit PNG files')
     detectors = parser.add_argument_group('detectors')
@@ -84,10 +92,15 @@ def detect(args: argparse.Namespace, model: BaseModel, path: Path) -> None:
 
 def segment(args: argparse.Namespace, model: BaseModel, path: Path, advance: Callable[[float], None]) -> str:
     """Write the results for an image, and return the mode and the statistics used."""
-    if args.blocks:
+    polygons = [args.polygons] if args.polygons else []
+    if args.bands or not is_picture(path):
+        if args.probabilities:
+            raise InputError(f'cannot process {path}: probabilities can be written for pictures only, but this file is '
+                             'read by rows; leave out --probabilities')
         return segment_file(model, path, args.out, args.mode, max_memory=args.max_memory, statistics=args.statistics,
-                            name=result_name(path, args.inputs), progress=advance)
-    results = Results(args, model, path, 'png', 'overlay')
+                            sinks=['tiff', *polygons], name=result_name(path, args.inputs), bands=args.bands,
+                            progress=advance)
+    results = Results(args, model, path, 'png', 'overlay', *polygons)
     classes = [class_index(model.dataset_meta['classes'], name) for name in args.probabilities]
     for index in classes:
         require_replaceable(args.out / f'{results.name}{probability_ending(index, model.dataset_meta["classes"])}')
@@ -104,13 +117,11 @@ def segment(args: argparse.Namespace, model: BaseModel, path: Path, advance: Cal
 
 def check(args: argparse.Namespace, detects: bool) -> None:
     """Before anything is computed, reject options that cannot work."""
-    wrong = ([args.mode != 'auto', args.max_memory, args.full_resolution, args.blocks, args.probabilities] if detects
-             else [args.boxes_only, args.min_score is not None])
+    wrong = ([args.mode != 'auto', args.max_memory, args.full_resolution, args.bands, args.polygons,
+              args.probabilities] if detects else [args.boxes_only, args.min_score is not None])
     if any(wrong):
         kinds = ('segmentors', 'a detector') if detects else ('detectors', 'a segmentor')
         raise InputError(f'an option only for {kinds[0]} was given, but {args.config} is {kinds[1]}; see --help')
-    if args.blocks and args.probabilities:
-        raise InputError('--blocks writes labels only; leave out --blocks or --probabilities')
     parse_bytes(args.max_memory)
     require_writable(args.out)
 

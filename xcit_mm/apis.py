@@ -122,30 +122,35 @@ def inference_segmentor(
 @torch.no_grad()
 def segment_file(model: BaseModel, path: str | Path, out_dir: str | Path, mode: str = 'auto', *,
                  max_memory: int | str | None = None, statistics: Choice = 'auto',
-                 sinks: Sequence[str] = ('tiff', ), name: str | None = None,
+                 sinks: Sequence[str] = ('tiff', ), name: str | None = None, bands: Sequence[int] = (),
                  progress: Progress = lambda share: None) -> str:
-    """Segment an image file at full resolution and write its labels, without loading a whole TIFF file into memory.
+    """Segment an image file at full resolution and write its labels; only pictures other than TIFF are read at once.
 
     Args:
         model: from ``init_model``.
-        path: image file; a source must be registered for its suffix (see ``inference.sources``).
+        path: image file that a registered source or GDAL reads (see ``inference.sources``). Values of a raster, which
+            is a TIFF file with a georeference or any file read by GDAL, reach the network as stored: 16-bit values are
+            not divided.
         out_dir: folder, created if needed.
         mode, max_memory, statistics, progress: see ``inference_segmentor``.
         sinks: names of the registered sinks to write the labels with (see ``inference.results``).
         name: stem of the files to write; default: the file's name without its suffix.
+        bands: numbers of the bands to read through GDAL, from 1, in the order of the network's channels: red, green and
+            blue first if it expects them. Default: all bands except alpha.
 
     Returns:
         The mode used, as in a sample's ``mode``.
 
     Raises:
-        InputError: see ``inference_segmentor``; also if a sink is unknown, the test pipeline does more than read BGR
-            and resize, or a result would overwrite a file that no earlier run wrote or that has changed since.
+        InputError: see ``inference_segmentor``; also if a sink is unknown, the test pipeline does more than read
+            images and resize them, the number of bands differs from the network's, a package is missing, or a result
+            would overwrite a file that no earlier run wrote or that has changed since.
     """
     from .inference.file_segmentation import segment_to_files  # imports mmseg, which a detector does not need
     from .inference.segmentation import Options
 
     options = Options(mode, max_memory, statistics, progress=progress)
-    return segment_to_files(model, Path(path), Path(out_dir), options, sinks, name or Path(path).stem)
+    return segment_to_files(model, Path(path), Path(out_dir), options, sinks, name or Path(path).stem, bands)
 
 
 @torch.no_grad()

@@ -8,12 +8,14 @@ from pathlib import Path
 from string import Template
 from unittest import SkipTest
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import Runner
 from PIL import Image
+from rasters import write_raster
 from sybil import Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser, SkipParser
 
@@ -40,8 +42,10 @@ def project(tmp_path_factory, scenes):
     (folder / 'data').mkdir()
     (folder / 'data/digits').symlink_to(scenes)
     photo = Image.open(next((scenes / 'images/val').iterdir()))
-    for name in ('photo.jpg', 'orthophoto.tif'):
-        photo.save(folder / name)
+    photo.save(folder / 'photo.jpg')
+    bands = np.asarray(photo.convert('RGB')).transpose(2, 0, 1)
+    write_raster(folder / 'orthophoto.tif', bands)
+    write_raster(folder / 'sentinel.tif', bands[[0, 2, 1, 0, 0]].astype(np.uint16))
     (folder / CHECKPOINT).parent.mkdir(parents=True)
     torch.manual_seed(0)
     torch.save(init_model(ROOT / 'configs/xcit_upernet_digits.py').state_dict(), folder / CHECKPOINT)

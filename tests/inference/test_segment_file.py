@@ -3,8 +3,10 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
+import torch
 from mmengine.config import Config
-from segmentors import CONFIG, SLIDING, build
+from rasters import random_bands, write_raster
+from segmentors import CONFIG, SLIDING, assert_same_labels, build, digits_config
 
 from xcit_mm.apis import inference_segmentor, init_model, segment_file
 from xcit_mm.errors import InputError
@@ -58,19 +60,68 @@ def test_an_interrupted_run_leaves_no_file(tmp_path, monkeypatch, model, image):
 
 
 def test_unsuitable_input_is_named(tmp_path, model, image):
-    with pytest.raises(InputError, match='cannot read .*a.xyz: the known suffixes are .bmp, .jpeg'):
+    with pytest.raises(InputError, match='cannot read .*a.xyz: the known suffixes are .bil, .bip'):
         segment_file(model, tmp_path / 'a.xyz', tmp_path)
     with pytest.raises(InputError, match='no image file .*a.png'):
         segment_file(model, tmp_path / 'a.png', tmp_path)
     tifffile.imwrite(tmp_path / 'a.tif', image, photometric='rgb')
     with pytest.raises(InputError, match='not enough memory'):
         segment_file(model, tmp_path / 'a.tif', tmp_path, max_memory='1MB')
-    with pytest.raises(InputError, match="sinks must be among coco_json, masks, overlay, png, tiff, but got 'bmp'"):
+    with pytest.raises(InputError, match="among coco_json, geojson, gpkg, masks, overlay, png, tiff, but got 'bmp'"):
         segment_file(model, tmp_path / 'a.tif', tmp_path, sinks=['bmp'])
     (tmp_path / 'file').touch()
     with pytest.raises(InputError, match='cannot write .*a_classes.tif'):
         segment_file(model, tmp_path / 'a.tif', tmp_path / 'file')
     config = Config.fromfile(CONFIG)
     config.test_dataloader.dataset.pipeline.insert(1, dict(type='PhotoMetricDistortion'))
-    with pytest.raises(InputError, match='does more than read BGR and resize'):
+    with pytest.raises(InputError, match='does more than read images in colour or as stored'):
         segment_file(init_model(config), tmp_path / 'a.tif', tmp_path)
+
+
+@pytest.mark.parametrize('mode', ['whole', 'banded'])
+def test_bands_4_3_2_are_red_green_and_blue(tmp_path, model, mode):
+    bands = random_bands(5)
+    path = write_raster(tmp_path / 'a.tif', bands)
+    segment_file(model, path, tmp_path / 'out', mode, bands=(4, 3, 2))
+    expected = inference_segmentor(model, np.ascontiguousarray(bands[1:4].transpose(1, 2, 0)), mode)  # BGR
+    assert np.array_equal(tifffile.imread(tmp_path / 'out/a_classes.tif'), expected.pred_sem_seg.data[0])
+
+
+AS_STORED = dict(imdecode_backend='tifffile')
+
+
+@pytest.mark.parametrize('dtype, count, loader', [
+    ('uint16', 3, dict()), ('float32', 3, dict()), ('int16', 3, AS_STORED), ('uint16', 4, AS_STORED)], ids=str)
+def test_values_reach_the_network_as_stored(tmp_path, dtype, count, loader):
+    config = digits_config()
+    config.test_dataloader.dataset.pipeline[0].update(loader)
+    means, stds = [9.0, 8.0, 7.0, 6.0], [3.0, 2.0, 4.0, 5.0]
+    config.model.data_preprocessor = dict(
+        type='xcit_mm.inference.preprocessor.BandPreProcessor', mean=means[:count], std=stds[:count],
+        bgr_to_rgb=not loader, size=(128, 128))
+    config.model.backbone.in_channels = count
+    torch.manual_seed(0)
+    model = init_model(config)
+    bands = random_bands(count, dtype)
+    path = write_raster(tmp_path / 'a.tif', bands)
+    segment_file(model, path, tmp_path / 'out', 'whole', statistics='image')
+    pixels = (bands - np.float32(means[:count])[:, None, None]) / np.float32(stds[:count])[:, None, None]
+    with torch.no_grad():
+        logits = model.encode_decode(torch.from_numpy(pixels.astype(np.float32))[None], [dict(img_shape=(301, 141))])[0]
+    found = torch.from_numpy(tifffile.imread(tmp_path / 'out/a_classes.tif'))
+    assert_same_labels(found, logits.argmax(dim=0).to(torch.uint8), logits)
+
+
+def test_pixels_without_data_are_labelled_255_and_change_no_other_label(tmp_path, model):
+    bands = random_bands(3, 'float32') * 100
+    bands[:, 100:150, 20:90] = model.data_preprocessor.mean.numpy()
+    hidden = bands.copy()
+    hidden[:, 100:150, 20:90] = np.nan
+    labels = []
+    for name, content in (('a', bands), ('b', hidden)):
+        segment_file(model, write_raster(tmp_path / f'{name}.tif', content), tmp_path / 'out', sinks=['tiff', 'png'])
+        labels.append(tifffile.imread(tmp_path / f'out/{name}_classes.tif'))
+        assert np.array_equal(labels[-1], cv2.imread(str(tmp_path / f'out/{name}_classes.png'), cv2.IMREAD_UNCHANGED))
+    expected = labels[0].copy()
+    expected[100:150, 20:90] = 255
+    assert np.array_equal(labels[1], expected) and (labels[0] < 255).all()

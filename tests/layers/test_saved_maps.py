@@ -22,12 +22,18 @@ MAP_BYTES = SIDE * SIDE * CHANNELS * 4
 SMALL = dict(embed_dim=16, depth=2, num_heads=2, patch_size=8)
 
 
+@pytest.fixture(autouse=True)
+def every_map_is_large(monkeypatch):
+    """Save less for small maps too, so that tests are fast."""
+    monkeypatch.setattr(saving, 'LARGE', 0)
+
+
 @pytest.fixture
 def keep_everything(monkeypatch):
     """Return a function that makes every module save what torch saves by default."""
     def switch():
         for module in (saving, block_module, patch_embedding):
-            monkeypatch.setattr(module, 'saves_less', lambda: False)
+            monkeypatch.setattr(module, 'saves_less', lambda x: False)
 
     return switch
 

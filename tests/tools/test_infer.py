@@ -1,11 +1,18 @@
 """Run tools/infer.py on images and folders."""
 
 import numpy as np
+import pytest
+import rasterio
 import torch
+from messages import is_one_line
 from PIL import Image
+from pyogrio import read_info
+from rasterio.features import shapes
+from rasters import random_bands, write_raster
 
 from xcit_mm.apis import init_model
 
+TILES = dict(driver='GTiff', count=3, dtype='uint8', tiled=True, blockxsize=64, blockysize=64)
 ADE20K, DIGITS = 'configs/xcit_upernet_ade20k.py', 'configs/xcit_upernet_digits.py'
 
 
@@ -22,9 +29,11 @@ def test_large_images_by_the_tool(run_here, capsys, tmp_path):
         assert ('mode whole' if mode == 'whole' else 'mode banded') in capsys.readouterr().out
         labels[mode] = np.asarray(Image.open(tmp_path / mode / 'a_classes.png'))
     assert (labels['whole'] != labels['banded']).mean() < 0.01
-    assert run_here('infer', DIGITS, tmp_path / 'weights.pth', tmp_path / 'a.tif', '--out', tmp_path / 'blocks',
-                    '--blocks') is None
-    assert np.array_equal(np.asarray(Image.open(tmp_path / 'blocks/a_classes.tif')), labels['banded'])
+    with rasterio.open(tmp_path / 'tiles.tif', 'w', **TILES, height=200, width=300) as file:
+        file.write(image.transpose(2, 0, 1))
+    arguments = [DIGITS, tmp_path / 'weights.pth', tmp_path / 'tiles.tif']
+    assert run_here('infer', *arguments, '--out', tmp_path / 'rows') is None
+    assert np.array_equal(np.asarray(Image.open(tmp_path / 'rows/tiles_classes.tif')), labels['banded'])
     assert 'not enough memory' in run_here('infer', DIGITS, tmp_path / 'weights.pth', tmp_path / 'a.tif', '--out',
                                            tmp_path / 'none', '--max-memory', '1MB')
     assert not list((tmp_path / 'none').iterdir())
@@ -72,7 +81,44 @@ def test_a_probability_of_an_unknown_class_is_named_before_the_work(run_here, tm
     torch.save(init_model(DIGITS).state_dict(), tmp_path / 'weights.pth')
     arguments = ['infer', DIGITS, tmp_path / 'weights.pth', scenes / 'images/val', '--out', tmp_path / 'out']
     assert "no class 'cat'; the classes" in run_here(*arguments, '--probabilities', 'cat')
-    assert '--blocks writes labels only' in run_here(*arguments, '--probabilities', '7', '--blocks')
+    assert 'can be written for pictures only' in run_here(
+        *arguments[:3], scenes / 'images/val/00000.png', '--out', tmp_path / 'out', '--probabilities', '7', '--bands',
+        *'123')
     assert 'must be a local file' in run_here(*arguments[:3], 'https://example.org/a.png', '--out', tmp_path / 'out')
     assert 'not enough memory' in run_here(*arguments[:3], scenes / 'images/val/00000.png', '--out', tmp_path / 'out',
                                            '--mode', 'whole', '--max-memory', '1 MiB')
+
+
+@pytest.mark.parametrize('kind', ['gpkg', 'geojson'])
+def test_a_raster_gives_a_map_and_polygons(run_here, capsys, tmp_path, weights, kind):
+    path = write_raster(tmp_path / 'a.tif', random_bands(5))
+    options = ['--bands', '4', '3', '2', '--polygons', *([] if kind == 'gpkg' else [kind])]
+    assert run_here('infer', DIGITS, weights, path, '--out', tmp_path / 'out', *options) is None
+    assert sorted(file.name for file in (tmp_path / 'out').iterdir()) == [
+        '.xcit_mm_results', f'a_classes.{kind}', 'a_classes.tif']
+    with rasterio.open(path) as image, rasterio.open(tmp_path / 'out/a_classes.tif') as labels:
+        assert (labels.crs, labels.transform, labels.shape) == (image.crs, image.transform, image.shape)
+        found = labels.read(1)
+    regions = sum(label > 0 for _, label in shapes(found))
+    assert read_info(tmp_path / f'out/a_classes.{kind}')['features'] == regions > 1
+
+
+def test_a_picture_has_polygons_in_pixels(run_here, tmp_path, weights, scenes):
+    path = scenes / 'images/val/00000.png'
+    assert run_here('infer', DIGITS, weights, path, '--out', tmp_path, '--polygons', 'geojson') is None
+    info = read_info(tmp_path / '00000_classes.geojson')
+    width, height = Image.open(path).size
+    left, top, right, bottom = info['total_bounds']
+    assert info['features'] and 0 <= left < right <= width and 0 <= top < bottom <= height
+    assert (tmp_path / '00000_overlay.png').exists()
+
+
+def test_unusable_rasters_are_one_line(run_here, tmp_path, weights):
+    path = write_raster(tmp_path / 'a.tif', random_bands(5))
+    arguments = ['infer', DIGITS, weights, path, '--out', tmp_path / 'out']
+    assert is_one_line(run_here(*arguments), f'{path}: 5 of its bands would be read, but the backbone expects 3',
+                       '--bands 1 2 3')
+    assert is_one_line(run_here(*arguments, '--bands', '7', '3', '2'), f'band 7 of {path}: its bands are 1 to 5')
+    write_raster(path, random_bands().astype('int32'))
+    assert is_one_line(run_here(*arguments), f'{path}: its values are int32')
+    assert not list((tmp_path / 'out').iterdir())

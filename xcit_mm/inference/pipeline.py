@@ -72,17 +72,21 @@ def predict(model: BaseModel, data: dict) -> BaseDataElement:
 
 
 def read_as_shown(config: Config, path: Path) -> np.ndarray:
-    """Read an image file in colour, oriented as in the pipeline: (H, W, 3) uint8, RGB.
-
-    If the pipeline reads all bands of a file, show the first three, or the first one in grey; values that are not uint8
-    are scaled to 0 … 255.
-    """
+    """Read an image file for display, oriented as in the pipeline: (H, W, 3) uint8, RGB; see ``to_rgb``."""
     decoding = _decoding(_loader(config))
-    as_stored = 'ignore_orientation' in decoding.get('color_type', '')
     if decoding.get('imdecode_backend') != 'tifffile' and decoding.get('color_type') != 'unchanged':
-        return _decode(path, color_type='color_ignore_orientation' if as_stored else 'color')[..., ::-1]
-    bands = np.atleast_3d(_decode(path, **decoding))
-    is_bgr = decoding.get('imdecode_backend') != 'tifffile'
+        as_stored = 'ignore_orientation' in decoding.get('color_type', '')
+        decoding = dict(color_type='color_ignore_orientation' if as_stored else 'color')
+    return to_rgb(_decode(path, **decoding), decoding.get('imdecode_backend') != 'tifffile')
+
+
+def to_rgb(pixels: np.ndarray, is_bgr: bool) -> np.ndarray:
+    """Return pixels for display: (H, W) or (H, W, bands), in any dtype -> (H, W, 3) uint8, RGB.
+
+    Of more than three bands, show the first three; of fewer, the first one in grey. Values that are not uint8 are
+    scaled to 0 … 255.
+    """
+    bands = np.atleast_3d(pixels)
     bands = bands[..., [0, 0, 0] if bands.shape[2] < 3 else [2, 1, 0] if is_bgr else [0, 1, 2]]
     if bands.dtype == np.uint8:
         return np.ascontiguousarray(bands)
@@ -100,7 +104,7 @@ def _decode(image: Image, **decoding: str) -> np.ndarray:
     if isinstance(image, (str, Path)):
         kind = find_source(Path(image))
         if kind is not None and not kind.formats:
-            with open_source(Path(image)) as source:
+            with open_source(Path(image), as_stored=decoding.get('imdecode_backend') == 'tifffile') as source:
                 return source.reader().read_all().numpy()
     return read_image(image, **decoding)
 
@@ -134,9 +138,12 @@ def _require_original_size(sample: BaseDataElement) -> None:
 
 
 def only_packs(config: Config) -> bool:
-    """Return whether the pipeline, at full resolution, does nothing but read BGR images and pack them."""
-    loader = _loader(config)
-    decoding = _decoding(loader)
+    """Return whether the pipeline, at full resolution, only reads images (as BGR or as stored) and packs them."""
     known = {'LoadImageFromFile', 'LoadAnnotations', 'PackSegInputs', *RESIZING}
     return {type_name(step['type']) for step in find_test_dataset(config).pipeline} <= known and (
-        decoding.get('color_type', 'color') == 'color' and decoding.get('imdecode_backend') != 'tifffile')
+        _decoding(_loader(config)).get('color_type', 'color') == 'color')
+
+
+def reads_as_stored(config: Config) -> bool:
+    """Return whether the pipeline keeps all bands of TIFF files, in their order and dtype."""
+    return _decoding(_loader(config)).get('imdecode_backend') == 'tifffile'

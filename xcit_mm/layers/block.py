@@ -99,7 +99,7 @@ class XCiTBlock(nn.Module):
         if not can_bypass(branch, MLP, LocalPatchInteraction):
             return torch.addcmul(x, scale, self.drop_path(run_chain(x, norm, lambda normed: branch(normed, *size))))
         *_, last = branch.children()
-        if saves_less() and not is_half_precision(x) and can_bypass(last, nn.Linear, nn.Conv2d):
+        if saves_less(x) and not is_half_precision(x) and can_bypass(last, nn.Linear, nn.Conv2d):
             return x + self.drop_path(run_chain(x, norm, *branch.steps(*size, scale=scale)))
         return torch.addcmul(x, scale, self.drop_path(run_chain(x, norm, *branch.steps(*size))))
 

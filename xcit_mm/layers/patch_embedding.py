@@ -63,7 +63,7 @@ class PatchEmbedding(nn.Module):
             self.check_channels(image.shape[1])
         # The image has few channels, so converting it is cheap, and the (B, N, C) tokens become a view of the result.
         image = image.contiguous(memory_format=torch.channels_last)
-        if not saves_less() or not can_bypass(self.proj, nn.Sequential):
+        if not saves_less(image) or not can_bypass(self.proj, nn.Sequential):
             return self.proj(image)
         steps: list[nn.Module] = []
         for layer in self.proj:

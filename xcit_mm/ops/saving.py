@@ -15,24 +15,29 @@ from .modification import can_bypass
 from .recording import is_symbolic
 
 Step = Callable[[Tensor], Tensor]
+# Elements from which a map counts as large. Smaller maps need little memory, and the fraction of a millisecond of Python
+# code per chain would slow training down; on a GPU, it is hidden only if the kernels take longer.
+LARGE, LARGE_ON_GPU = 1 << 18, 1 << 22
 
 
-def saves_less() -> bool:
-    """Return whether it is possible and worthwhile to save less: autograd records eager operations.
+def saves_less(x: Tensor) -> bool:
+    """Return whether it is possible and worthwhile to save less: autograd records eager operations on a large map.
 
     A compiler decides by itself what to compute again, a trace must stay as simple as the network, and the transforms
     of ``torch.func`` do not allow saved-tensor hooks.
     """
-    return torch.is_grad_enabled() and not is_symbolic() and torch._C._functorch.maybe_current_level() is None
+    if not torch.is_grad_enabled() or is_symbolic() or torch._C._functorch.maybe_current_level() is not None:
+        return False
+    return x.numel() >= (LARGE if x.device.type == 'cpu' else LARGE_ON_GPU)
 
 
 def run_chain(x: Tensor, *steps: Step) -> Tensor:
     """Run modules or functions one after another: return ``steps[-1](… steps[0](x))``.
 
-    The outputs of plain norms and GELUs are not saved for the backward pass. Whenever it needs one, it computes it
+    If x is large, the outputs of plain norms and GELUs are not saved for the backward pass. Whenever it needs one, it computes it
     again from the last preceding output of any other step. Gradients do not change, not even in rounding.
     """
-    if not saves_less():
+    if not saves_less(x):
         return reduce(lambda value, step: step(value), steps, x)
     source, cheap, parameters = x, list[Step](), list[Tensor]()
     for step in steps:

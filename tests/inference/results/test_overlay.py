@@ -16,3 +16,10 @@ def test_only_a_black_class_0_is_transparent():
 def test_legend_is_omitted_without_visible_classes():
     image = np.full((40, 200, 3), 200, np.uint8)
     assert np.array_equal(draw_overlay(image, np.zeros((40, 200), int), ('sky', ), [[0, 0, 0]]), image)
+
+
+def test_pixels_without_data_are_transparent():
+    image, labels = np.full((40, 200, 3), 200, np.uint8), np.full((40, 200), 1)
+    labels[20:] = 255
+    drawn = np.asarray(draw_overlay(image, labels, ('sky', 'road'), [[0, 0, 255], [0, 0, 0]]))
+    assert (drawn[20:40] == 200).all() and (drawn[:20] == 100).all()

@@ -21,7 +21,7 @@ CLASSES, PALETTE = ('background', 'nucleus'), [[0, 0, 0], [255, 0, 0]]
 
 
 def write(folder, kind, name='photo', value=0):
-    meta = ResultMeta(name, 20, 30, CLASSES, PALETTE, lambda: np.zeros((20, 30, 3), np.uint8), torch.uint8)
+    meta = ResultMeta(name, 20, 30, CLASSES, PALETTE, lambda: np.zeros((20, 30, 3), np.uint8))
     sink, = build_sinks([kind])
     if kind == 'coco_json':
         objects = InstanceData(labels=torch.tensor([value]), scores=torch.ones(1), bboxes=torch.ones(1, 4))
@@ -31,7 +31,7 @@ def write(folder, kind, name='photo', value=0):
     return [folder / f'{name}{ending}' for ending in sink.endings]
 
 
-@pytest.mark.parametrize('kind', ['png', 'overlay', 'tiff', 'coco_json'])
+@pytest.mark.parametrize('kind', ['png', 'overlay', 'tiff', 'geojson', 'coco_json'])
 def test_a_second_run_replaces_results_but_no_other_file(tmp_path, kind):
     files = write(tmp_path, kind)
     before = files[0].read_bytes()

@@ -1,32 +1,73 @@
-"""Labels are written as tiled TIFF files with a colour map and the image's georeference."""
+"""Labels are written as cloud-optimised GeoTIFF files in the place of the image."""
 import numpy as np
 import pytest
-import tifffile
+import rasterio
 import torch
+from rasters import CRS, TRANSFORM
+from rio_cogeo import cog_validate
 
+from xcit_mm.errors import InputError
 from xcit_mm.inference.results import ResultMeta, TiffLabels
-from xcit_mm.inference.sources import TiffFile
+from xcit_mm.inference.sources import GeoReference
 
-SCALE, TIE, KEYS = (0.5, 0.5, 0.0), (0, 0, 0, 440720.0, 100000.0, 0), (1, 1, 0, 1, 3072, 0, 1, 32601)
-NUMBERS, NAMES = (6378137.0, 298.25), 'WGS 84 / UTM 30N|WGS 84|'
-PLACE = [(33550, 12, 3, SCALE, True), (33922, 12, 6, TIE, True), (34735, 3, 8, KEYS, True),
-         (34736, 12, 2, NUMBERS, True), (34737, 2, len(NAMES) + 1, NAMES, True)]
+PLACE = GeoReference(rasterio.CRS.from_string(CRS).to_wkt(), tuple(TRANSFORM)[:6])
 
 
-@pytest.mark.parametrize('number', [11, 300])
-def test_labels_have_the_georeference_of_the_image(tmp_path, number):
-    image = np.zeros((301, 141, 3), np.uint8)
-    tifffile.imwrite(tmp_path / 'a.tif', image, photometric='rgb', extratags=PLACE)
-    labels = torch.from_numpy(np.random.default_rng(1).integers(0, number, image.shape[:2]))
-    labels = labels.to(torch.uint8 if number <= 256 else torch.int16)
-    palette = np.random.default_rng(2).integers(0, 256, (number, 3)).tolist()
-    with TiffFile(tmp_path / 'a.tif') as source:
-        meta = ResultMeta('b', 301, 141, list(map(str, range(number))), palette, lambda: image, labels.dtype,
-                          source.georeference)
-    TiffLabels().write_labels(tmp_path, labels.split(37), meta)
-    with tifffile.TiffFile(tmp_path / 'b_classes.tif') as file:
-        page = file.pages[0]
-        assert np.array_equal(page.asarray(), labels.numpy()) and page.is_tiled
-        assert [page.tags[code].value for code, *_ in PLACE] == [SCALE, TIE, KEYS, NUMBERS, NAMES]
-        if number <= 256:
-            assert (page.colormap[:, 5] // 257).tolist() == palette[5]
+def write(folder, labels, number=11, georeference=PLACE, rows=37):
+    palette = np.random.default_rng(2).integers(1, 256, (number, 3)).tolist()
+    meta = ResultMeta('b', *labels.shape, list(map(str, range(number))), palette, None, georeference)
+    TiffLabels().write_labels(folder, torch.from_numpy(labels).to(meta.dtype).split(rows), meta)
+    return folder / 'b_classes.tif', palette
+
+
+@pytest.mark.parametrize('number', [11, 255, 256, 300])
+def test_labels_have_colours_and_the_place_of_the_image(tmp_path, number):
+    labels = np.random.default_rng(1).integers(0, number, (301, 141))
+    labels[:20, :30] = 255 if number < 256 else 65535
+    path, palette = write(tmp_path, labels, number)
+    with rasterio.open(path) as file:
+        assert np.array_equal(file.read(1), labels) and file.nodata == labels[0, 0]
+        assert file.crs == rasterio.CRS.from_string(CRS) and file.transform == TRANSFORM
+        assert np.array_equal(file.dataset_mask() > 0, labels != labels[0, 0])
+        if number < 256:
+            assert [file.colormap(1)[index][:3] for index in range(number)] == list(map(tuple, palette))
+
+
+@pytest.mark.parametrize('size', [(30, 20), (1300, 1100), (513, 2000)])
+@pytest.mark.parametrize('georeference', [PLACE, None])
+def test_files_are_cloud_optimised(tmp_path, size, georeference):
+    random = np.random.default_rng(0)
+    labels = np.kron(random.integers(0, 11, (-(-size[0] // 8), -(-size[1] // 8))), np.ones((8, 8), int))
+    labels = labels[:size[0], :size[1]]
+    path, _ = write(tmp_path, labels, georeference=georeference)
+    assert cog_validate(path, strict=True, quiet=True) == (True, [], [])
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ['.xcit_mm_results', 'b_classes.tif']
+    with rasterio.open(path) as file:
+        assert bool(file.overviews(1)) == (max(size) > 512)
+
+
+def test_overviews_show_the_most_frequent_class(tmp_path):
+    labels = np.zeros((1024, 1024), int)
+    labels[1::2, 1::2] = 10  # a mean would be class 2
+    labels[:, 512:] = 10 - labels[:, 512:]
+    path, _ = write(tmp_path, labels)
+    with rasterio.open(path, overview_level=0) as file:
+        overview = file.read(1)
+    assert overview.shape == (512, 512) and (overview[:, :256] == 0).all() and (overview[:, 256:] == 10).all()
+
+
+def test_a_failed_write_leaves_no_file(tmp_path):
+    def bands():
+        yield torch.zeros(600, 700, dtype=torch.uint8)
+        raise KeyboardInterrupt
+
+    meta = ResultMeta('b', 1200, 700, ['a'], [[0, 0, 0]], None, PLACE)
+    with pytest.raises(KeyboardInterrupt):
+        TiffLabels().write_labels(tmp_path, bands(), meta)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_package_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr('xcit_mm.inference.sources.raster.find_spec', lambda name: None)
+    with pytest.raises(InputError, match="writing TIFF files needs rasterio: pip install 'xcit_mm\\[geo\\]'"):
+        write(tmp_path, np.zeros((4, 4), int))

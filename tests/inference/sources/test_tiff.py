@@ -4,7 +4,7 @@ import pytest
 import tifffile
 
 from xcit_mm.errors import InputError
-from xcit_mm.inference.sources import GeoReference, TiffFile, open_source, read_image
+from xcit_mm.inference.sources import TiffFile, read_image
 
 
 @pytest.fixture(scope='module')
@@ -76,17 +76,6 @@ def test_files_that_are_none_or_end_early_are_named(tmp_path, image):
             file.truncate(path.stat().st_size // 2)
         with pytest.raises(InputError, match='cannot read .*cut.tif'):
             TiffFile(path).reader().read(0, 301)
-
-
-def test_the_georeference_is_read(tmp_path, image):
-    scale, tie = (0.5, 0.5, 0.0), (0, 0, 0, 440720.0, 100000.0, 0)
-    tags = ((33550, 12, 3, scale), (33922, 12, 6, tie))
-    tifffile.imwrite(tmp_path / 'a.tif', image, photometric='rgb', extratags=[(*tag, True) for tag in tags])
-    with open_source(tmp_path / 'a.tif') as source:
-        assert isinstance(source, TiffFile) and source.georeference == GeoReference(tags)
-    tifffile.imwrite(tmp_path / 'b.tif', image, photometric='rgb')
-    with open_source(tmp_path / 'b.tif') as source:
-        assert source.georeference is None
 
 
 def test_a_refused_file_is_closed(tmp_path):

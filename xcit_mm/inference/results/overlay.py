@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from .png import save_png
-from .sink import SINKS, ResultMeta, Sink, whole_map
+from .sink import SINKS, ResultMeta, Sink, background, whole_map
 
 OPACITY = 0.5
 MIN_SCORE = 0.3  # by default, objects with lower scores are not shown
@@ -39,20 +39,21 @@ def draw_overlay(image: np.ndarray, labels: np.ndarray, classes: Sequence[str],
                  palette: Sequence[Sequence[int]]) -> Image.Image:
     """Blend class colours over an image, and add a legend of the classes that occur in it.
 
-    If class 0 is black, it counts as background: its pixels are not coloured, and the legend leaves it out.
+    Pixels of the background (see ``background``) and pixels without data are not coloured.
 
     Args:
         image: (H, W, 3) uint8, RGB.
-        labels: (H, W) class indices.
+        labels: (H, W) class indices; larger ones stand for pixels without data.
         classes: name of each class.
         palette: RGB of each class, 0 … 255.
 
     Returns:
         An RGB picture, max(W, 160) pixels wide and as high as the image plus the legend.
     """
-    colors = np.asarray(palette, np.uint8)
+    colors = np.asarray([*palette, (0, 0, 0)], np.uint8)
+    labels = np.minimum(labels, len(palette))
     visible = np.ones(len(colors), bool)
-    visible[0] = colors[0].any()
+    visible[[len(palette), *background(palette)]] = False
     blended = cv2.addWeighted(image, 1 - OPACITY, colors[labels], OPACITY, 0)
     np.copyto(blended, image, where=~visible[labels][..., None])
     present = np.flatnonzero((np.bincount(labels.ravel(), minlength=len(colors)) > 0) & visible)

@@ -4,7 +4,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from tempfile import TemporaryFile
+from typing import BinaryIO, ClassVar
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from mmengine.registry import Registry
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from ...errors import InputError
+from ...errors import InputError, file_error
 from ..sources import GeoReference
 from .record import require_replaceable
 
@@ -29,7 +30,6 @@ class ResultMeta:
         classes: name of each class.
         palette: RGB of each class, 0 … 255.
         read_image: returns the image for display, (H, W, 3) uint8, RGB.
-        dtype: label dtype, large enough for every class index.
         georeference: the image's georeference, if it has one.
     """
     name: str
@@ -38,8 +38,17 @@ class ResultMeta:
     classes: Sequence[str]
     palette: Sequence[Sequence[int]]
     read_image: Callable[[], np.ndarray]
-    dtype: torch.dtype = torch.int64
     georeference: GeoReference | None = None
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of labels, large enough for every class index and for ``nodata``."""
+        return torch.uint8 if len(self.classes) < 256 else torch.int32
+
+    @property
+    def nodata(self) -> int:
+        """The label of pixels without data: 255, or 65535 if there are more than 255 classes."""
+        return 255 if len(self.classes) < 256 else 65535
 
 
 class Sink:
@@ -61,7 +70,7 @@ class Sink:
 
         Args:
             folder: created if needed.
-            bands: class indices (rows, W), from top to bottom, on the CPU.
+            bands: class indices, or ``meta.nodata``: (rows, W), from top to bottom, on the CPU.
             meta: names, sizes and colours.
 
         Raises:
@@ -107,13 +116,42 @@ def require_replaceable_results(sinks: Sequence[Sink], folder: Path, name: str) 
 
 
 def write_labels(sinks: Sequence[Sink], folder: Path, bands: Iterable[Tensor], meta: ResultMeta) -> None:
-    """Write a label map with the given sinks: a single sink band by band, or several sinks from the whole map."""
-    if len(sinks) > 1:
-        bands = [whole_map(bands)]
-    for sink in sinks:
-        sink.write_labels(folder, bands, meta)
+    """Write a label map with the given sinks. If there are several, a temporary file on disk holds the labels for them.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    if len(sinks) == 1:
+        return sinks[0].write_labels(folder, bands, meta)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder) as file:
+            heights = [_store(band, file, meta) for band in bands]
+            for sink in sinks:
+                file.seek(0)
+                sink.write_labels(folder, (_load(height, file, meta) for height in heights), meta)
+    except InputError:  # some of these are also OSErrors, but about another file
+        raise
+    except OSError as error:
+        raise file_error(f'cannot write to the folder {folder}: {error.strerror or error}', error) from None
+
+
+def _store(band: Tensor, file: BinaryIO, meta: ResultMeta) -> int:
+    file.write(band.to(meta.dtype).numpy().tobytes())
+    return len(band)
+
+
+def _load(height: int, file: BinaryIO, meta: ResultMeta) -> Tensor:
+    labels = torch.empty(height, meta.width, dtype=meta.dtype)
+    labels.numpy().data.cast('B')[:] = file.read(labels.numel() * labels.element_size())
+    return labels
 
 
 def whole_map(bands: Iterable[Tensor]) -> Tensor:
     """Join bands (rows, W) into one map (H, W)."""
     return torch.cat(list(bands))
+
+
+def background(palette: Sequence[Sequence[int]]) -> list[int]:
+    """Return the classes that count as background: class 0, if it is black."""
+    return [] if any(palette[0]) else [0]

@@ -16,12 +16,13 @@ from torch import Tensor
 from ...errors import InputError, UnreadableImageError
 from .local_file import require_file
 from .picture import to_8_bits
-from .source import SOURCES, GeoReference, Source
+from .source import SOURCES, Source
 from .tiff_pages import JPEG, color_space, require_grey_or_rgb, require_one_image, require_upright
 
 CONTIGUOUS_ROWS = 256  # rows to read at once from a file that stores all of its pixels in one block
-# Pixel scale, tie points, transformation, and the three tags that define the reference system
-GEO_TAGS = (33550, 33922, 34264, 34735, 34736, 34737)
+# Pixel scale, tie points, transformation, reference system, and GDAL's nodata value
+GEO_TAGS = (33550, 33922, 34264, 34735, 42113)
+WORLD_FILES = ('.tfw', '.tifw', '.tiffw', '.wld')  # which give the location of the TIFF file beside them
 
 
 @SOURCES.register_module()
@@ -52,13 +53,10 @@ class TiffFile(Source):
                 require_one_image(self.file, str(path))
                 if not ignore_orientation:
                     require_upright(page, str(path))
-                tags = [tag for tag in map(page.tags.get, GEO_TAGS) if tag]
         except BaseException:
             self.file.close()
             raise
         super().__init__(path, page.imagelength, page.imagewidth)
-        self.georeference = GeoReference(tuple((tag.code, tag.dtype, tag.count, tag.value) for tag in tags)
-                                         ) if tags else None
         self._pieces, self._rest = self._read_pieces(), np.empty((0, self.width, 3), np.uint8)
 
     def __exit__(self, *_: object) -> None:
@@ -129,6 +127,27 @@ def open_tiff(path: Path, content: bytes | None = None) -> Any:
         require_file(path)
     with readable(path):
         return tifffile.TiffFile(path if content is None else BytesIO(content))
+
+
+def is_raster(path: Path) -> bool:
+    """Return whether a TIFF file has a location on Earth or a nodata value.
+
+    Raises:
+        InputError: see ``TiffFile``.
+    """
+    with open_tiff(path) as file, readable(path):
+        tags = file.pages.first.tags
+        return any(tag in tags for tag in GEO_TAGS) or any(path.with_suffix(end).exists() for end in WORLD_FILES)
+
+
+def is_tiled(path: Path) -> bool:
+    """Return whether a TIFF file stores its first image in tiles.
+
+    Raises:
+        InputError: see ``TiffFile``.
+    """
+    with open_tiff(path) as file, readable(path):
+        return bool(file.pages.first.is_tiled)
 
 
 @contextmanager

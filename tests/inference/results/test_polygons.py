@@ -1,0 +1,149 @@
+"""Polygons traced band by band equal those that GDAL traces in the whole label map, one for each connected region."""
+import json
+
+import numpy as np
+import pyogrio
+import pytest
+import rasterio
+import shapely
+import torch
+from pyogrio.raw import read
+from rasterio.features import shapes
+from rasters import CRS, TRANSFORM
+from shapely.geometry import shape
+
+from xcit_mm.errors import InputError
+from xcit_mm.inference.results import GeoJson, GeoPackage, ResultMeta, polygons, regions
+from xcit_mm.inference.sources import GeoReference
+
+PLACE = GeoReference(rasterio.CRS.from_string(CRS).to_wkt(), tuple(TRANSFORM)[:6])
+CLASSES, PALETTE = ('background', 'field', 'forest', 'water'), [[0, 0, 0], [200, 200, 0], [0, 128, 0], [0, 0, 255]]
+RING = np.pad(np.pad([[1, 1, 2], [1, 0, 1], [1, 1, 1]], 1), 1, constant_values=1)  # holes that touch at corners
+
+
+def random_maps():
+    random = np.random.default_rng(0)
+    yield 'single pixel', np.array([[1]])
+    yield 'rings', RING
+    yield 'rows', np.arange(12)[:, None] % 4 * np.ones(9, int)
+    yield 'comb', np.where(np.arange(30)[:, None] == 29, 1, np.arange(21) % 2)  # joined by its last row only
+    for size in ((1, 40), (40, 1), (31, 33), (64, 50)):
+        yield f'noise {size}', random.integers(0, 4, size)
+        yield f'patches {size}', np.kron(random.integers(0, 3, size), np.ones((3, 4), int))
+        yield f'islands {size}', (random.random(size) < 0.7) * 3
+
+
+MAPS = dict(random_maps())
+
+
+def write(kind, folder, labels, rows=7, place=PLACE, palette=PALETTE):
+    meta = ResultMeta('a', *labels.shape, CLASSES, palette, None, place)
+    kind().write_labels(folder, torch.from_numpy(labels).to(torch.uint8).split(rows), meta)
+    return folder / f'a{kind.endings[0]}'
+
+
+def read_package(path):
+    meta, _, geometries, columns = read(path)
+    columns = dict(zip(meta['fields'], columns))
+    return meta, shapely.from_wkb(geometries), columns
+
+
+def by_gdal(labels, transform=TRANSFORM):
+    """Return the class and the polygon of each region except background, traced in the whole map."""
+    found = shapes(labels.astype(np.uint8), mask=labels > 0, connectivity=4, transform=transform)
+    return [(int(label), shape(polygon)) for polygon, label in found if label != 255]
+
+
+def in_order(pairs):
+    return sorted((label, shapely.normalize(polygon).wkt) for label, polygon in pairs)
+
+
+@pytest.mark.parametrize('rows', [1, 7, 100])
+@pytest.mark.parametrize('name', MAPS)
+def test_polygons_equal_those_of_gdal(tmp_path, monkeypatch, name, rows):
+    monkeypatch.setattr(polygons, 'EDGES_AT_ONCE', 2000)
+    monkeypatch.setattr(regions, 'PIXELS_AT_ONCE', 150)
+    labels = MAPS[name]
+    meta, geometries, columns = read_package(write(GeoPackage, tmp_path, labels, rows))
+    expected = by_gdal(labels)
+    assert in_order(zip(columns['class'].tolist(), geometries)) == in_order(expected)  # one for each region
+    assert shapely.is_valid(geometries).all() and meta['crs'] == CRS
+    np.testing.assert_allclose(columns['area'], shapely.area(geometries), rtol=1e-12)
+    for label in (1, 2, 3):
+        area = columns['area'][columns['class'] == label].sum()
+        assert area == pytest.approx(sum(polygon.area for value, polygon in expected if value == label), rel=1e-12)
+        assert area == 0.25 * (labels == label).sum()
+    assert [CLASSES[label] for label in columns['class']] == columns['name'].tolist()
+
+
+def test_a_region_across_all_bands_is_one_polygon_with_its_holes(tmp_path):
+    labels = np.ones((200, 90), int)
+    labels[10:190:20, 10:80:9] = 2  # islands, some of which lie on both sides of a cut
+    labels[5:195, 40] = 0  # a hole that spans the bands
+    _, geometries, columns = read_package(write(GeoPackage, tmp_path, labels, rows=10))
+    large, = geometries[columns['class'] == 1]
+    assert (columns['class'] == 1).sum() == 1 and len(large.interiors) == 1 + 9 * 8
+    assert (columns['class'] == 2).sum() == 9 * 8 and large.area == 0.25 * (labels == 1).sum()
+
+
+def test_background_is_left_out_only_if_it_is_black_and_pixels_without_data_always(tmp_path):
+    labels = np.array([[0, 1, 255], [0, 1, 255]])
+    for palette, expected in ((PALETTE, [1]), ([[9, 9, 9], *PALETTE[1:]], [0, 1])):
+        _, _, columns = read_package(write(GeoPackage, tmp_path, labels, palette=palette))
+        assert sorted(columns['class'].tolist()) == expected
+
+
+def test_a_map_of_background_gives_an_empty_file(tmp_path):
+    empty = np.zeros((9, 9), int)
+    assert pyogrio.read_info(write(GeoPackage, tmp_path, empty))['features'] == 0
+    assert json.loads(write(GeoJson, tmp_path, empty).read_text()) == dict(type='FeatureCollection', features=[])
+
+
+def test_geojson_is_in_wgs_84(tmp_path):
+    labels = MAPS['patches (31, 33)']
+    features = json.loads(write(GeoJson, tmp_path, labels).read_text())['features']
+    assert len(features) == len(by_gdal(labels))
+    x, y = rasterio.warp.transform('EPSG:4326', CRS, *zip(*features[0]['geometry']['coordinates'][0]))
+    inside = shapely.box(*rasterio.transform.array_bounds(*labels.shape, TRANSFORM)).buffer(1e-3)
+    assert shapely.contains_xy(inside, x, y).all()
+    geometries = [shape(feature['geometry']) for feature in features]
+    assert all(polygon.exterior.is_ccw for polygon in geometries)  # as RFC 7946 requires
+    assert sum(feature['properties']['area'] for feature in features) == 0.25 * (labels > 0).sum()
+
+
+def test_geojson_in_pixels_is_read_by_qupath(tmp_path):
+    features = json.loads(write(GeoJson, tmp_path, RING, place=None).read_text())['features']
+    assert in_order((feature['properties']['class'], shape(feature['geometry'])) for feature in features) == in_order(
+        by_gdal(RING, rasterio.Affine.identity()))
+    properties, = (feature['properties'] for feature in features if feature['properties']['class'] == 2)
+    assert properties == {
+        'class': 2, 'name': 'forest', 'area': 1.0, 'objectType': 'annotation',
+        'classification': dict(name='forest', color=[0, 128, 0])}
+
+
+@pytest.mark.parametrize('kind', [GeoPackage, GeoJson])
+def test_a_failed_write_leaves_no_file(tmp_path, kind):
+    def bands():
+        yield from torch.from_numpy(MAPS['noise (64, 50)']).to(torch.uint8).split(20)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        kind().write_labels(tmp_path, bands(), ResultMeta('a', 64, 50, CLASSES, PALETTE, None, PLACE))
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_outlines_that_reach_the_last_row_are_kept(monkeypatch):
+    monkeypatch.setattr(regions, 'PIXELS_AT_ONCE', 100 * 20)
+    sizes, add = [], regions.Tracer.add
+    monkeypatch.setattr(regions.Tracer, 'add', lambda self, rows: (add(self, rows), sizes.append(self.open))[0])
+    labels = np.kron(np.indices((60, 20)).sum(axis=0) % 2, np.ones((5, 5), int)).astype(np.uint8)
+    edges = list(regions.complete_outlines([labels]))
+    assert len(sizes) == 16 and max(len(kept.region) for kept in sizes) < sum(len(part.region) for part in edges) / 5
+
+
+def test_a_missing_package_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr('xcit_mm.inference.sources.raster.find_spec', lambda name: None)
+    with pytest.raises(InputError, match="writing GeoPackages needs pyogrio: pip install 'xcit_mm\\[geo\\]'"):
+        write(GeoPackage, tmp_path, RING)
+    with pytest.raises(InputError, match="writing GeoJSON needs rasterio: pip install 'xcit_mm\\[geo\\]'"):
+        write(GeoJson, tmp_path, RING)

@@ -1,0 +1,144 @@
+"""Trace the outlines of regions in a label map that arrives in bands of rows.
+
+A region is a maximal set of pixels with the same label that are connected through their sides (4-connectivity, as in
+GDAL's polygonize). Each band extends the regions that touch its first row. Only the outlines of regions that touch the
+last row are kept; all others are complete. An outline consists of edges between pixels, directed so that its region is
+on the right: the outer ring runs clockwise as displayed, and the rings of holes run counterclockwise.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+OUTSIDE = -1  # the label beyond the border of the map
+PIXELS_AT_ONCE = 1 << 21
+
+
+class Edges(NamedTuple):
+    """Edges of outlines, as columns of equal length.
+
+    Attributes:
+        region: number of the region on the right of the edge.
+        label: that region's label.
+        ends: (4, n) int32: start x, start y, end x and end y, px from the upper left corner of the map.
+    """
+    region: np.ndarray
+    label: np.ndarray
+    ends: np.ndarray
+
+    def where(self, mask: np.ndarray) -> Edges:
+        return Edges(self.region[mask], self.label[mask], self.ends[:, mask])
+
+
+def join(parts: Iterable[Edges]) -> Edges:
+    return Edges(*(np.concatenate(columns, axis=-1) for columns in zip(*parts)))
+
+
+def complete_outlines(bands: Iterable[np.ndarray], omit: Iterable[int] = ()) -> Iterator[Edges]:
+    """Yield the edges of regions as soon as the regions are complete, each region in one piece.
+
+    Args:
+        bands: labels (rows, W), at least 0, from top to bottom.
+        omit: labels of regions that have no outlines.
+    """
+    tracer: Tracer | None = None
+    for band in bands:
+        step = max(PIXELS_AT_ONCE // band.shape[1], 1)
+        for start in range(0, len(band), step):
+            rows = band[start:start + step].astype(np.int32)
+            tracer = tracer or Tracer(rows.shape[1], list(omit))
+            yield tracer.add(rows)
+    if tracer is not None:  # a row beyond the border completes every region
+        yield tracer.add(np.full((1, len(tracer.row)), OUTSIDE, np.int32))
+
+
+class Tracer:
+    """The regions that touch the last row added so far, numbered from 0.
+
+    Args:
+        width: of the map, px.
+        omit: labels of regions that have no outlines.
+
+    Attributes:
+        row, regions: label and region of each pixel in the last row.
+        open: edges of these regions.
+    """
+
+    def __init__(self, width: int, omit: list[int]) -> None:
+        self.omit, self.height = [OUTSIDE, *omit], 0
+        self.row, self.regions = np.full(width, OUTSIDE, np.int32), np.zeros(width, np.int32)
+        self.open = Edges(np.empty(0, np.int32), np.empty(0, np.int32), np.empty((4, 0), np.int32))
+
+    def add(self, labels: np.ndarray) -> Edges:
+        """Add rows of labels (rows, W), and return the edges of the regions that end in or before them."""
+        # Nodes are regions of the previous row and, numbered after them, runs of equal labels within a row.
+        starts = np.ones(labels.shape, bool)
+        starts[:, 1:] = labels[:, 1:] != labels[:, :-1]
+        known = int(self.regions.max()) + 1
+        nodes = (np.cumsum(starts, dtype=np.int32) + (known - 1)).reshape(labels.shape)
+        above, labels_above = np.vstack((self.regions, nodes[:-1])), np.vstack((self.row, labels[:-1]))
+        starts[:, 1:] |= above[:, 1:] != above[:, :-1]  # now of runs along the border between two rows
+        first = np.flatnonzero(starts)
+        upper, lower, is_same = (rows.ravel()[first] for rows in (above, nodes, labels_above == labels))
+        component = connected(int(nodes[-1, -1]) + 1, upper[is_same], lower[is_same])
+        new = [*self._horizontal(first, labels_above, labels, above, nodes), *self._vertical(labels, nodes)]
+        edges = join([self.open, *new])
+        edges = edges._replace(region=component[edges.region])
+        last = component[nodes[-1]]
+        is_open = np.zeros(len(component), bool)
+        is_open[last] = True
+        number = np.cumsum(is_open, dtype=np.int32) - 1
+        unfinished = is_open[edges.region]
+        self.open = edges.where(unfinished)
+        self.open = self.open._replace(region=number[self.open.region])
+        self.row, self.regions, self.height = labels[-1], number[last], self.height + len(labels)
+        return edges.where(~unfinished)
+
+    def _horizontal(self, first: np.ndarray, labels_above: np.ndarray, labels: np.ndarray, above: np.ndarray,
+                    nodes: np.ndarray) -> Iterator[Edges]:
+        """Return the edges between rows; ``first`` are the pixels (flat indices) where runs along the border begin."""
+        length = np.diff(first, append=labels.size)
+        differs = (labels_above != labels).ravel()[first]
+        first, length = first[differs], length[differs]
+        y, left = np.divmod(first, labels.shape[1])
+        y, right = y + self.height, left + length
+        yield self._edges(nodes.ravel()[first], labels.ravel()[first], left, y, right, y)
+        yield self._edges(above.ravel()[first], labels_above.ravel()[first], right, y, left, y)
+
+    def _vertical(self, labels: np.ndarray, nodes: np.ndarray) -> Iterator[Edges]:
+        """Return the edges between columns, each one pixel long."""
+        width = labels.shape[1]
+        changes = np.ones((len(labels), width + 1), bool)
+        changes[:, 1:-1] = labels[:, 1:] != labels[:, :-1]
+        row, x = np.nonzero(changes)
+        y, inside = row + self.height, x < width
+        at = row[inside], x[inside]
+        yield self._edges(nodes[at], labels[at], x[inside], y[inside] + 1, x[inside], y[inside])
+        inside = x > 0
+        at = row[inside], x[inside] - 1
+        yield self._edges(nodes[at], labels[at], x[inside], y[inside], x[inside], y[inside] + 1)
+
+    def _edges(self, region: np.ndarray, label: np.ndarray, *ends: np.ndarray) -> Edges:
+        edges = Edges(region, label, np.stack(ends).astype(np.int32))
+        return edges.where(~np.isin(label, self.omit))
+
+
+def connected(number: int, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the connected component of each node, named after its smallest node: (number,) int32.
+
+    Args:
+        number: of nodes.
+        first, second: nodes that are connected in pairs.
+    """
+    parent = np.arange(number, dtype=np.int32)
+    while True:
+        one, other = parent[first], parent[second]
+        different = one != other
+        if not different.any():
+            return parent
+        one, other = one[different], other[different]
+        np.minimum.at(parent, np.maximum(one, other), np.minimum(one, other))
+        while not np.array_equal(parent, shorter := parent[parent]):
+            parent = shorter

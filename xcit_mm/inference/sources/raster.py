@@ -1,0 +1,171 @@
+"""Rasters that GDAL reads, such as GeoTIFF, COG, VRT, JPEG 2000 and ENVI, through rasterio."""
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...errors import InputError, UnreadableImageError
+from .local_file import require_file
+from .source import SOURCES, GeoReference, Source
+
+DTYPES = ('uint8', 'uint16', 'int16', 'float32')
+MOST_ROWS = 1024  # read at once, even from a file in higher tiles or strips
+
+
+@SOURCES.register_module()
+class RasterFile(Source):
+    """A raster, read by windows of whole rows; values are as stored, without GDAL's scale and offset.
+
+    Rows are (rows, W, bands), in the dtype of the file; uint16 becomes int32, because torch supports few operations on
+    uint16.
+
+    Args:
+        path: a file in any format that GDAL reads.
+        bands: numbers of the bands to read, from 1, in order; by default, all except alpha.
+        in_bgr: return three bands last to first. If they are red, green and blue, the data preprocessor's
+            ``bgr_to_rgb`` restores their order.
+
+    Raises:
+        InputError: rasterio is not installed, or the file lacks one of the bands.
+        UnreadableImageError: the file does not exist, is damaged, or holds values of an unsupported dtype.
+    """
+
+    suffixes = ('.bil', '.bip', '.bsq', '.img', '.j2k', '.jp2', '.vrt')
+
+    def __init__(self, path: Path, bands: Sequence[int] = (), in_bgr: bool = True) -> None:
+        self.file = open_raster(path)
+        try:
+            chosen = _choose_bands(self.file, bands, path)
+            self._has_mask = _has_mask(self.file, chosen)
+        except BaseException:
+            self.file.close()
+            raise
+        super().__init__(path, self.file.height, self.file.width)
+        self.bands = len(chosen)
+        self._indexes = chosen[::-1] if in_bgr and len(chosen) == 3 else chosen
+        self._holds_floats = any(self.file.dtypes[band - 1] == 'float32' for band in chosen)
+        self.at_least = min(self.file.block_shapes[0][0], MOST_ROWS)
+        self.georeference = _georeference(self.file)
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+    def compute(self, start: int, stop: int) -> Tensor:
+        rows = np.moveaxis(self._read_bands(start, stop), 0, 2)
+        return torch.from_numpy(np.ascontiguousarray(rows, np.int32 if rows.dtype == np.uint16 else None))
+
+    def valid(self, start: int, stop: int) -> Tensor | None:
+        """Return which pixels have data; see ``Source.valid``.
+
+        A pixel lacks data if GDAL's mask of the raster says so (from a mask band, alpha or the nodata value in every
+        band), or if one of its values is infinite or NaN.
+        """
+        if not self._has_mask and not self._holds_floats:
+            return None
+        valid = self._read_window(self.file.dataset_mask, start, stop) > 0
+        if self._holds_floats:
+            valid &= np.isfinite(self._read_bands(start, stop)).all(axis=0)
+        return torch.from_numpy(valid)
+
+    def _read_bands(self, start: int, stop: int) -> np.ndarray:
+        """Read rows [start, stop) of the chosen bands: (bands, rows, W)."""
+        return self._read_window(lambda window: self.file.read(self._indexes, window=window), start, stop)
+
+    def _read_window(self, read: Callable[..., np.ndarray], start: int, stop: int) -> np.ndarray:
+        from rasterio.errors import RasterioError
+        from rasterio.windows import Window
+
+        try:
+            return read(window=Window(0, start, self.width, stop - start))
+        except RasterioError as error:
+            for _, window in self.file.block_windows(1):  # which of the tiles is it?
+                (top, bottom), (left, right) = window.toranges()
+                if start < bottom and top < stop:
+                    try:
+                        read(window=window)
+                    except RasterioError as damage:
+                        raise UnreadableImageError(
+                            f'cannot read {self.path}: the window of rows {top} to {bottom} and columns {left} to '
+                            f'{right} is damaged or missing ({_reason(damage)})') from None
+            raise UnreadableImageError(f'cannot read {self.path}: rows {start} to {stop} are damaged or missing '
+                                       f'({_reason(error)})') from None
+
+
+def open_raster(path: Path) -> Any:
+    """Open a raster as a rasterio dataset.
+
+    Raises:
+        InputError: rasterio is not installed.
+        UnreadableImageError: the file does not exist, or GDAL cannot read it.
+    """
+    require_geo('rasterio', f'reading {path}')
+    require_file(path)
+    import rasterio
+
+    # Without the check of its size, the missing end of an ENVI file would be read as zeros.
+    with quiet(), rasterio.Env(RAW_CHECK_FILE_SIZE=True):
+        try:
+            return rasterio.open(path)
+        except rasterio.errors.RasterioError as error:
+            raise UnreadableImageError(f'cannot read {path}: GDAL cannot open it ({_reason(error)})') from None
+
+
+def require_geo(package: str, purpose: str) -> None:
+    """Raise ``InputError`` unless a package of the ``geo`` extra is installed."""
+    if find_spec(package) is None:
+        raise InputError(f"{purpose} needs {package}: pip install 'xcit_mm[geo]'")
+
+
+@contextmanager
+def quiet() -> Generator[None, None, None]:
+    """Suppress rasterio's warning about rasters without a georeference."""
+    from rasterio.errors import NotGeoreferencedWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', NotGeoreferencedWarning)
+        yield
+
+
+def _choose_bands(file: Any, bands: Sequence[int], path: Path) -> list[int]:
+    from rasterio.enums import ColorInterp
+
+    if not file.count:
+        raise UnreadableImageError(f'cannot read {path}: it holds no bands; if it is a container, convert one of its '
+                                   'datasets with gdal_translate')
+    if unknown := [band for band in bands if not 1 <= band <= file.count]:
+        raise InputError(f'cannot read band {unknown[0]} of {path}: its bands are 1 to {file.count}')
+    chosen = list(bands) or [band for band, meaning in zip(file.indexes, file.colorinterp)
+                             if meaning != ColorInterp.alpha or file.count == 1]
+    if wrong := [file.dtypes[band - 1] for band in chosen if file.dtypes[band - 1] not in DTYPES]:
+        raise UnreadableImageError(f'cannot read {path}: its values are {wrong[0]}, but must be '
+                                   f'{", ".join(DTYPES)}; convert it with gdal_translate -ot Float32')
+    return chosen
+
+
+def _has_mask(file: Any, chosen: list[int]) -> bool:
+    from rasterio.enums import ColorInterp, MaskFlags
+
+    if any(file.colorinterp[band - 1] == ColorInterp.alpha for band in chosen):
+        return False  # the user knows that this band is not alpha, e.g. that it is infrared
+    return any(MaskFlags.all_valid not in flags for flags in file.mask_flag_enums)
+
+
+def _georeference(file: Any) -> GeoReference | None:
+    if file.crs is None and file.transform.is_identity:
+        return None
+    return GeoReference(file.crs.to_wkt() if file.crs else None, tuple(file.transform)[:6])
+
+
+def _reason(error: Exception) -> str:
+    """Return the first line of the innermost error, which is GDAL's own."""
+    cause = error.__cause__
+    text = str(getattr(cause, 'errmsg', None) or cause or error)
+    return next(iter(text.splitlines()), type(error).__name__)
