@@ -15,8 +15,8 @@ from .modification import can_bypass
 from .recording import is_symbolic
 
 Step = Callable[[Tensor], Tensor]
-# Elements from which a map counts as large. Smaller maps need little memory, and the fraction of a millisecond of Python
-# code per chain would slow training down; on a GPU, it is hidden only if the kernels take longer.
+# Number of elements from which a map counts as large. Smaller maps need little memory, and each chain runs a fraction of
+# a millisecond of Python code, which would slow training down; on a GPU, longer kernels hide it.
 LARGE, LARGE_ON_GPU = 1 << 18, 1 << 22
 
 
@@ -34,8 +34,8 @@ def saves_less(x: Tensor) -> bool:
 def run_chain(x: Tensor, *steps: Step) -> Tensor:
     """Run modules or functions one after another: return ``steps[-1](… steps[0](x))``.
 
-    If x is large, the outputs of plain norms and GELUs are not saved for the backward pass. Whenever it needs one, it computes it
-    again from the last preceding output of any other step. Gradients do not change, not even in rounding.
+    If x is large, the outputs of plain norms and GELUs are not saved for the backward pass. Whenever it needs one, it
+    computes it again from the last preceding output of any other step. Gradients do not change, not even in rounding.
     """
     if not saves_less(x):
         return reduce(lambda value, step: step(value), steps, x)
