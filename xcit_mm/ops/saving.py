@@ -15,8 +15,8 @@ from .modification import can_bypass
 from .recording import is_symbolic
 
 Step = Callable[[Tensor], Tensor]
-# Number of elements from which a map counts as large. Smaller maps need little memory, and each chain runs a fraction of
-# a millisecond of Python code, which would slow training down; on a GPU, longer kernels hide it.
+# Number of elements from which a map counts as large. Smaller maps need little memory, and the Python code of a chain
+# takes a fraction of a millisecond, which would slow training down; on a GPU, longer kernels hide it.
 LARGE, LARGE_ON_GPU = 1 << 18, 1 << 22
 
 
