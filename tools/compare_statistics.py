@@ -18,7 +18,7 @@ from xcit_mm.apis import init_model
 from xcit_mm.command_line import run
 from xcit_mm.config import load_config, require_data
 
-VIEWS = ('image', 'windows', 'hann windows', 'local', 'mixture')
+VIEWS = ('image', 'windows', 'hann windows', 'local', 'mixture', 'auto')
 UNCUT = 'whole images'  # not mosaics
 SIDES = dict(zip((1, 2, 4, 8), (24, 12, 4, 1)))  # tiles along a side -> number of scenes
 KEYS = 'checkpoint', 'content', 'side', 'scenes', 'view'

@@ -88,8 +88,8 @@ def inference_segmentor(
             content in the image; ``'local'``, neighbourhoods as large as the training crops; or another registered
             statistic (see ``xcit_mm.statistics``). ``'frozen'`` uses recorded sums instead. Give a name,
             ``dict(type=name, ...)`` with arguments, or a ``Statistics``. ``'auto'`` uses ``'mixture'`` for an image
-            that is not resized and has more than twice the area of the training crops (``data_preprocessor.size``),
-            and ``'image'`` otherwise.
+            that is not resized, has more than twice the area of the training crops (``data_preprocessor.size``), and
+            contains very different kinds of content (``'adaptive'``); otherwise, it uses ``'image'``.
         full_resolution: skip the pipeline's resizing, so that the network sees every pixel.
         return_logits: whether to return logits, which take 4 bytes per class per pixel.
         return_probability_of: class or classes to return probabilities for, by index (7) or name ('7').
@@ -161,7 +161,7 @@ def inference_detector(model: BaseModel, image: Image | Sequence[Image], *, stat
     Args:
         model: from ``init_model``.
         image: see ``inference_segmentor``.
-        statistics: see ``inference_segmentor``, except that ``'auto'`` never selects ``'mixture'``.
+        statistics: see ``inference_segmentor``, except that ``'auto'`` never selects ``'adaptive'``.
         boxes_only: return no masks.
         rle: run-length encode the masks, a few at a time, so that Mask R-CNN does not hold all of them at full size.
 

@@ -105,7 +105,7 @@ def image_parser(description: str | None) -> argparse.ArgumentParser:
 class StatisticsAction(argparse.Action):
     """Parse ``--statistics NAME [KEY=VALUE ...]`` into a statistic's name, or into ``dict(type=name, ...)``."""
 
-    SUMMARY = ('what the network sums over: auto, image, mixture, local, or frozen file=FILE; KEY=VALUE sets '
+    SUMMARY = ('what the network sums over: auto, image, mixture, adaptive, local, or frozen file=FILE; KEY=VALUE sets '
                'arguments, e.g. mixture kinds=8')
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

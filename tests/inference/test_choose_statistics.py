@@ -11,6 +11,7 @@ from segmentors import SLIDING, build, build_mmseg, build_sample, digits_config,
 from xcit_mm.apis import inference_segmentor, init_model
 from xcit_mm.errors import InputError
 from xcit_mm.inference.modes import build_mode
+from xcit_mm.statistics import LARGE_SPREAD
 
 
 @pytest.mark.parametrize('height, width, expected', [
@@ -100,6 +101,20 @@ def warnings():
     logger.addHandler(handler)
     yield messages
     logger.removeHandler(handler)
+
+
+@pytest.mark.parametrize('mode', ['whole', 'banded'])
+def test_auto_uses_the_mixture_only_if_the_content_differs(mode):
+    """Of tiles that are all alike, the sums are those of the image; the result is the same as if it was asked for."""
+    mixed = scene_of_kinds(300, 300)
+    alike = np.tile(mixed[-32:, -32:], (10, 10, 1))[:300, :300]
+    for scene, expected in ((mixed, 'mixture'), (alike, 'image')):
+        found = {wanted: inference_segmentor(build(), scene, mode, statistics=wanted, return_logits=True)
+                 for wanted in ('auto', expected)}
+        assert found['auto'].statistics == expected
+        assert (found['auto'].statistics_spread >= LARGE_SPREAD) == (expected == 'mixture')
+        logits = [sample.seg_logits.data for sample in found.values()]
+        assert (logits[0] - logits[1]).abs().max() < 1e-5 * logits[1].abs().max()
 
 
 def test_image_statistics_of_mixed_content_are_warned_about(warnings):

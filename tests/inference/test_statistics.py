@@ -8,10 +8,10 @@ from segmentors import SLIDING, build, build_mmseg, build_sample, digits_config,
 from xcit_mm.apis import inference_segmentor, init_model
 from xcit_mm.errors import InputError
 from xcit_mm.inference.tta import BoundedTTAModel
-from xcit_mm.statistics import Recorder, build_statistics
+from xcit_mm.statistics import Recorder
 
-STATISTICS = ['image', 'mixture', dict(type='mixture', kinds=3, leak=0.1, local_pools=True), 'local',
-              dict(type='local', size=(70, 300))]
+STATISTICS = ['image', 'mixture', dict(type='mixture', kinds=3, leak=0.1), 'local', dict(type='local', size=(70, 300)),
+              dict(type='adaptive', threshold=0.1)]
 
 
 def assert_alike(model, image, first, second, **options):
@@ -33,27 +33,6 @@ def test_banded_equals_whole(statistics, size, padding):
     published = inference_segmentor(model, scene_of_kinds(*size), 'whole', statistics='image', return_logits=True)
     changed = (logits - published.seg_logits.data).abs().max() / logits.abs().max()
     assert (changed == 0) if statistics == 'image' else (changed > 1e-4)
-
-
-def test_pooled_cells_can_be_as_large_as_in_training():
-    """Then the pooled cells of a part that is as large as a crop do not depend on the rest of the image."""
-    model, image = build(), scene_of_kinds(256, 256)
-    changed = image.copy()
-    changed[:, 128:] = 255 - changed[:, 128:]
-    config, found = dict(type='mixture', local_pools=True), []
-    for statistics in (config, 'image'):
-        cells = []
-        for scene in (image, changed):
-            statistic = build_statistics(statistics, crop=model.data_preprocessor.size)
-            statistic.begin(256, 256, 8)
-            pools = statistic.pools(2, 32, 32)
-            pools.collect(torch.from_numpy(scene[::8, ::8])[None].float())
-            cells.append(pools.reduce())
-        found.append((cells[0] == cells[1])[0, :, :cells[0].shape[2] // 2].all())
-        assert cells[0].shape[1:3] == ((4, 4) if statistics == config else (2, 2))
-    with pytest.raises(InputError, match='local_pools needs the size of the training crops'):
-        model.data_preprocessor.size = None
-        inference_segmentor(model, image, 'whole', statistics=config)
 
 
 @pytest.mark.parametrize('patch', [8, 16])

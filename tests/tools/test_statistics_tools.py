@@ -40,8 +40,10 @@ def test_recorded_statistics_can_be_used(run_here, capsys, tmp_path, weights, ph
 
     image, said = labels('--statistics', 'image')
     assert said.endswith('(mode banded, statistics image)\n')
-    mixture, said = labels()
+    mixture, said = labels('--statistics', 'mixture')
     assert said.endswith('(mode banded, statistics mixture)\n') and (mixture != image).any()
+    auto, said = labels()
+    assert said.endswith('(mode banded, statistics image)\n') and (auto == image).all()  # the spread is small
     file = tmp_path / 'own.safetensors'
     assert run_here('record_statistics', DIGITS, weights, photo, '--out', file) is None
     frozen, said = labels('--statistics', 'frozen', f'file={file}')

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ..backbone import XCiT
 from ..layers import CrossCovarianceAttention
 from ..ops.modification import can_bypass
-from ..statistics import Choice, Statistics, TokenGrid, WatchedImage, build_statistics
+from ..statistics import LARGE_SPREAD, Adaptive, Choice, Statistics, TokenGrid, build_statistics
 from .backbone_statistics import own_statistics, passed_to_backbone
 from .modes import Mode
 from .scene import Scene
@@ -26,15 +26,12 @@ if TYPE_CHECKING:
 AUTO = 'auto'
 # An image with up to this many times as many pixels as a training crop uses its own statistics, as in training.
 LARGE = 2.0
-# Scenes of one kind of content had a smaller spread than this, and most scenes of several kinds a larger one; on those,
-# the sums of the whole image gave worse labels than the mixture (see docs/statistics.md).
-MIXED = 0.2
 
 
 def choose_statistics(model: BaseSegmentor, mode: Mode, scene: Scene, wanted: Choice) -> Choice:
     """Return the statistic to use.
 
-    ``'auto'`` stands for the backbone's own statistic, if it has one. Otherwise, it stands for ``'mixture'`` if the
+    ``'auto'`` stands for the backbone's own statistic, if it has one. Otherwise, it stands for ``'adaptive'`` if the
     mode runs the whole image, at full resolution, and the image is much larger than the training crops (see ``LARGE``);
     in all other cases, it stands for ``'image'``, as published.
 
@@ -48,10 +45,10 @@ def choose_statistics(model: BaseSegmentor, mode: Mode, scene: Scene, wanted: Ch
         return wanted
     if own := own_statistics(model):
         return own
-    return 'mixture' if _suits_mixture(model, mode, scene) else 'image'
+    return 'adaptive' if _may_mix_content(model, mode, scene) else 'image'
 
 
-def _suits_mixture(model: BaseSegmentor, mode: Mode, scene: Scene) -> bool:
+def _may_mix_content(model: BaseSegmentor, mode: Mode, scene: Scene) -> bool:
     crop = _crop(model)
     is_large = crop and scene.pixels.height * scene.pixels.width > LARGE * math.prod(crop)
     usable = mode.runs_whole_image and not scene.is_resized and _takes_statistics(getattr(model, 'backbone', None))
@@ -96,13 +93,12 @@ def use_statistics(model: BaseModel, wanted: Choice, sample: BaseDataElement) ->
 class StatisticsFactory:
     """Chooses a statistic and creates empty sums for each pass over a scene; the sums leave out the padding.
 
-    If ``'image'`` was chosen where ``'auto'`` stands for ``'mixture'``, the sums also measure the spread.
+    If ``'image'`` was chosen where ``'auto'`` stands for ``'adaptive'``, the sums also measure the spread.
 
     Args:
         model, mode, scene, wanted: see ``choose_statistics``.
 
     Attributes:
-        name: a description of the statistic.
         last: the sums created last.
 
     Raises:
@@ -112,17 +108,22 @@ class StatisticsFactory:
     def __init__(self, model: BaseSegmentor, mode: Mode, scene: Scene, wanted: Choice) -> None:
         self.padding, self.crop = scene.padding, _crop(model)
         self.chosen = choose_statistics(model, mode, scene, wanted)
-        build_statistics(self.chosen)  # reports a wrong choice
-        self.name = describe_statistics(self.chosen)
-        self.is_watched = self.name == 'image' and _suits_mixture(model, mode, scene)
+        self.is_watched = self.chosen in ('image', dict(type='image')) and _may_mix_content(model, mode, scene)
+        self()
 
     def __call__(self) -> Statistics:
-        self.last = build_statistics(WatchedImage() if self.is_watched else self.chosen, self.padding, self.crop)
+        chosen = Adaptive(math.inf) if self.is_watched else self.chosen
+        self.last = build_statistics(chosen, self.padding, self.crop)
         return self.last
+
+    @property
+    def name(self) -> str:
+        """A description of the statistic; before a pass, ``'adaptive'`` is not resolved yet."""
+        return self.last.used or describe_statistics(self.chosen)
 
     def warn(self) -> None:
         """Warn, after a pass, if the sums of the whole image mixed kinds of content that are too different."""
-        if self.is_watched and (spread := self.last.spread or 0) > MIXED:
+        if self.is_watched and (spread := self.last.spread or 0) >= LARGE_SPREAD:
             print_log(f'the image contains very different kinds of content (statistics_spread is {spread:.2f}), so '
                       "statistics='mixture' should segment it better than 'image'", 'current', logging.WARNING)
 

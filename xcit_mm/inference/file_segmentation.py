@@ -57,7 +57,7 @@ def segment_to_files(model: BaseSegmentor, path: Path, folder: Path, options: Op
                           georeference=sources[0].georeference)
         # Unlike a loop, map keeps no band while the next one is computed.
         write_labels(to, folder, map(lambda band: mark_nodata(band, sources[0], meta), segmentation), meta)
-    print_log(f'statistics of {path.name}: {segmentation.statistics}', 'current')
+    print_log(f'statistics of {path.name}: {segmentation.build_statistics.name}', 'current')
     return str(segmentation.mode)
 
 

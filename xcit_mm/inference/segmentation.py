@@ -101,10 +101,10 @@ class Segmentation:
         result_bytes: main memory that the caller needs for its results.
 
     Attributes:
+        build_statistics: chooses and builds the statistics; its ``name`` and ``last`` tell which were used.
         scene: the image.
         mode: the mode used. If ``options.mode`` is auto and the GPU runs out of memory before the first band, the next
             mode takes its place.
-        statistics: a description of the statistics used.
 
     Raises:
         InputError: the mode or statistic is unknown, the model cannot run in this mode, or memory is insufficient.
@@ -118,11 +118,11 @@ class Segmentation:
 
     def _use(self, mode: Mode) -> None:
         self.build_statistics = StatisticsFactory(self.model, mode, self.scene, self.options.statistics)
-        self.mode, self.statistics = mode, self.build_statistics.name
+        self.mode = mode
         needed = statistics_bytes(self.model, self.build_statistics(), self.scene)
         if needed and mode.runs_whole_image:  # a window's sums are small
             needed += mode.estimate_bytes(self.model, self.scene.pixels.height, self.scene.pixels.width)
-            budget, name = self._budget(), f'{mode.name} with statistics {self.statistics}'
+            budget, name = self._budget(), f'{mode.name} with statistics {self.build_statistics.name}'
             if not budget.suffices(needed) and (
                     other := self.requested.choose_after(mode, self.model, self.scene, budget)):
                 other.reason = f'not enough memory for {name}'
@@ -194,6 +194,6 @@ def segment(model: BaseSegmentor, open_scene: Callable[[], Scene], sample: SegDa
         del labels, scores, wanted, part  # before the next band is computed
     maps['pred_sem_seg'] = maps['pred_sem_seg'].long()
     sample.set_data({name: PixelData(data=content) for name, content in maps.items()})
-    sample.set_metainfo(dict(mode=str(segmentation.mode), statistics=segmentation.statistics,
+    sample.set_metainfo(dict(mode=str(segmentation.mode), statistics=segmentation.build_statistics.name,
                              statistics_spread=segmentation.build_statistics.last.spread))
     return sample

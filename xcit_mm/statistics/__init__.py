@@ -1,4 +1,5 @@
 """One interface for the sums that a network computes over all pixels of an image."""
+from .adaptive import LARGE_SPREAD, Adaptive
 from .frozen import Frozen, Recorder
 from .grid import TokenGrid
 from .image import ImageStatistics
@@ -14,7 +15,6 @@ from .statistics import (
     build_statistics,
     for_forward,
 )
-from .watched import WatchedImage
 
-__all__ = ['STATISTICS', 'BlendedMap', 'Choice', 'Frozen', 'ImageStatistics', 'Local', 'Mixture', 'Moments', 'Pools',
-           'Recorder', 'Statistics', 'TokenGrid', 'WatchedImage', 'build_statistics', 'for_forward']
+__all__ = ['LARGE_SPREAD', 'STATISTICS', 'Adaptive', 'BlendedMap', 'Choice', 'Frozen', 'ImageStatistics', 'Local',
+           'Mixture', 'Moments', 'Pools', 'Recorder', 'Statistics', 'TokenGrid', 'build_statistics', 'for_forward']

@@ -75,12 +75,12 @@ class RecordedPools(ImagePools):
     """An image's pooled cells, which are also added to a recorder."""
 
     def __init__(self, recorder: Recorder, bins: int, height: int, width: int) -> None:
-        super().__init__((bins, bins), height, width)
+        super().__init__(bins, height, width)
         self.recorder = recorder
 
     def reduce(self) -> Tensor:
         cells = super().reduce()
-        self.recorder.add(f'pools.{self.down}', cells)
+        self.recorder.add(f'pools.{self.bins}', cells)
         return cells
 
 

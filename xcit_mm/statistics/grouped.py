@@ -8,7 +8,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..errors import InputError
 from ..ops.precision import widest_dtype
 from ..ops.recording import is_recorded
 from ..ops.second_moment import second_moment
@@ -48,15 +47,9 @@ class Groups(ABC):
 
 
 class GroupedStatistics(Statistics):
-    """A statistic with one moment for each group of tokens.
+    """A statistic with one moment for each group of tokens; UPerHead's pooled cells still cover the whole image."""
 
-    Args:
-        local_pools: whether UPerHead's pooled cells are as large as in training, so that a larger image has more of
-            them. If False, they divide the whole image, as published.
-    """
-
-    def __init__(self, local_pools: bool) -> None:
-        self.local_pools, self.pools_are_published = local_pools, not local_pools
+    pools_are_published = True
 
     def begin(self, height: int, width: int, patch_size: int) -> None:
         super().begin(height, width, patch_size)
@@ -67,11 +60,7 @@ class GroupedStatistics(Statistics):
         return float(torch.stack(self.spreads).mean()) if self.spreads else None
 
     def pools(self, bins: int, height: int, width: int) -> Pools:
-        if self.local_pools and self.crop is None:
-            raise InputError('local_pools needs the size of the training crops, but data_preprocessor.size is not set')
-        sides = zip(self.grid.size, self.crop or ()) if self.local_pools else ()
-        down, across = [max(round(side / crop), 1) * bins for side, crop in sides] or (bins, bins)
-        return ImagePools((down, across), height, width)
+        return ImagePools(bins, height, width)
 
 
 class GroupedMoments(Moments):

@@ -43,21 +43,20 @@ class ImagePools(Pools):
     """The mean of the pixels in each cell. Neighbouring cells can overlap.
 
     Args:
-        bins: cells down and across.
+        bins: cells along each axis.
         height, width: size of the map, px.
     """
 
-    def __init__(self, bins: tuple[int, int], height: int, width: int) -> None:
-        self.down, self.across = bins
-        self.height, self.width = height, width
+    def __init__(self, bins: int, height: int, width: int) -> None:
+        self.bins, self.height, self.width = bins, height, width
         self.total: Tensor | None = None
 
     def collect(self, pixels: Tensor, start: int = 0) -> None:
         with full_precision(pixels.device):
             x = pixels.to(torch.promote_types(pixels.dtype, torch.float32))
-            rows = bin_shares(self.down, self.height, x)[:, start:start + x.shape[1]]
-            across = (bin_shares(self.across, self.width, x) @ x).flatten(2)  # (B, rows, cells across * C)
-            part = (rows @ across).unflatten(2, (self.across, -1))  # (B, cells down, cells across, C)
+            rows = bin_shares(self.bins, self.height, x)[:, start:start + x.shape[1]]
+            across = (bin_shares(self.bins, self.width, x) @ x).flatten(2)  # (B, rows, bins * C)
+            part = (rows @ across).unflatten(2, (self.bins, -1))  # (B, bins, bins, C)
         self.total = part if self.total is None else self.total + part
         self.dtype = pixels.dtype
 
@@ -76,4 +75,4 @@ class ImageStatistics(Statistics):
         return ImageMoments()
 
     def pools(self, bins: int, height: int, width: int) -> ImagePools:
-        return ImagePools((bins, bins), height, width)
+        return ImagePools(bins, height, width)

@@ -23,22 +23,20 @@ class Local(GroupedStatistics):
 
     Neighbourhoods overlap by half. The share of a neighbourhood's map falls linearly from the centre of the
     neighbourhood to 0 at its edges. If a neighbourhood is as large as the image, the result is the same as with
-    ``image``.
+    ``image``. UPerHead's pooled cells are always those of the whole image.
 
     Args:
         size: maximum height and width of a neighbourhood, px; default: those of the training crops.
-        local_pools: see ``GroupedStatistics``.
 
     Raises:
         InputError: ``size`` is not two positive numbers.
     """
 
-    def __init__(self, size: tuple[int, int] | None = None, local_pools: bool = False) -> None:
+    def __init__(self, size: tuple[int, int] | None = None) -> None:
         if size is not None and not (isinstance(size, Sequence) and len(size) == 2 and all(
                 isinstance(side, int) and side > 0 for side in size)):
             raise InputError('statistics local needs size=(height, width), two whole numbers of pixels, but got '
                              f'{describe_value(size)}')
-        super().__init__(local_pools)
         self.given = size
 
     @property

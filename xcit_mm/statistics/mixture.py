@@ -22,14 +22,14 @@ class Mixture(GroupedStatistics):
     """One moment for each kind of content, wherever it is in the image; each token gets a blend of its kinds' maps.
 
     The image is divided into cells, which are grouped by the mean and standard deviation of their tokens at the input
-    of the first block. With one kind, attention is the same as with ``image``.
+    of the first block. With one kind, the result is the same as with ``image``. UPerHead's pooled cells are always
+    those of the whole image, because smaller ones did not segment better (see docs/statistics.md).
 
     Args:
         kinds: largest number of kinds.
         softness: see ``soft_kinds``.
         leak: fraction of the image's moment to add to the moment of each kind.
         cell: side of a cell, px.
-        local_pools: see ``GroupedStatistics``.
 
     Raises:
         InputError: an argument is out of range.
@@ -37,13 +37,11 @@ class Mixture(GroupedStatistics):
 
     observes = True
 
-    def __init__(self, kinds: int = 8, softness: float = 0.35, leak: float = 0.0, cell: int = 32,
-                 local_pools: bool = False) -> None:
+    def __init__(self, kinds: int = 8, softness: float = 0.35, leak: float = 0.0, cell: int = 32) -> None:
         whole = isinstance(kinds, int) and isinstance(cell, int) and kinds >= 1 and cell >= 1
         if not (whole and 0 < softness < math.inf and 0 <= leak < math.inf):
             raise InputError('statistics mixture needs whole numbers kinds >= 1 and cell >= 1, softness > 0 and '
                              f'leak >= 0, but got kinds={kinds}, cell={cell}, softness={softness} and leak={leak}')
-        super().__init__(local_pools)
         self.kinds, self.softness, self.leak, self.cell = kinds, softness, leak, cell
 
     def begin(self, height: int, width: int, patch_size: int) -> None:

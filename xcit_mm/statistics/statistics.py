@@ -69,7 +69,7 @@ class Pools(ABC):
 
     @abstractmethod
     def reduce(self) -> Tensor:
-        """Complete the sums and return the cells, (B, down, across, C)."""
+        """Complete the sums and return the cells, (B, bins, bins, C)."""
 
 
 class Statistics(ABC):
@@ -84,7 +84,7 @@ class Statistics(ABC):
     observes: ClassVar[bool] = False
     """Whether ``observe`` needs the tokens, at the cost of one more pass over them."""
 
-    pools_are_published: bool = False
+    pools_are_published: ClassVar[bool] = False
     """Whether ``pools`` computes plain average pooling, so that a head's own pooling can take its place."""
 
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
@@ -92,6 +92,9 @@ class Statistics(ABC):
 
     crop: tuple[int, int] | None = None
     """Height and width of the training crops, px, if known."""
+
+    used: str | None = None
+    """Registered name of the statistic used in the last pass, if this one chooses another during the pass."""
 
     def begin(self, height: int, width: int, patch_size: int) -> None:
         """Start one pass through a backbone, before any other call.
@@ -129,7 +132,7 @@ class Statistics(ABC):
     def moments(self, block: int, height: int, width: int) -> Moments:
         """Return empty sums for block number ``block`` over a grid of ``height`` x ``width`` tokens.
 
-        Called for each block in order, after ``observe``.
+        Called for each block in order, after ``observe``, and after the moments of the block before it are reduced.
         """
 
     @abstractmethod

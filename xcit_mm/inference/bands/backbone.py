@@ -42,6 +42,7 @@ def compute_levels(backbone: XCiT, image: Rows, statistics: Statistics, progress
     moments = _first_moments(blocks[0], tokens, statistics)
     levels: dict[int, Rows] = {}
     for index, block in enumerate(blocks):
+        moments.reduce(block.attn.affine_map)  # before the next block's moments are requested
         is_last = index + 1 == len(blocks)
         if is_last:
             _run_block(block, moments, tokens)
@@ -116,8 +117,7 @@ def _check_channels(backbone: XCiT, image: Tensor) -> Tensor:
 
 def _run_block(block: XCiTBlock, moments: Moments, tokens: Tensor, next_block: XCiTBlock | None = None,
                next_moments: Moments | None = None) -> None:
-    """Run a block in place, and collect its output for the next block's attention."""
-    moments.reduce(block.attn.affine_map)
+    """Run a block in place with its reduced moments, and collect its output for the next block's attention."""
     attended = _Attended(tokens, block, moments)
     lpi = block.local_mp
     normed = Pointwise(attended, block.norm3)
