@@ -159,3 +159,11 @@ def test_weights_that_are_not_plain_floats_are_refused(convert):
     weights['blocks.1.gamma1'] = convert(weights['blocks.1.gamma1'])
     with pytest.raises(InputError, match='1 with a different shape or kind, e.g. blocks.1.gamma1 is .* but must be'):
         checkpoints.load(XCiT(TINY), weights)
+
+
+def test_a_complex_counter_is_refused():
+    weights = XCiT(TINY).state_dict()
+    key = next(key for key in weights if key.endswith('num_batches_tracked'))
+    weights[key] = weights[key] + 1j
+    with pytest.raises(InputError, match=f'{key} is torch.complex64 but must be torch.int64'):
+        checkpoints.load(XCiT(TINY), weights)

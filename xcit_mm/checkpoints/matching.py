@@ -114,7 +114,8 @@ def _misfit(value: Tensor, own: Tensor) -> str:
     if value.shape != own.shape:
         return f'{tuple(value.shape)} but must be {tuple(own.shape)}'
     # Converting quantised, sparse or complex weights would lose their scale, indices or imaginary part.
-    if (own.is_floating_point() and not value.is_floating_point()) or value.layout != own.layout:
+    is_other_kind = own.is_floating_point() and not value.is_floating_point() or value.is_complex() != own.is_complex()
+    if is_other_kind or value.layout != own.layout:
         return f'{value.dtype} but must be {own.dtype}'
     return ''
 
