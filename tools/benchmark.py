@@ -127,7 +127,7 @@ def measure(args: argparse.Namespace) -> Iterator[list[dict]]:
 
 def set_up_torch(args: argparse.Namespace) -> None:
     if args.device.type == 'cuda' and not torch.cuda.is_available():
-        raise InputError('cannot use --device cuda: torch finds no GPU; leave the option out to measure on the CPU')
+        raise InputError('cannot use --device cuda: torch did not find a GPU; omit the option to measure on the CPU')
     if args.threads:
         torch.set_num_threads(args.threads)
 

@@ -24,7 +24,7 @@ def main() -> None:
         checkpoints.require(config.load_from)
     if args.amp:
         if not torch.cuda.is_available():
-            raise InputError('cannot use --amp: torch finds no GPU; leave it out to train in float32')
+            raise InputError('cannot use --amp: torch did not find a GPU; omit --amp to train in float32')
         config.optim_wrapper.type = 'AmpOptimWrapper'
         config.optim_wrapper.setdefault('loss_scale', 'dynamic')
     runner = StrictFlexibleRunner if config.get('strategy') else StrictRunner

@@ -23,7 +23,7 @@ def complete_file(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
         os.replace(partial, path)
-    except InputError:  # some of these are also OSErrors, but about another file
+    except InputError:  # some of these are also OSErrors, but concern another file
         raise
     except OSError as error:
         raise file_error(f'cannot write {path}: {error.strerror or error}', error) from None

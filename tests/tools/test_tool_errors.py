@@ -30,7 +30,7 @@ def test_missing_inputs_are_one_line(run_here, tmp_path, scenes, capsys):
         assert is_one_line(run_here(*arguments, *data), 'no checkpoint file none.pth')
     assert is_one_line(run_here('infer', DIGITS, 'none.pth', 'none.png', '--out', tmp_path), 'none.png')
     if not torch.cuda.is_available():
-        assert is_one_line(run_here('train', DIGITS, '--amp', *data), 'cannot use --amp: torch finds no GPU')
+        assert is_one_line(run_here('train', DIGITS, '--amp', *data), 'cannot use --amp: torch did not find a GPU')
     assert is_one_line(run_here('plot_training', tmp_path, '--out', tmp_path / 'x.png'), str(tmp_path))
     assert capsys.readouterr().err == ''  # the one line itself is printed by the interpreter on exit
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-STEM = 'patch_embed.proj.0.0.weight'  # the only weight whose shape depends on the channels of the image
+STEM = 'patch_embed.proj.0.0.weight'  # the only weight whose shape depends on the number of image channels
 RGB = 3
 
 

@@ -21,7 +21,7 @@ def prepare(dataset: DataSet, root: str | Path, keep_archives: bool = False) -> 
     Archives go in the folder ``ROOT.archives``; the ones that this function downloads are removed at the end.
 
     Args:
-        dataset: entry of the catalogue.
+        dataset: the data set's catalogue entry.
         root: folder to create.
         keep_archives: keep downloaded archives.
 

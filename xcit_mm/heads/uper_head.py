@@ -103,7 +103,7 @@ def takes_statistics(head: Any) -> bool:
 
 @MODELS.register_module()
 class EfficientUPerHead(UPerHead):
-    """mmsegmentation's ``UPerHead``, but faster and using less memory.
+    """A faster version of mmsegmentation's ``UPerHead`` that uses less memory.
 
     It has the same arguments, parameters and state dict, and computes the same result.
 

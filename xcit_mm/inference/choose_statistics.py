@@ -102,7 +102,7 @@ class StatisticsFactory:
         last: the sums created last.
 
     Raises:
-        InputError: the statistic is unknown, or does not accept its arguments.
+        InputError: the statistic is unknown, or does not accept the given arguments.
     """
 
     def __init__(self, model: BaseSegmentor, mode: Mode, scene: Scene, wanted: Choice) -> None:

@@ -60,7 +60,7 @@ def _cached_matrix(in_size: int, out_size: int, start: int, stop: int, first: in
 
 def _compute_matrix(library: Any, in_size: int, out_size: int, start: int, stop: int, first: int, last: int,
                     align_corners: bool) -> Any:
-    """Compute the matrix with numpy, which is faster for small arrays, or with torch, whose sizes can be symbolic."""
+    """Compute the matrix with numpy, which is faster for small arrays, or with torch, which supports symbolic sizes."""
     position = library.arange(start, stop, dtype=library.float64)
     source = _source(position, in_size, out_size, align_corners).clip(0, in_size - 1)
     # A weight falls linearly from 1 to 0 over a distance of one position.

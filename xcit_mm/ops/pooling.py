@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def bin_shares(bins: int, side: int, like: Tensor) -> Tensor:
-    """Return the weight of each axis position in the mean of each bin, using the same bins as ``AdaptiveAvgPool2d``.
+    """Return how much each position contributes to the mean of each bin, using the same bins as ``AdaptiveAvgPool2d``.
 
     Args:
         bins: number of bins; neighbouring bins can overlap.

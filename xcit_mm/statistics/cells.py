@@ -63,7 +63,7 @@ class CellFeatures:
     Args:
         cells: the grid of cells.
         batch: number of images.
-        channels: number of channels of a token.
+        channels: number of channels per token.
         device: device of the tokens.
     """
 

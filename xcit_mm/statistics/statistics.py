@@ -132,7 +132,7 @@ class Statistics(ABC):
     def moments(self, block: int, height: int, width: int) -> Moments:
         """Return empty sums for block number ``block`` over a grid of ``height`` x ``width`` tokens.
 
-        Called for each block in order, after ``observe``, and after the moments of the block before it are reduced.
+        Called for each block in order, after ``observe`` and once the previous block's moments have been reduced.
         """
 
     @abstractmethod

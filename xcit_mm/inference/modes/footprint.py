@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 FLOAT = 4  # bytes
 STRIDE = 4  # image pixels per pixel of the finest map of a backbone without ``out_strides``
-# How many rows at the finest stride the head computes at once. Fewer make slow, small products; more use more memory.
+# How many rows at the finest stride the head computes at once. With fewer rows, the matrix products are small and slow;
+# with more, they take more memory.
 LOGIT_ROWS = 16
 LOGIT_BUFFERS = 3.0  # bands of logits in memory: before and after resizing, and with only the columns resized
 
@@ -115,7 +116,7 @@ def _finest_stride(backbone: nn.Module) -> int:
 def _backbone_bytes(backbone: nn.Module, height: int, width: int, in_bands: bool = False) -> float:
     """Return the number of bytes taken up by the tokens, their copies or pooled maps at the taps, and the hidden layer.
 
-    In bands, and on a CPU, only part of the hidden layer is in memory at once. If the backbone is not an XCiT,
+    In bands of rows or on a CPU, only part of the hidden layer is in memory at once. If the backbone is not an XCiT,
     measure it instead.
     """
     from ..bands.backbone import BAND_TOKENS

@@ -130,7 +130,7 @@ def write_labels(sinks: Sequence[Sink], folder: Path, bands: Iterable[Tensor], m
             for sink in sinks:
                 file.seek(0)
                 sink.write_labels(folder, (_load(height, file, meta) for height in heights), meta)
-    except InputError:  # some of these are also OSErrors, but about another file
+    except InputError:  # some of these are also OSErrors, but concern another file
         raise
     except OSError as error:
         raise file_error(f'cannot write to the folder {folder}: {error.strerror or error}', error) from None
