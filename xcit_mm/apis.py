@@ -128,9 +128,8 @@ def segment_file(model: BaseModel, path: str | Path, out_dir: str | Path, mode: 
 
     Args:
         model: from ``init_model``.
-        path: image file that a registered source or GDAL reads (see ``inference.sources``). Values of a raster, which
-            is a TIFF file with a georeference or any file read by GDAL, reach the network as stored: 16-bit values are
-            not divided.
+        path: image file that a registered source or GDAL reads (see ``inference.sources``). As in training, 16-bit
+            values are divided by 256, unless the config loads images with ``imdecode_backend='tifffile'``.
         out_dir: folder, created if needed.
         mode, max_memory, statistics, progress: see ``inference_segmentor``.
         sinks: names of the registered sinks to write the labels with (see ``inference.results``).

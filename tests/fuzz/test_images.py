@@ -1,4 +1,4 @@
-"""Both ways of reading a damaged image file give the same pixels, or both fail with a one-line error naming the file."""
+"""Both ways of reading a damaged image file give equal pixels, or both fail with a one-line error naming the file."""
 import numpy as np
 import pytest
 from fuzzing import damaged

@@ -70,8 +70,8 @@ def build_resampler(channels: int, in_stride: int, out_stride: int, norm_cfg: di
     """Build a module that resamples a map from one power-of-two stride to another.
 
     A coarser stride uses a single max-pooling layer, an unchanged stride uses an identity, and a finer stride uses one
-    2x2 transposed convolution per factor of two, with a norm and GELU in between. For 16 px and 8 px patches, these modules match
-    ``fpn1 … fpn4`` in the authors' dense backbone.
+    2x2 transposed convolution per factor of two, with a norm and GELU in between. For 16 px and 8 px patches, these
+    modules match ``fpn1 … fpn4`` in the authors' dense backbone.
 
     Args:
         channels: C of both input and output.

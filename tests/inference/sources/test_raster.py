@@ -40,8 +40,16 @@ def test_every_pixel_of_any_format_arrives(tmp_path, name):
 @pytest.mark.parametrize('dtype', ['uint8', 'uint16', 'int16', 'float32'])
 def test_values_are_as_stored(tmp_path, dtype):
     bands = random_bands(5, dtype)
-    rows = read_rows(open_source(write_raster(tmp_path / 'a.tif', bands, **TILES)))
+    path = write_raster(tmp_path / 'a.tif', bands, **TILES)
+    rows = read_rows(open_source(path, as_stored=True))
     assert np.array_equal(rows, bands.transpose(1, 2, 0)) and rows.dtype == ('int32' if dtype == 'uint16' else dtype)
+    if dtype in ('int16', 'float32'):
+        with pytest.raises(InputError, match=f'its values are {dtype}, but the config loads 8-bit images'):
+            open_source(path)
+    else:
+        rows = read_rows(open_source(path))
+        expected = bands if dtype == 'uint8' else bands // 256
+        assert np.array_equal(rows, expected.transpose(1, 2, 0)) and rows.dtype == 'uint8'
 
 
 def test_bands_are_chosen_by_number(tmp_path):
@@ -90,15 +98,17 @@ def test_pixels_without_data_are_known(tmp_path):
     bands[0, :30, :30] = -9999  # in one band only
     expected = np.ones(bands.shape[1:], bool)
     expected[50:90, 20:] = False
-    assert np.array_equal(valid_rows(open_source(write_raster(tmp_path / 'a.tif', bands, nodata=-9999))), expected)
-    with open_source(write_raster(tmp_path / 'b.tif', bands)) as source:
+    assert np.array_equal(valid_rows(open_source(write_raster(tmp_path / 'a.tif', bands, nodata=-9999), as_stored=True)),
+                          expected)
+    with open_source(write_raster(tmp_path / 'b.tif', bands), as_stored=True) as source:
         assert source.valid(0, 301) is None
     with rasterio.open(tmp_path / 'b.tif', 'r+') as file:
         file.write_mask(expected)
-    assert np.array_equal(valid_rows(open_source(tmp_path / 'b.tif')), expected)
+    assert np.array_equal(valid_rows(open_source(tmp_path / 'b.tif', as_stored=True)), expected)
     floats = random_bands(3, 'float32')
     floats[1, ~expected] = np.nan
-    assert np.array_equal(valid_rows(open_source(write_raster(tmp_path / 'c.tif', floats))), expected)
+    path = write_raster(tmp_path / 'c.tif', floats)
+    assert np.array_equal(valid_rows(open_source(path, as_stored=True)), expected)
 
 
 @pytest.mark.parametrize('options', [TILES, dict(TILES, compress='lzw')], ids=['plain', 'lzw'])

@@ -43,17 +43,15 @@ def open_source(path: Path, bands: Sequence[int] = (), as_stored: bool = False) 
         path: the file.
         bands: numbers of the bands to read, from 1, as in GDAL; by default, all except alpha. The file is then read as
             a raster, even if it is a picture.
-        as_stored: read pictures as rasters, too, and keep the order of the bands, as the pipeline does with
-            ``LoadImageFromFile(imdecode_backend='tifffile')``. Otherwise, three bands of a raster are returned last to
-            first, which turns red, green and blue into BGR.
+        as_stored: read pictures as rasters, too, and rasters as stored; see ``RasterFile``.
 
     Raises:
-        InputError: see ``choose_source``; also if the file lacks one of the bands.
+        InputError: see ``choose_source`` and ``RasterFile``.
         UnreadableImageError: the file does not exist, is damaged, or contains pixels that its source cannot read.
     """
     kind = RasterFile if bands else choose_source(path)
     if kind is RasterFile or as_stored and kind.formats:
-        return RasterFile(path, bands, in_bgr=not as_stored)
+        return RasterFile(path, bands, as_stored)
     return kind(path)  # type: ignore[call-arg]  # subclasses determine the size
 
 

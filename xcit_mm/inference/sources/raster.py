@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ...errors import InputError, UnreadableImageError
 from .local_file import require_file
+from .picture import to_8_bits
 from .source import SOURCES, GeoReference, Source
 
 DTYPES = ('uint8', 'uint16', 'int16', 'float32')
@@ -22,35 +23,38 @@ MOST_ROWS = 1024  # read at once, even from a file in higher tiles or strips
 
 @SOURCES.register_module()
 class RasterFile(Source):
-    """A raster, read by windows of whole rows; values are as stored, without GDAL's scale and offset.
-
-    Rows are (rows, W, bands), in the dtype of the file; uint16 becomes int32, because torch supports few operations on
-    uint16.
+    """A raster, read by windows of whole rows: (rows, W, bands), without GDAL's scale and offset.
 
     Args:
         path: a file in any format that GDAL reads.
         bands: numbers of the bands to read, from 1, in order; by default, all except alpha.
-        in_bgr: return three bands last to first. If they are red, green and blue, the data preprocessor's
-            ``bgr_to_rgb`` restores their order.
+        as_stored: keep the values and the order of the bands, as ``LoadImageFromFile(imdecode_backend='tifffile')``
+            does; uint16 becomes int32, because torch supports few operations on uint16. Otherwise, do as
+            ``LoadImageFromFile`` does by default: divide 16-bit values by 256, and return three bands last to first;
+            if they are red, green and blue, the data preprocessor's ``bgr_to_rgb`` restores their order.
 
     Raises:
-        InputError: rasterio is not installed, or the file lacks one of the bands.
+        InputError: rasterio is not installed, the file lacks one of the bands, or its values are neither 8-bit nor
+            16-bit and ``as_stored`` is False.
         UnreadableImageError: the file does not exist, is damaged, or holds values of an unsupported dtype.
     """
 
     suffixes = ('.bil', '.bip', '.bsq', '.img', '.j2k', '.jp2', '.vrt')
 
-    def __init__(self, path: Path, bands: Sequence[int] = (), in_bgr: bool = True) -> None:
+    def __init__(self, path: Path, bands: Sequence[int] = (), as_stored: bool = False) -> None:
         self.file = open_raster(path)
         try:
             chosen = _choose_bands(self.file, bands, path)
+            if not as_stored:
+                _require_8_bits_or_16(self.file, chosen, path)
             self._has_mask = _has_mask(self.file, chosen)
         except BaseException:
             self.file.close()
             raise
         super().__init__(path, self.file.height, self.file.width)
         self.bands = len(chosen)
-        self._indexes = chosen[::-1] if in_bgr and len(chosen) == 3 else chosen
+        self.as_stored = as_stored
+        self._indexes = chosen if as_stored or len(chosen) != 3 else chosen[::-1]
         self._holds_floats = any(self.file.dtypes[band - 1] == 'float32' for band in chosen)
         self.at_least = min(self.file.block_shapes[0][0], MOST_ROWS)
         self.georeference = _georeference(self.file)
@@ -60,6 +64,7 @@ class RasterFile(Source):
 
     def compute(self, start: int, stop: int) -> Tensor:
         rows = np.moveaxis(self._read_bands(start, stop), 0, 2)
+        rows = rows if self.as_stored else to_8_bits(rows)
         return torch.from_numpy(np.ascontiguousarray(rows, np.int32 if rows.dtype == np.uint16 else None))
 
     def valid(self, start: int, stop: int) -> Tensor | None:
@@ -148,6 +153,12 @@ def _choose_bands(file: Any, bands: Sequence[int], path: Path) -> list[int]:
         raise UnreadableImageError(f'cannot read {path}: its values are {wrong[0]}, but must be '
                                    f'{", ".join(DTYPES)}; convert it with gdal_translate -ot Float32')
     return chosen
+
+
+def _require_8_bits_or_16(file: Any, chosen: list[int], path: Path) -> None:
+    if wrong := {file.dtypes[band - 1] for band in chosen} - {'uint8', 'uint16'}:
+        raise InputError(f'cannot read {path}: its values are {wrong.pop()}, but the config loads 8-bit images; train '
+                         "and predict with LoadImageFromFile(imdecode_backend='tifffile'), which keeps the values")
 
 
 def _has_mask(file: Any, chosen: list[int]) -> bool:
