@@ -51,7 +51,8 @@ def parse_args() -> argparse.Namespace:
     segmentors.add_argument('--polygons', nargs='?', const='gpkg', choices=['gpkg', 'geojson'],
                             help='also write polygons, as a GeoPackage (the default) or as GeoJSON')
     segmentors.add_argument('--probabilities', nargs='+', default=[], metavar='CLASS',
-                            help='names or indices of classes to write probabilities for, as 16-bit PNG files')
+                            help='names or indices of classes to write probabilities for, as 16-bit PNG files; for '
+                            'pictures only')
     detectors = parser.add_argument_group('detectors')
     detectors.add_argument('--min-score', type=float, metavar='SCORE',
                            help=f'leave out objects below this score, 0 … 1 (default: {MIN_SCORE})')

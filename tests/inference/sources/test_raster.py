@@ -98,8 +98,8 @@ def test_pixels_without_data_are_known(tmp_path):
     bands[0, :30, :30] = -9999  # in one band only
     expected = np.ones(bands.shape[1:], bool)
     expected[50:90, 20:] = False
-    assert np.array_equal(valid_rows(open_source(write_raster(tmp_path / 'a.tif', bands, nodata=-9999), as_stored=True)),
-                          expected)
+    path = write_raster(tmp_path / 'a.tif', bands, nodata=-9999)
+    assert np.array_equal(valid_rows(open_source(path, as_stored=True)), expected)
     with open_source(write_raster(tmp_path / 'b.tif', bands), as_stored=True) as source:
         assert source.valid(0, 301) is None
     with rasterio.open(tmp_path / 'b.tif', 'r+') as file:
