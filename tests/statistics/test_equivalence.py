@@ -133,3 +133,14 @@ def test_half_precision_is_near(backbone):
             found = outputs(model, images, build_statistics(config))
         errors[name] = ((found - expected).square().mean() / expected.square().mean()).sqrt().item()
     assert errors['image'] < 0.01 and max(errors.values()) < 0.1, errors
+
+
+@pytest.mark.parametrize('threshold', [-1, float('nan'), 'high', None], ids=str)
+def test_impossible_thresholds_are_refused(threshold):
+    with pytest.raises(InputError, match='statistics adaptive needs a number threshold'):
+        build_statistics(dict(type='adaptive', threshold=threshold))
+
+
+@pytest.mark.parametrize('name', ['image', 'mixture', 'adaptive', 'local'])
+def test_there_is_no_spread_before_a_pass(name):
+    assert build_statistics(name).spread is None

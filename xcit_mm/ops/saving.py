@@ -1,6 +1,7 @@
 """Save less for the backward pass: outputs of norms and GELUs are computed again, from what went into them."""
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial, reduce
@@ -28,7 +29,7 @@ def saves_less(x: Tensor) -> bool:
     """
     if not torch.is_grad_enabled() or is_symbolic() or torch._C._functorch.maybe_current_level() is not None:
         return False
-    return x.numel() >= (LARGE if x.device.type == 'cpu' else LARGE_ON_GPU)
+    return x.numel() >= dict(cpu=LARGE, cuda=LARGE_ON_GPU).get(x.device.type, math.inf)
 
 
 def run_chain(x: Tensor, *steps: Step) -> Tensor:
@@ -53,8 +54,12 @@ def run_chain(x: Tensor, *steps: Step) -> Tensor:
 
 def _without_side_effects(module: nn.Module) -> Step | None:
     """Return the function that a cheap module computes now, or None for any other module."""
-    if can_bypass(module, nn.GELU, nn.LayerNorm):
-        return module.forward
+    # Bind the parameters now: after torch.func.functional_call, the module has others.
+    if isinstance(module, nn.GELU) and can_bypass(module, nn.GELU):
+        return partial(F.gelu, approximate=module.approximate)
+    if isinstance(module, nn.LayerNorm) and can_bypass(module, nn.LayerNorm):
+        return partial(F.layer_norm, normalized_shape=module.normalized_shape, weight=module.weight, bias=module.bias,
+                       eps=module.eps)
     if not isinstance(module, nn.BatchNorm2d) or not can_bypass(module, nn.BatchNorm2d):
         return None
     # A second call of the module would count the batch twice.
@@ -75,7 +80,7 @@ class _Recipe:
 
     def __init__(self, result: Tensor, source: Tensor, steps: Sequence[Step], parameters: Sequence[Tensor]) -> None:
         self.tensors: tuple[Tensor, ...] = (source, *parameters)
-        self.steps, self.enclosed = steps, _has_hooks()
+        self.steps, self.version = steps, result._version
         self.storage, self.stride, device = result.untyped_storage()._cdata, result.stride(), result.device.type
         self.autocast = partial(torch.autocast, device, torch.get_autocast_dtype(device),
                                 torch.is_autocast_enabled(device))
@@ -91,14 +96,15 @@ class _Recipe:
         return saved_tensors_hooks(self.pack, _unpack)
 
     def pack(self, tensor: Tensor) -> Any:
-        matches = tensor.untyped_storage()._cdata == self.storage
-        if not matches and not self.enclosed:
-            return tensor
+        # A step may have changed the result in place.
+        matches = tensor.untyped_storage()._cdata == self.storage and tensor._version == self.version
         hooks = self.hooks()
         hooks.__exit__()  # torch calls only the innermost hooks, but the enclosing ones must save everything
         try:
             if not matches:
-                return _keep(tensor), lambda kept: kept
+                # A node's own output would keep that node alive; a parameter or a view of one has no such node.
+                root = tensor if tensor._base is None else tensor._base
+                return _keep(tensor if root.is_leaf else tensor.detach()), lambda kept: kept
             # A checkpoint returns a saved tensor only once, so that every use of the result saves the source anew.
             return _keep(*self.tensors), partial(_compute_again, self.steps, self.autocast, self.stride,
                                                  (tensor.size(), tensor.stride(), tensor.storage_offset()))
@@ -107,8 +113,6 @@ class _Recipe:
 
 
 def _unpack(packed: Any) -> Tensor:
-    if isinstance(packed, Tensor):
-        return packed
     tensors, function = packed
     return function(*tensors())
 

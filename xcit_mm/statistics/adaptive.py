@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from ..errors import InputError, describe_value
 from .grid import TokenGrid
 from .image import ImageMoments, ImagePools, ImageStatistics
 from .mixture import Mixture
@@ -25,6 +26,9 @@ class Adaptive(Statistics):
     Args:
         threshold: spreads from this one on are large; with infinity, the spread is measured but not used.
 
+    Raises:
+        InputError: ``threshold`` is not a number from 0 on.
+
     Attributes:
         used: the registered name of the statistic used in the last pass.
     """
@@ -32,11 +36,13 @@ class Adaptive(Statistics):
     observes, pools_are_published = True, True
 
     def __init__(self, threshold: float = LARGE_SPREAD) -> None:
-        self.threshold = threshold
+        if not (isinstance(threshold, (int, float)) and threshold >= 0):
+            raise InputError(f'statistics adaptive needs a number threshold >= 0, but got {describe_value(threshold)}')
+        self.threshold, self.mixture = threshold, Mixture()
 
     def begin(self, height: int, width: int, patch_size: int) -> None:
         super().begin(height, width, patch_size)
-        self.image, self.mixture, self.used = ImageStatistics(), Mixture(), 'image'
+        self.image, self.used = ImageStatistics(), 'image'
         self.mixture.padding = self.padding
         self.mixture.begin(height, width, patch_size)
 
@@ -46,7 +52,7 @@ class Adaptive(Statistics):
 
     def estimate_bytes(self, grid: TokenGrid, channels: int) -> float:
         # A measurement must not make an image too large for the memory.
-        return 0 if math.isinf(self.threshold) else Mixture().estimate_bytes(grid, channels)
+        return 0 if math.isinf(self.threshold) else self.mixture.estimate_bytes(grid, channels)
 
     def observe(self, tokens: Tensor, start: int = 0) -> None:
         self.mixture.observe(tokens, start)

@@ -50,14 +50,16 @@ class GroupedStatistics(Statistics):
     """A statistic with one moment for each group of tokens; UPerHead's pooled cells still cover the whole image."""
 
     pools_are_published = True
+    spreads: list[Tensor]
 
     def begin(self, height: int, width: int, patch_size: int) -> None:
         super().begin(height, width, patch_size)
-        self.spreads: list[Tensor] = []  # of the first block
+        self.spreads = []  # of the first block
 
     @property
     def spread(self) -> float | None:
-        return float(torch.stack(self.spreads).mean()) if self.spreads else None
+        spreads = getattr(self, 'spreads', None)  # there are none before the first pass
+        return float(torch.stack(spreads).mean()) if spreads else None
 
     def pools(self, bins: int, height: int, width: int) -> Pools:
         return ImagePools(bins, height, width)

@@ -13,7 +13,7 @@ from rasters import CRS, TRANSFORM
 from shapely.geometry import shape
 
 from xcit_mm.errors import InputError
-from xcit_mm.inference.results import GeoJson, GeoPackage, ResultMeta, polygons, regions
+from xcit_mm.inference.results import GeoJson, GeoPackage, ResultMeta, build_sinks, polygons, regions
 from xcit_mm.inference.sources import GeoReference
 
 PLACE = GeoReference(rasterio.CRS.from_string(CRS).to_wkt(), tuple(TRANSFORM)[:6])
@@ -141,9 +141,16 @@ def test_only_outlines_that_reach_the_last_row_are_kept(monkeypatch):
     assert len(sizes) == 16 and max(len(kept.region) for kept in sizes) < sum(len(part.region) for part in edges) / 5
 
 
-def test_a_missing_package_is_named(tmp_path, monkeypatch):
+def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setattr('xcit_mm.inference.sources.raster.find_spec', lambda name: None)
-    with pytest.raises(InputError, match="writing GeoPackages needs pyogrio: pip install 'xcit_mm\\[geo\\]'"):
-        write(GeoPackage, tmp_path, RING)
-    with pytest.raises(InputError, match="writing GeoJSON needs rasterio: pip install 'xcit_mm\\[geo\\]'"):
-        write(GeoJson, tmp_path, RING)
+    for name, words in (('gpkg', 'writing a GeoPackage of .* needs pyogrio'), ('tiff', 'needs rasterio'),
+                        ('geojson', 'writing a GeoJSON file of .* needs rasterio')):
+        with pytest.raises(InputError, match=f"{words}: pip install 'xcit_mm\\[geo\\]'"):
+            build_sinks(['png', name])  # before anything is computed
+
+
+def test_coordinates_without_a_place_on_earth_are_refused_in_geojson(tmp_path):
+    crs = 'LOCAL_CS["site",UNIT["metre",1]]'
+    with pytest.raises(InputError, match='cannot be converted to WGS 84 .*; write a GeoPackage'):
+        write(GeoJson, tmp_path, RING, place=GeoReference(crs, (1, 0, 0, 0, -1, 0)))
+    assert not list(tmp_path.iterdir())

@@ -6,7 +6,6 @@ import torch
 from rasters import CRS, TRANSFORM
 from rio_cogeo import cog_validate
 
-from xcit_mm.errors import InputError
 from xcit_mm.inference.results import ResultMeta, TiffLabels
 from xcit_mm.inference.sources import GeoReference
 
@@ -65,9 +64,3 @@ def test_a_failed_write_leaves_no_file(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         TiffLabels().write_labels(tmp_path, bands(), meta)
     assert not list(tmp_path.iterdir())
-
-
-def test_a_missing_package_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr('xcit_mm.inference.sources.raster.find_spec', lambda name: None)
-    with pytest.raises(InputError, match="writing TIFF files needs rasterio: pip install 'xcit_mm\\[geo\\]'"):
-        write(tmp_path, np.zeros((4, 4), int))

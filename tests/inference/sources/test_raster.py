@@ -176,3 +176,21 @@ def test_all_paths_see_the_same_pixels_of_an_rgb_raster(tmp_path):
     assert np.array_equal(read_image(path), read_rows(open_source(path)))
     write_raster(tmp_path / 'b.png', bands, driver='PNG')
     assert np.array_equal(read_image(tmp_path / 'b.png'), read_rows(open_source(tmp_path / 'b.png', (1, 2, 3))))
+
+
+def test_masks_of_other_bands_do_not_count(tmp_path):
+    bands = random_bands(4, 'int16')
+    bands[:3, 40:60] = -9999
+    path = write_raster(tmp_path / 'a.tif', bands, nodata=-9999)
+    expected = np.ones(bands.shape[1:], bool)
+    expected[40:60] = False
+    assert np.array_equal(valid_rows(open_source(path, (1, 2, 3), as_stored=True)), expected)
+    assert valid_rows(open_source(path, (4, ), as_stored=True)).all()
+
+
+def test_indices_into_a_colour_table_are_refused(tmp_path):
+    path = write_raster(tmp_path / 'a.tif', random_bands(1))
+    with rasterio.open(path, 'r+') as file:
+        file.write_colormap(1, {0: (0, 0, 0, 255), 1: (255, 0, 0, 255)})
+    with pytest.raises(InputError, match='its values are indices into a colour table'):
+        open_source(path, (1, 1, 1))

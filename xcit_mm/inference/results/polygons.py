@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from ...errors import InputError
-from ..sources import GeoReference, quiet, require_geo
+from ..sources import GeoReference, quiet
 from .outlines import Polygons, link
 from .record import result_file
 from .regions import Edges, complete_outlines, join
@@ -32,13 +32,12 @@ class GeoPackage(Sink):
     """
 
     summary = 'a GeoPackage of polygons with class, name and area'
+    packages = 'pyogrio', 'shapely'
     endings = ('_classes.gpkg', )
 
     def write_labels(self, folder: Path, bands: Iterable[Tensor], meta: ResultMeta) -> None:
-        require_geo('pyogrio', 'writing GeoPackages')
-        require_geo('shapely', 'writing polygons')
         import shapely
-        from pyogrio.errors import DataSourceError
+        from pyogrio.errors import DataLayerError, DataSourceError
         from pyogrio.raw import write
 
         place = meta.georeference or IN_PIXELS
@@ -52,7 +51,7 @@ class GeoPackage(Sink):
                     names = np.array([meta.classes[label] for label in polygons.label.tolist()], object)
                     _append(write, target, shapely.to_wkb(_geometries(polygons, place)),
                             [polygons.label, names, polygons.pixels * _pixel_area(place)], place)
-            except DataSourceError as error:
+            except (DataSourceError, DataLayerError) as error:
                 raise InputError(f'cannot write {folder / f"{meta.name}_classes.gpkg"}: {error}') from None
             os.replace(target, file)
 
@@ -68,10 +67,9 @@ class GeoJson(Sink):
 
     summary = 'a GeoJSON file of polygons with class, name and area, in WGS 84 or in pixels'
     endings = ('_classes.geojson', )
+    packages = 'rasterio', 'shapely'
 
     def write_labels(self, folder: Path, bands: Iterable[Tensor], meta: ResultMeta) -> None:
-        require_geo('rasterio', 'writing GeoJSON')
-        require_geo('shapely', 'writing polygons')
         import shapely
 
         place = meta.georeference or IN_PIXELS
@@ -122,10 +120,16 @@ def _geometries(polygons: Polygons, place: GeoReference, in_wgs84: bool = False)
     x, y = polygons.points.T.astype(np.float64)
     x, y = a * x + b * y + c, d * x + e * y + f
     if in_wgs84:
+        from rasterio._err import CPLE_BaseError
+        from rasterio.errors import CRSError
         from rasterio.warp import transform
 
-        with quiet():
-            x, y = map(np.asarray, transform(place.crs, 'OGC:CRS84', x, y))
+        try:
+            with quiet():
+                x, y = map(np.asarray, transform(place.crs, 'OGC:CRS84', x, y))
+        except (CPLE_BaseError, CRSError) as error:
+            raise InputError(f'cannot write GeoJSON: the coordinates cannot be converted to WGS 84 ({error}); write a '
+                             'GeoPackage instead, which keeps them') from None
     return np.asarray(shapely.from_ragged_array(shapely.GeometryType.POLYGON, np.stack((x, y), axis=1),
                                                 (polygons.ring_starts, polygons.polygon_starts)))
 

@@ -14,7 +14,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from ...errors import InputError, file_error
-from ..sources import GeoReference
+from ..sources import GeoReference, require_geo
 from .record import require_replaceable
 
 SINKS = Registry('sink of results')
@@ -60,10 +60,12 @@ class Sink:
         summary: one line for help texts.
         endings: the part of each file name that follows the name of the result. None of these files is written unless
             each one is new or the result of an earlier run.
+        packages: packages of the ``geo`` extra that the sink needs.
     """
 
     summary: ClassVar[str]
     endings: ClassVar[tuple[str, ...]] = ()
+    packages: ClassVar[tuple[str, ...]] = ()
 
     def write_labels(self, folder: Path, bands: Iterable[Tensor], meta: ResultMeta) -> None:
         """Write a label map.
@@ -96,12 +98,16 @@ def build_sinks(names: Sequence[str]) -> list[Sink]:
     """Build the sinks registered under the given names.
 
     Raises:
-        InputError: one of these names is not a registered sink.
+        InputError: one of these names is not a registered sink, or needs a package that is not installed.
     """
     unknown = [name for name in names if name not in SINKS.module_dict]
     if unknown:
         raise InputError(f'sinks must be among {", ".join(sorted(SINKS.module_dict))}, but got {unknown[0]!r}')
-    return [SINKS.module_dict[name]() for name in names]
+    kinds = [SINKS.module_dict[name] for name in names]
+    for kind in kinds:
+        for package in kind.packages:
+            require_geo(package, f'writing {kind.summary}')
+    return [kind() for kind in kinds]
 
 
 def require_replaceable_results(sinks: Sequence[Sink], folder: Path, name: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from ...errors import InputError
-from ..sources import quiet, require_geo
+from ..sources import quiet
 from .record import result_file
 from .sink import SINKS, ResultMeta, Sink
 
@@ -28,9 +28,9 @@ class TiffLabels(Sink):
 
     summary = 'a cloud-optimised GeoTIFF of class indices with a colour table and the georeference of the image'
     endings = ('_classes.tif', )
+    packages = ('rasterio', )
 
     def write_labels(self, folder: Path, bands: Iterable[Tensor], meta: ResultMeta) -> None:
-        require_geo('rasterio', 'writing TIFF files')
         import rasterio
         import rasterio.shutil
 
@@ -42,7 +42,7 @@ class TiffLabels(Sink):
                 rasterio.shutil.copy(
                     tiles, file, driver='COG', BLOCKSIZE=TILE, COMPRESS='DEFLATE', OVERVIEW_RESAMPLING='MODE',
                     BIGTIFF='IF_SAFER')
-            except rasterio.errors.RasterioError as error:
+            except (rasterio.errors.RasterioError, rasterio.errors.CRSError) as error:
                 raise InputError(f'cannot write {folder / f"{meta.name}_classes.tif"}: {error.__cause__ or error}'
                                  ) from None
 

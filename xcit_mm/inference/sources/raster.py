@@ -70,12 +70,13 @@ class RasterFile(Source):
     def valid(self, start: int, stop: int) -> Tensor | None:
         """Return which pixels have data; see ``Source.valid``.
 
-        A pixel lacks data if GDAL's mask of the raster says so (from a mask band, alpha or the nodata value in every
-        band), or if one of its values is infinite or NaN.
+        A pixel lacks data if GDAL's masks of the chosen bands all say so (from a mask band, alpha or the nodata value),
+        or if one of its values is infinite or NaN.
         """
         if not self._has_mask and not self._holds_floats:
             return None
-        valid = self._read_window(self.file.dataset_mask, start, stop) > 0
+        masks = self._read_window(lambda window: self.file.read_masks(self._indexes, window=window), start, stop)
+        valid = masks.max(axis=0) > 0
         if self._holds_floats:
             valid &= np.isfinite(self._read_bands(start, stop)).all(axis=0)
         return torch.from_numpy(valid)
@@ -152,6 +153,12 @@ def _choose_bands(file: Any, bands: Sequence[int], path: Path) -> list[int]:
     if wrong := [file.dtypes[band - 1] for band in chosen if file.dtypes[band - 1] not in DTYPES]:
         raise UnreadableImageError(f'cannot read {path}: its values are {wrong[0]}, but must be '
                                    f'{", ".join(DTYPES)}; convert it with gdal_translate -ot Float32')
+    if len(kinds := sorted({file.dtypes[band - 1] for band in chosen})) > 1:
+        raise UnreadableImageError(f'cannot read {path}: its bands have different types ({", ".join(kinds)}); convert '
+                                   'them to one with gdal_translate -ot, or choose bands of one type')
+    if any(file.colorinterp[band - 1] == ColorInterp.palette for band in chosen):
+        raise UnreadableImageError(f'cannot read {path}: its values are indices into a colour table; convert it with '
+                                   'gdal_translate -expand rgb')
     return chosen
 
 
@@ -164,9 +171,10 @@ def _require_8_bits_or_16(file: Any, chosen: list[int], path: Path) -> None:
 def _has_mask(file: Any, chosen: list[int]) -> bool:
     from rasterio.enums import ColorInterp, MaskFlags
 
-    if any(file.colorinterp[band - 1] == ColorInterp.alpha for band in chosen):
-        return False  # the user knows that this band is not alpha, e.g. that it is infrared
-    return any(MaskFlags.all_valid not in flags for flags in file.mask_flag_enums)
+    # If the user chooses a band that is marked as alpha, it is something else, such as infrared, and masks nothing.
+    alpha_is_data = any(file.colorinterp[band - 1] == ColorInterp.alpha for band in chosen)
+    flags = [file.mask_flag_enums[band - 1] for band in chosen]
+    return any(MaskFlags.all_valid not in each and not (alpha_is_data and MaskFlags.alpha in each) for each in flags)
 
 
 def _georeference(file: Any) -> GeoReference | None:
