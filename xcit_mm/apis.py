@@ -134,16 +134,14 @@ def segment_file(model: BaseModel, path: str | Path, out_dir: str | Path, mode: 
         mode, max_memory, statistics, progress: see ``inference_segmentor``.
         sinks: names of the registered sinks to write the labels with (see ``inference.results``).
         name: stem of the files to write; default: the file's name without its suffix.
-        bands: numbers of the bands to read through GDAL, from 1, in the order of the network's channels: red, green and
-            blue first if it expects them. Default: all bands except alpha.
+        bands: numbers of the bands to read, from 1, in the order of the network's channels; default: all except alpha.
 
     Returns:
         The mode used, as in a sample's ``mode``.
 
     Raises:
-        InputError: see ``inference_segmentor``; also if a sink is unknown, the test pipeline does more than read
-            images and resize them, the number of bands differs from the network's, a package is missing, or a result
-            would overwrite a file that no earlier run wrote or that has changed since.
+        InputError: see ``inference_segmentor``; also if a sink is unknown, a package is missing, the pipeline does more
+            than read and resize images, the number of bands is wrong, or a result would overwrite the user's file.
     """
     from .inference.file_segmentation import segment_to_files  # imports mmseg, which a detector does not need
     from .inference.segmentation import Options

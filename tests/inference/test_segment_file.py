@@ -60,11 +60,17 @@ def test_an_interrupted_run_leaves_no_file(tmp_path, monkeypatch, model, image):
     assert not list((tmp_path / 'out').iterdir())
 
 
-def test_unsuitable_input_is_named(tmp_path, model, image):
-    with pytest.raises(InputError, match='cannot read .*a.xyz: the known suffixes are .bil, .bip'):
+def test_unsuitable_input_is_named(tmp_path, model, image, monkeypatch):
+    for name in ('a.xyz', 'a.png'):
+        with pytest.raises(InputError, match=f'no image file .*{name}'):
+            segment_file(model, tmp_path / name, tmp_path)
+    (tmp_path / 'a.xyz').write_text('1 2 3')
+    with pytest.raises(InputError, match='cannot read .*a.xyz: GDAL cannot open it'):
         segment_file(model, tmp_path / 'a.xyz', tmp_path)
-    with pytest.raises(InputError, match='no image file .*a.png'):
-        segment_file(model, tmp_path / 'a.png', tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr('xcit_mm.inference.sources.choose.find_spec', lambda name: None)
+        with pytest.raises(InputError, match='cannot read .*a.xyz: the known suffixes are .bil, .bip'):
+            segment_file(model, tmp_path / 'a.xyz', tmp_path)
     tifffile.imwrite(tmp_path / 'a.tif', image, photometric='rgb')
     with pytest.raises(InputError, match='not enough memory'):
         segment_file(model, tmp_path / 'a.tif', tmp_path, max_memory='1MB')

@@ -40,3 +40,9 @@ def test_contours_are_stricter_than_areas(truth):
     labels = np.roll(truth, 2, axis=1)
     found = scores_of(labels, truth)
     assert found['boundary_iou'] < found['mean_iou'] - 5
+
+
+def test_ignored_pixels_do_not_count(truth):
+    ignored = truth.copy()
+    ignored[:, 56:] = 255
+    assert scores_of(truth, ignored) == dict(mean_iou=100, boundary_iou=100, object_f1=100, border_error=0)

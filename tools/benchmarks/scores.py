@@ -27,12 +27,14 @@ class Scores:
         self.at_borders = np.zeros(2, int)  # px: wrong, all
 
     def add(self, labels: np.ndarray, truth: np.ndarray) -> None:
-        """Add one scene: (H, W) class indices."""
+        """Add one scene: (H, W) class indices; pixels that are ``IGNORED`` in the truth do not count."""
+        known = truth != IGNORED
         self.areas += _intersection_and_union(labels, truth, self.classes)
-        self.contours += _intersection_and_union(_contours(labels, self.classes), _contours(truth, self.classes),
-                                                 self.classes + 1)
-        self.matches += _count_matches(labels > 0, truth > 0)
-        border = _near_borders(truth.shape, self.crop)
+        # Ignored pixels take the predicted labels, so that their edges are no contours.
+        contours = np.where(known, _contours(np.where(known, truth, labels), self.classes), IGNORED)
+        self.contours += _intersection_and_union(_contours(labels, self.classes), contours, self.classes + 1)
+        self.matches += _count_matches(labels * known > 0, truth * known > 0)
+        border = _near_borders(truth.shape, self.crop) & known
         self.at_borders += (labels != truth)[border].sum(), border.sum()
 
     def result(self) -> dict[str, float]:

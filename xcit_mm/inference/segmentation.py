@@ -119,7 +119,7 @@ class Segmentation:
     def _use(self, mode: Mode) -> None:
         self.build_statistics = StatisticsFactory(self.model, mode, self.scene, self.options.statistics)
         self.mode = mode
-        needed = statistics_bytes(self.model, self.build_statistics(), self.scene)
+        needed = statistics_bytes(self.model, self.build_statistics.last, self.scene)
         if needed and mode.runs_whole_image:  # a window's sums are small
             needed += mode.estimate_bytes(self.model, self.scene.pixels.height, self.scene.pixels.width)
             budget, name = self._budget(), f'{mode.name} with statistics {self.build_statistics.name}'

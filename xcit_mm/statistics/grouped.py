@@ -2,7 +2,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -50,16 +51,19 @@ class GroupedStatistics(Statistics):
     """A statistic with one moment for each group of tokens; UPerHead's pooled cells still cover the whole image."""
 
     pools_are_published = True
-    spreads: list[Tensor]
+    measured: Tensor | None = None  # the spread of the last pass
 
     def begin(self, height: int, width: int, patch_size: int) -> None:
         super().begin(height, width, patch_size)
-        self.spreads = []  # of the first block
+        self.measured = None
 
     @property
     def spread(self) -> float | None:
-        spreads = getattr(self, 'spreads', None)  # there are none before the first pass
-        return float(torch.stack(spreads).mean()) if spreads else None
+        return None if self.measured is None else float(self.measured)
+
+    def grouped_moments(self, groups: Groups, block: int, width: int) -> GroupedMoments:
+        """Return empty sums for a block; those of the first block measure the spread."""
+        return GroupedMoments(groups, width, None if block else partial(setattr, self, 'measured'))
 
     def pools(self, bins: int, height: int, width: int) -> Pools:
         return ImagePools(bins, height, width)
@@ -71,11 +75,12 @@ class GroupedMoments(Moments):
     Args:
         groups: treated as constant by autograd; gradients flow through the moments only.
         width: width of the token grid.
-        spreads: outside of training, receives the distance of the groups' maps from the map of the image.
+        report_spread: for a single image outside of training, called with the distance of the groups' maps from the
+            map of the image.
     """
 
-    def __init__(self, groups: Groups, width: int, spreads: list[Tensor] | None) -> None:
-        self.groups, self.width, self.spreads = groups, width, spreads
+    def __init__(self, groups: Groups, width: int, report_spread: Callable[[Tensor], None] | None) -> None:
+        self.groups, self.width, self.report_spread = groups, width, report_spread
         self.parts: dict[int, Tensor] = {}
 
     def collect(self, tokens: Tensor, start: int = 0) -> None:
@@ -90,7 +95,7 @@ class GroupedMoments(Moments):
 
     def reduce(self, to_map: ToMap) -> None:
         moments = self.groups.combine(self.parts)
-        measured = self.spreads is not None and self.batch == 1 and not is_recorded()
+        measured = self.report_spread and self.batch == 1 and not is_recorded()
         total = sum(self.parts.values()) if measured else None
         self.parts = {}
         numbers = list(moments)
@@ -99,8 +104,8 @@ class GroupedMoments(Moments):
             batch = numbers[first:first + MAPS_AT_ONCE]
             weight, bias = to_map(torch.stack([moments[number] for number in batch]))
             self.map_of.update(zip(batch, zip(weight.to(self.like).split(1), bias.to(self.like).split(1))))
-        if self.spreads is not None and isinstance(total, Tensor):
-            self.spreads.append(self._spread(to_map(total[None])[0], moments))
+        if self.report_spread and isinstance(total, Tensor):
+            self.report_spread(self._spread(to_map(total[None])[0], moments))
 
     def _spread(self, image: Tensor, moments: dict[int, Tensor]) -> Tensor:
         """Return the mean relative distance of the groups' maps from the image's, weighted by their tokens."""

@@ -68,8 +68,7 @@ class Local(GroupedStatistics):
         return 2.5 * DOUBLE * steps * (channels + 1)**2  # moments of steps and of neighbourhoods, and maps in float32
 
     def moments(self, block: int, height: int, width: int) -> GroupedMoments:
-        return GroupedMoments(Neighbourhoods(self.grid, self.rows, self.columns), width,
-                              None if block else self.spreads)
+        return self.grouped_moments(Neighbourhoods(self.grid, self.rows, self.columns), block, width)
 
 
 class Axis(NamedTuple):

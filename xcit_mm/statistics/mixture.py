@@ -72,7 +72,7 @@ class Mixture(GroupedStatistics):
                 image[inside] = soft_kinds(own, tokens[inside], self.kinds, self.softness)
             grid = weights.mT.unflatten(2, (self.cells.height, self.cells.width))
             self.groups = KindGroups(self.cells, grid.float(), self.leak)
-        return GroupedMoments(self.groups, width, None if block else self.spreads)
+        return self.grouped_moments(self.groups, block, width)
 
     def kind_map(self) -> Tensor:
         """Return the kind with the largest weight in each cell, after a pass: (B, cells down, cells across) int64."""

@@ -3,11 +3,21 @@ import numpy as np
 import pytest
 import rasterio
 import tifffile
+from PIL import Image
 from rasterio.enums import ColorInterp
 from rasters import CRS, TRANSFORM, random_bands, write_raster
 
 from xcit_mm.errors import InputError
-from xcit_mm.inference.sources import RasterFile, TiffFile, find_images, is_picture, open_source, read_image
+from xcit_mm.inference.sources import (
+    SOURCES,
+    ImageFile,
+    RasterFile,
+    TiffFile,
+    find_images,
+    is_picture,
+    open_source,
+    read_image,
+)
 
 TILES = dict(tiled=True, blockxsize=64, blockysize=32)
 FORMATS = {
@@ -176,6 +186,17 @@ def test_all_paths_see_the_same_pixels_of_an_rgb_raster(tmp_path):
     assert np.array_equal(read_image(path), read_rows(open_source(path)))
     write_raster(tmp_path / 'b.png', bands, driver='PNG')
     assert np.array_equal(read_image(tmp_path / 'b.png'), read_rows(open_source(tmp_path / 'b.png', (1, 2, 3))))
+
+
+def test_a_registered_source_replaces_ours_for_its_suffix(tmp_path, monkeypatch):
+    """Unless the content is in a format that it does not read."""
+    class Mine(ImageFile):
+        suffixes, formats = ('.png', ), ('PNG', )
+
+    monkeypatch.setitem(SOURCES.module_dict, 'Mine', Mine)
+    Image.new('RGB', (8, 8)).save(tmp_path / 'a.png')
+    Image.new('RGB', (8, 8)).save(tmp_path / 'b.png', format='BMP')
+    assert type(open_source(tmp_path / 'a.png')) is Mine and type(open_source(tmp_path / 'b.png')) is ImageFile
 
 
 def test_masks_of_other_bands_do_not_count(tmp_path):

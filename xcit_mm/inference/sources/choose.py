@@ -8,7 +8,7 @@ from pathlib import Path
 from ...errors import InputError
 from .formats import find_format
 from .image_file import ImageFile
-from .local_file import read_bytes
+from .local_file import read_bytes, require_file
 from .raster import RasterFile
 from .source import SOURCES, Source, find_source, known_suffixes
 from .tiff import TiffFile, is_raster, is_tiled
@@ -26,13 +26,16 @@ def choose_source(path: Path) -> type[Source]:
     """
     kind = find_source(path)
     if kind is None:
-        if path.is_file() and find_spec('rasterio'):
+        require_file(path)
+        if find_spec('rasterio'):
             return RasterFile
-        raise InputError(f'cannot read {path}: the known suffixes are {", ".join(known_suffixes())}')
+        raise InputError(f'cannot read {path}: the known suffixes are {", ".join(known_suffixes())}; with the geo '
+                         'extra, GDAL reads other files, too')
     if not kind.formats:
         return kind
     name = find_format(read_bytes(path, 32), str(path))
-    kind = next(each for each in SOURCES.module_dict.values() if name in each.formats)
+    if name not in kind.formats:  # the suffix is that of another format
+        kind = next(each for each in reversed(SOURCES.module_dict.values()) if name in each.formats)
     return RasterFile if kind is TiffFile and is_raster(path) else kind
 
 

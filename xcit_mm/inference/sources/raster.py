@@ -48,6 +48,7 @@ class RasterFile(Source):
             if not as_stored:
                 _require_8_bits_or_16(self.file, chosen, path)
             self._has_mask = _has_mask(self.file, chosen)
+            self.georeference = _georeference(self.file)
         except BaseException:
             self.file.close()
             raise
@@ -57,7 +58,6 @@ class RasterFile(Source):
         self._indexes = chosen if as_stored or len(chosen) != 3 else chosen[::-1]
         self._holds_floats = any(self.file.dtypes[band - 1] == 'float32' for band in chosen)
         self.at_least = min(self.file.block_shapes[0][0], MOST_ROWS)
-        self.georeference = _georeference(self.file)
 
     def __exit__(self, *_: object) -> None:
         self.file.close()
