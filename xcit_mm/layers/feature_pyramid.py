@@ -31,7 +31,7 @@ class MaxPool(nn.Module):
 
 
 class Upsampling(nn.Sequential):
-    """Layers of which the norm and GELU save less for the backward pass."""
+    """A sequence of layers that saves less for the backward pass (see ``run_chain``)."""
 
     def forward(self, x: Tensor) -> Tensor:
         return run_chain(x, *self)
