@@ -14,6 +14,7 @@ from . import checkpoints
 from .arguments import ARGUMENTS, check_arguments, choose_levels
 from .errors import InputError
 from .layers import PYRAMID_STRIDES, PatchEmbedding, PositionalEncoding, XCiTBlock, build_resampler
+from .ops.layouts import to_map
 from .ops.recomputation import run_recomputed
 from .statistics import Statistics, build_statistics, for_forward
 from .variants import get_variant
@@ -129,7 +130,7 @@ class XCiT(nn.Module):
         for index, block in enumerate(self.blocks):
             x = self._run_block(index, block, x, height, width, statistics)
             if index in self.out_indices:
-                taps[index] = x.transpose(1, 2).unflatten(2, (height, width))  # (B, C, height, width)
+                taps[index] = to_map(x, height, width)
 
         levels = (resampler(taps[index]) for resampler, index in zip(self.resamplers(), self.out_indices))
         return tuple(level if self.channels_last else level.contiguous() for level in levels)
@@ -189,9 +190,8 @@ class XCiT(nn.Module):
         return run_recomputed(block, run, x)
 
     def _frozen_modules(self) -> list[nn.Module]:
-        if self.frozen_stages < 0:
-            return []
-        return [self.patch_embed, self.pos_embeder, *self.blocks[:self.frozen_stages]]
+        return [] if self.frozen_stages < 0 else [
+            self.patch_embed, self.pos_embeder, *self.blocks[:self.frozen_stages]]
 
 
 def _init_linear(module: nn.Module) -> None:

@@ -3,8 +3,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
+
+from ..ops.precision import at_least_float32
 
 STEM = 'patch_embed.proj.0.0.weight'  # the only weight whose shape depends on the number of image channels
 RGB = 3
@@ -24,7 +25,7 @@ def adapt_rgb(weight: Tensor, channels: int) -> tuple[Tensor, str]:
     Returns:
         The weight (out, channels, kh, kw), in its original dtype, and a description for the report.
     """
-    wide = weight.to(torch.promote_types(weight.dtype, torch.float32))
+    wide = at_least_float32(weight)
     if channels == 1:
         adapted, rule = wide.sum(dim=1, keepdim=True), 'the sum of its weights for red, green and blue'
     else:

@@ -71,7 +71,7 @@ class TensorOperations:
 
     def pool(self, x: Tensor, cells: Any) -> Tensor:
         pooling, conv = cells
-        if self.statistics.is_published and not can_bypass(pooling, nn.AdaptiveAvgPool2d):
+        if self.statistics.is_plain and not can_bypass(pooling, nn.AdaptiveAvgPool2d):
             return conv(pooling(x))
         pools = self.statistics.pools(pooling.output_size, *x.shape[2:])
         pools.collect(x.permute(0, 2, 3, 1))
@@ -98,6 +98,7 @@ def uper_logits(head: UPerHead, inputs: Sequence[Tensor], statistics: Statistics
 def takes_statistics(head: Any) -> bool:
     """Return whether ``uper_logits`` computes the same logits as the head itself."""
     return can_bypass(head, UPerHead, EfficientUPerHead) and all(
+        can_bypass(pooling, nn.AdaptiveAvgPool2d) for pooling, _ in head.psp_modules) and all(
         is_plain(module.conv) for module in (head.bottleneck, head.fpn_bottleneck))
 
 

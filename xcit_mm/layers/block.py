@@ -8,9 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
+from ..ops.activation import gelu_
 from ..ops.folding import fold_scale
 from ..ops.modification import can_bypass, find_modification
 from ..ops.precision import is_half_precision
+from ..ops.products import CHUNK_TOKENS, as_function
 from ..ops.recording import is_recorded
 from ..ops.saving import Step, run_chain, saves_less
 from ..statistics import Moments
@@ -19,8 +21,6 @@ from .cross_covariance_attention import CrossCovarianceAttention
 from .local_patch_interaction import LocalPatchInteraction
 
 MLP_RATIO = 4
-# The MLP's hidden layer, N x 4 C, is the largest tensor in a block. A chunk of this many tokens fits in cache.
-CHUNK_TOKENS = 2048
 LAYER_NORM_EPS = 1e-6
 
 
@@ -38,7 +38,11 @@ class MLP(nn.Module):
 
     def steps(self, scale: Tensor | None = None) -> tuple[Step, ...]:
         """Return the steps of ``forward``, the last one followed by a scale (C,)."""
-        return self.fc1, self.act, fold_scale(self.fc2, scale)
+        return as_function(self.fc1), self.act, fold_scale(self.fc2, scale)
+
+    def infer(self, x: Tensor) -> Tensor:
+        """Return ``forward(x)``, (…, C) -> (…, C), for an unmodified MLP in inference: GELU overwrites its input."""
+        return as_function(self.fc2)(gelu_(as_function(self.fc1)(x), self.act.approximate))
 
 
 MLP_PARTS = (MLP, nn.Linear, nn.GELU)
@@ -88,7 +92,8 @@ class XCiTBlock(nn.Module):
             x = torch.addcmul(x, scale, run_chain(x, self.norm1, self.attn))
         x = self._add(x, self.norm3, self.local_mp, self.gamma3, height, width)
         in_chunks = x.device.type == 'cpu' and not (self.training or is_recorded())
-        if not in_chunks or find_modification(self.mlp, MLP_PARTS) or not can_bypass(self.norm2, nn.LayerNorm):
+        plain = can_bypass(self.mlp, MLP) and can_bypass(self.norm2, nn.LayerNorm)
+        if not in_chunks or not plain or find_modification(self.mlp, MLP_PARTS):
             return self._add(x, self.norm2, self.mlp, self.gamma2)
         x = x.contiguous()  # a norm of the stem may have changed the layout
         self.add_mlp_(x)
@@ -104,6 +109,6 @@ class XCiTBlock(nn.Module):
         return torch.addcmul(x, scale, self.drop_path(run_chain(x, norm, *branch.steps(*size))))
 
     def add_mlp_(self, x: Tensor) -> None:
-        """Add the MLP branch to contiguous x (…, C), in place and in chunks; for inference only."""
+        """Add the branch of an unmodified MLP to contiguous x (…, C), in place and in chunks; for inference only."""
         for tokens in x.view(-1, x.shape[-1]).split(CHUNK_TOKENS):
-            tokens.addcmul_(self.gamma2, self.mlp(self.norm2(tokens)))
+            tokens.addcmul_(self.gamma2, self.mlp.infer(self.norm2(tokens)))

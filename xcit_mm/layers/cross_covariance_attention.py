@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ..errors import InputError
 from ..ops.modification import can_bypass, is_unmodified
 from ..ops.precision import full_precision, is_half_precision
+from ..ops.products import add_affine, affine, as_function, matmul
 from ..statistics import BlendedMap, Moments
 from ..statistics.image import ImageMoments
 
@@ -76,8 +77,8 @@ class CrossCovarianceAttention(nn.Module):
         if len(maps) > 1 or maps[0].share is not None or maps[0].positions is not None:
             return torch.addcmul(residual, scale, blend(maps, x))
         weight, bias, *_ = maps[0]
-        # Scaling the C x C map is far cheaper than scaling N tokens, and the product accumulates in place.
-        return (residual + bias * scale).baddbmm_(x, weight * scale)
+        # Scaling the C x C map is far cheaper than scaling N tokens.
+        return add_affine(residual, x, weight * scale, bias * scale)
 
     def maps(self, x: Tensor, moments: Moments | None) -> Sequence[BlendedMap]:
         """Collect all tokens x (B, N, C) and return the linear maps that attention applies to them."""
@@ -90,8 +91,8 @@ class CrossCovarianceAttention(nn.Module):
         """Return whether the Gram form is used for images with ``num_tokens`` tokens.
 
         With C channels and heads of width d, the direct form needs N (4 C^2 + 2 C d) multiply-adds. The Gram form needs
-        1.75 N C^2 for the tokens and 3 C^3 + 2 C^2 d for its C x C matrices. The latter are spread over about twenty
-        small operations, which run at half the speed of the large products (docs/benchmarks.md).
+        1.75 N C^2 for the tokens (2 with oneDNN) and 3 C^3 + 2 C^2 d for its C x C matrices. The latter are spread over
+        about twenty small operations, which run at half the speed of the large products (docs/benchmarks.md).
         """
         if self.form != 'auto':
             return self.form == 'gram'
@@ -116,12 +117,13 @@ class CrossCovarianceAttention(nn.Module):
         """Evaluate the paper's formula: (B, N, C) -> (B, N, C)."""
         batch, num_tokens, embed_dim = x.shape
         # (B, N, 3 C) -> (3, B, H, d, N)
-        query, key, value = self.qkv(x).view(batch, num_tokens, 3, self.num_heads, -1).permute(2, 0, 3, 4, 1)
+        qkv = as_function(self.qkv)(x).view(batch, num_tokens, 3, self.num_heads, -1)
+        query, key, value = qkv.permute(2, 0, 3, 4, 1)
         query, key = F.normalize(query, dim=-1, eps=NORM_EPS), F.normalize(key, dim=-1, eps=NORM_EPS)
         attention = self.attn_drop((query @ key.transpose(-2, -1) * self.temperature).softmax(dim=-1))  # (B, H, d, d)
         # (B, H, d, N) -> (B, N, C)
         mixed = (attention @ value).permute(0, 3, 1, 2).reshape(batch, num_tokens, embed_dim)
-        return self.proj(mixed)
+        return as_function(self.proj)(mixed)
 
     def attention_map(self, moment: Tensor) -> Tensor:
         """Return the weight of each channel of v in each output channel, for the given ``second_moment``.
@@ -137,7 +139,7 @@ class CrossCovarianceAttention(nn.Module):
     def _attention(self, query_key: Tensor, moment: Tensor) -> Tensor:
         with full_precision(moment.device):
             # With q = W x', the products over tokens are q q^T = W (x' x'^T) W^T.
-            half_products = query_key @ moment  # (B, 2 C, C + 1)
+            half_products = matmul(query_key, moment)  # (B, 2 C, C + 1)
             # Rounding can push a vanishing channel's sum of squares below 0.
             norms = (half_products * query_key).sum(dim=-1).clamp_min(NORM_EPS**2).sqrt()  # (B, 2 C)
             query_norm, key_norm = norms.unflatten(1, (2, self.num_heads, -1)).unbind(dim=1)  # (B, H, d) each
@@ -161,7 +163,7 @@ class CrossCovarianceAttention(nn.Module):
         with full_precision(moment.device):
             # (B, H, d, d) @ (H, d, C + 1) -> (B, C, C + 1)
             mixed = (attention @ value.unflatten(0, (self.num_heads, -1))).flatten(1, 2)
-            affine = (self.proj.weight.to(moment.dtype) @ mixed).mT  # (B, C + 1, C)
+            affine = matmul(self.proj.weight.to(moment.dtype), mixed).mT  # (B, C + 1, C)
             weight, bias = affine.split((affine.shape[-1], 1), dim=1)
             return weight, bias + self.proj.bias
 
@@ -175,7 +177,7 @@ def blend(maps: Sequence[BlendedMap], x: Tensor) -> Tensor:
     total: Tensor | None = None
     for weight, bias, share, positions in maps:
         tokens = x if positions is None else x.flatten(0, 1)[None, positions]
-        mapped = torch.baddbmm(bias.to(x.dtype), tokens, weight.to(x.dtype))
+        mapped = affine(tokens, weight.to(x.dtype), bias.to(x.dtype))
         mapped = mapped if share is None else mapped * share
         if positions is not None:
             total = x.new_zeros(x.shape) if total is None else total

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..ops.products import CHUNK_TOKENS, linear, uses_onednn
 from ..ops.recording import is_recorded
 from ..ops.saving import run_chain
 from .bricks import build_norm
@@ -38,10 +39,10 @@ class Upsampling(nn.Sequential):
 
 
 class Upsample2x(nn.ConvTranspose2d):
-    """A 2x2 transposed convolution with stride 2, computed as two matrix products.
+    """A 2x2 transposed convolution with stride 2, usually computed as two matrix products.
 
-    The 2x2 outputs of different pixels do not overlap, so one linear map turns each pixel into a 2x2 block. On a CPU,
-    this is faster than torch's transposed convolution, and the result stays in channels-last memory format.
+    The 2x2 outputs of different pixels do not overlap, so one linear map turns each pixel into a 2x2 block. Except
+    for inference with oneDNN, this is faster than torch's transposed convolution. A channels-last map stays so.
 
     Shape:
         (B, C, H, W) -> (B, C, 2 H, 2 W)
@@ -52,17 +53,20 @@ class Upsample2x(nn.ConvTranspose2d):
         super().__init__(channels, channels, kernel_size=2, stride=2)
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]  # the output size is fixed
+        if not is_recorded() and uses_onednn(x, self.weight):  # a faster forward pass, but a slower backward pass
+            return super().forward(x)
         tokens = x.permute(0, 2, 3, 1)  # (B, H, W, C)
         # Two linear maps turn each row of pixels into two rows: (W, C) -> (W, column, C).
         weights = self.weight.permute(2, 3, 1, 0).flatten(1, 2)  # (C, C, row, column) -> (row, column C, C)
         bias = self.bias.repeat(2)
         if is_recorded() or torch.is_autocast_enabled(x.device.type):
-            x = torch.stack([F.linear(tokens, weight, bias) for weight in weights.unbind()], dim=2)
-        else:  # write the products in place, which autocast does not support
+            x = torch.stack([linear(tokens, weight, bias) for weight in weights.unbind()], dim=2)
+        else:  # copy each product into place while it is in cache; the dtype under autocast is not known before
             x = tokens.new_empty(*tokens.shape[:2], 2, tokens.shape[2], len(bias))  # (B, H, row, W, column C)
-            for row, weight in zip(x.flatten(0, 1).unbind(1), weights.mT):
-                batch = tokens.flatten(0, 1)  # (B H, W, C)
-                torch.baddbmm(bias.expand_as(row), batch, weight.expand(len(batch), -1, -1), out=row)
+            step = max(CHUNK_TOKENS // tokens.shape[2], 1)
+            for source, target in zip(tokens.flatten(0, 1).split(step), x.flatten(0, 1).split(step)):
+                for row, weight in enumerate(weights):
+                    target[:, row] = linear(source, weight, bias)
         return x.unflatten(-1, (2, -1)).flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)  # (B, C, 2 H, 2 W)
 
 

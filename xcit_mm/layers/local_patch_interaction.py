@@ -4,6 +4,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ..ops.folding import fold_scale
+from ..ops.layouts import to_map
 from ..ops.saving import Step, run_chain
 from .bricks import build_norm
 
@@ -41,7 +42,6 @@ class LocalPatchInteraction(nn.Module):
         last = fold_scale(self.conv2, scale)
 
         def first(x: Tensor) -> Tensor:
-            # (B, N, C) -> (B, C, height, width), a channels-last view: nothing is copied.
-            return self.conv1(x.unflatten(1, (height, width)).permute(0, 3, 1, 2))
+            return self.conv1(to_map(x, height, width))
 
         return first, self.act, self.bn, lambda x: last(x).flatten(2).transpose(1, 2)  # back to (B, N, C)

@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import InputError
+from ..ops.activation import gelu_
 from ..ops.folding import fold_batch_norm
-from ..ops.modification import can_bypass
+from ..ops.modification import can_bypass, find_modification
 from ..ops.recording import is_recorded
 from ..ops.saving import run_chain, saves_less
 from .bricks import build_norm
@@ -27,6 +28,9 @@ class ConvNorm(nn.Sequential):
         if not is_recorded() and plain and (folded := fold_batch_norm(cast(nn.Conv2d, conv), norm)):
             return F.conv2d(x, *folded, stride=2, padding=1)
         return super().forward(x)
+
+
+STAGE_PARTS = (ConvNorm, nn.Conv2d, nn.BatchNorm2d, nn.SyncBatchNorm)
 
 
 class PatchEmbedding(nn.Module):
@@ -63,12 +67,27 @@ class PatchEmbedding(nn.Module):
             self.check_channels(image.shape[1])
         # The image has few channels, so converting it is cheap, and the (B, N, C) tokens become a view of the result.
         image = image.contiguous(memory_format=torch.channels_last)
-        if not saves_less(image) or not can_bypass(self.proj, nn.Sequential):
+        if not can_bypass(self.proj, nn.Sequential):
+            return self.proj(image)
+        if not is_recorded():
+            return self._infer(image)
+        if not saves_less(image):
             return self.proj(image)
         steps: list[nn.Module] = []
         for layer in self.proj:
             steps += layer.children() if can_bypass(layer, ConvNorm) else [layer]
         return run_chain(image, *steps)
+
+    def _infer(self, x: Tensor) -> Tensor:
+        """Run the layers; a GELU overwrites the output of a plain convolution."""
+        overwrites = False
+        for layer in self.proj:
+            if overwrites and isinstance(layer, nn.GELU) and can_bypass(layer, nn.GELU):
+                x = gelu_(x, layer.approximate)
+            else:
+                x = layer(x)
+            overwrites = not find_modification(layer, STAGE_PARTS)
+        return x
 
     def check_channels(self, channels: int) -> None:
         """Raise ``InputError`` unless an image has the number of channels the stem expects."""

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..ops.layouts import to_batch
 from ..ops.modification import can_bypass
 
 NUM_FREQUENCIES = 32  # features per axis: sines and cosines, interleaved
@@ -40,6 +41,11 @@ class PositionalEncoding(nn.Module):
         return torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(1)
 
     def forward(self, height: int, width: int) -> Tensor:
+        # Blocks add to the encoded tokens, and would lose small terms if autocast made the tokens half precision.
+        with torch.autocast(self.token_projection.weight.device.type, enabled=False):
+            return self._encode(height, width)
+
+    def _encode(self, height: int, width: int) -> Tensor:
         if not can_bypass(self.token_projection, nn.Conv2d):
             return self._project_everywhere(height, width)
         # The published 1x1 convolution over (row features, column features) equals the sum of two linear maps, one per
@@ -56,4 +62,4 @@ class PositionalEncoding(nn.Module):
         rows = self.encode_axis(height).to(self.token_projection.weight.dtype)
         columns = self.encode_axis(width).to(rows.dtype)
         features = torch.cat((rows[:, None].expand(-1, width, -1), columns.expand(height, -1, -1)), dim=-1)
-        return self.token_projection(features.permute(2, 0, 1)[None])[0].flatten(1).T
+        return self.token_projection(to_batch(features))[0].flatten(1).T

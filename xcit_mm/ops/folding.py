@@ -5,9 +5,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeGuard
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from .products import as_function, linear
 
 
 def fold_batch_norm(conv: nn.Conv2d, norm: nn.Module | None) -> tuple[Tensor, Tensor | None] | None:
@@ -48,9 +49,9 @@ def fold_scale(layer: nn.Linear | nn.Conv2d, scale: Tensor | None) -> Callable[[
     The scale multiplies the weight, so its gradient does not need the layer's output.
     """
     if scale is None:
-        return layer
+        return as_function(layer)
     weight = layer.weight * scale.view(-1, *[1] * (layer.weight.ndim - 1))
     bias = None if layer.bias is None else layer.bias * scale
     if isinstance(layer, nn.Linear):
-        return partial(F.linear, weight=weight, bias=bias)
+        return partial(linear, weight=weight, bias=bias)
     return partial(layer._conv_forward, weight=weight, bias=bias)

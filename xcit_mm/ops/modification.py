@@ -14,12 +14,13 @@ def can_bypass(module: nn.Module, *kinds: type) -> bool:
 
 
 def is_unmodified(module: nn.Module, *kinds: type) -> bool:
-    """Return whether a module has exactly one of these types, no hooks and no ``forward`` set on the instance.
+    """Return whether a module has exactly one of these types, no hooks, no own ``forward`` and no compiled code.
 
     Adapters, parametrisations and quantisation change a module's type; pruning and old-style weight norms add hooks;
     wrappers such as Accelerate's replace ``forward`` on the instance.
     """
-    return type(module) in kinds and not has_hooks(module) and 'forward' not in module.__dict__
+    return (type(module) in kinds and not has_hooks(module) and 'forward' not in module.__dict__
+            and getattr(module, '_compiled_call_impl', None) is None)
 
 
 def has_hooks(module: nn.Module) -> bool:

@@ -1,7 +1,8 @@
-"""Adaptive average pooling along one axis as a small matrix that can be applied to one part of the axis at a time."""
+"""Average pooling: adaptive, along one axis and one part of it at a time, and over blocks."""
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -20,3 +21,16 @@ def bin_shares(bins: int, side: int, like: Tensor) -> Tensor:
     start, stop = index * side // bins, ((index + 1) * side + bins - 1) // bins
     inside = (position >= start) & (position < stop)
     return inside.to(like) / (stop - start).to(like)
+
+
+def block_means(x: Tensor, side: int) -> Tensor:
+    """Return the mean of each square block; blocks at the bottom and right edges can be smaller.
+
+    Args:
+        x: (H, W), in a floating-point dtype.
+        side: side of a block, px.
+
+    Returns:
+        (ceil(H / side), ceil(W / side))
+    """
+    return F.avg_pool2d(x[None], side, ceil_mode=True, count_include_pad=False)[0]

@@ -29,6 +29,11 @@ def is_half_precision(x: Tensor) -> bool:
     return torch.is_autocast_enabled(x.device.type) or x.dtype.itemsize < 4
 
 
+def at_least_float32(x: Tensor) -> Tensor:
+    """Convert half precision to float32."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 def widest_dtype(device: torch.device) -> torch.dtype:
     """Return the most precise float dtype that a device supports."""
     return torch.float32 if device.type == 'mps' else torch.float64
@@ -83,8 +88,10 @@ class MatmulSettings:
                 backend.fp32_precision = precision
 
 
-_MATMULS = [getattr(backend, 'matmul', None) for backend in (torch.backends.cuda, torch.backends.mkldnn)]
-_SETTINGS = MatmulSettings([matmul for matmul in _MATMULS if hasattr(matmul, 'fp32_precision')])
+# oneDNN's convolutions compute some of the products (see ``products``).
+_BACKENDS = [getattr(torch.backends.cuda, 'matmul', None), *(
+    getattr(torch.backends.mkldnn, name, None) for name in ('matmul', 'conv'))]
+_SETTINGS = MatmulSettings([backend for backend in _BACKENDS if hasattr(backend, 'fp32_precision')])
 
 
 class _FullPrecision:

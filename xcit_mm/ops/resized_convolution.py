@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .interpolation import resizing_matrix, source_range
+from .products import linear
 from .recording import is_recorded, is_symbolic
 
 # Input pixels per chunk along an axis. The matrix for a whole axis is mostly zeros; the matrices for short chunks are
@@ -69,7 +70,7 @@ class ColumnConvolution:
     def __call__(self, x: Tensor) -> Tensor:
         """Convolve rows: (B, h, w, in) -> (B, h, row tap, W, out)."""
         # (B h, w * column tap, out) for each row tap
-        pixels = [F.linear(x, tap).unflatten(3, (3, -1)).flatten(2, 3).flatten(0, 1) for tap in self.mixing]
+        pixels = [linear(x, tap).unflatten(3, (3, -1)).flatten(2, 3).flatten(0, 1) for tap in self.mixing]
         if is_recorded() or torch.is_autocast_enabled(x.device.type):
             resized = torch.stack([torch.cat([
                 _product(taps, tap[:, 3 * first:3 * last]) for _, _, first, last, taps in self.chunks

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from . import winograd
 from .interpolation import resizing_matrix, source_range
-from .precision import full_precision
+from .layouts import to_batch, to_rows
+from .precision import at_least_float32, full_precision
 from .rows import Rows
 
 
@@ -53,7 +54,8 @@ class Convolution(Rows):
         self.bias, self.function, self.stride, self.groups = bias, function, stride, groups
         is_dense = stride == groups == 1
         self.is_winograd = is_dense and winograd.is_faster(weight)
-        self.weight = winograd.transform_kernel(weight) if self.is_winograd else weight
+        self.weight = (winograd.transform_kernel(weight) if self.is_winograd
+                       else weight.contiguous(memory_format=torch.channels_last))
 
     def compute(self, start: int, stop: int) -> Tensor:
         first, last = start * self.stride - 1, (stop - 1) * self.stride + 2
@@ -64,9 +66,8 @@ class Convolution(Rows):
             x = F.pad(x, (0, 0, 0, 0, above, below))
         if self.is_winograd:
             return self.function(winograd.convolve(x, self.weight, self.bias))
-        y = F.conv2d(x.permute(2, 0, 1)[None], self.weight, self.bias, stride=self.stride, padding=(0, 1),
-                     groups=self.groups)
-        return self.function(y[0].permute(1, 2, 0))
+        return self.function(to_rows(F.conv2d(
+            to_batch(x), self.weight, self.bias, stride=self.stride, padding=(0, 1), groups=self.groups)))
 
 
 class Resized(Rows):
@@ -75,25 +76,27 @@ class Resized(Rows):
     def __init__(self, source: Rows, size: tuple[int, int], mode: str = 'bilinear',
                  align_corners: bool = False) -> None:
         super().__init__(*size)
-        self.source, self.source_height = source.reader(), source.height
-        self.mode, self.align_corners = mode, align_corners
+        self.source_height, self.mode, self.align_corners = source.height, mode, align_corners
+        self.source = Pointwise(source, self._resize_columns).reader()  # columns first, while there are fewer rows
 
     def compute(self, start: int, stop: int) -> Tensor:
         first, last = self._source_range(start, stop)
         next_start = self._source_range(stop, stop + 1)[0] if stop < self.height else self.source_height
         x = self.source.read(first, last, next_start)
-        dtype = x.dtype
-        if self.mode != 'nearest':  # torch also computes in at least float32 and rounds once
-            x = x.to(torch.promote_types(dtype, torch.float32))
-        if x.shape[1] != self.width:  # columns first, while there are fewer rows
-            align_corners = None if self.mode == 'nearest' else self.align_corners
-            x = F.interpolate(x.permute(2, 0, 1)[None], (len(x), self.width), mode=self.mode,
-                              align_corners=align_corners)[0].permute(1, 2, 0)
         if self.mode == 'nearest':
             return x[[row * self.source_height // self.height - first for row in range(start, stop)]]
         taps = resizing_matrix(self.source_height, self.height, start, stop, first, last, self.align_corners, x)
         with full_precision(x.device):
-            return (taps @ x.flatten(1)).unflatten(1, x.shape[1:]).to(dtype)
+            return (taps @ x.flatten(1)).unflatten(1, x.shape[1:]).to(self.dtype)
+
+    def _resize_columns(self, x: Tensor) -> Tensor:
+        self.dtype, align_corners = x.dtype, None
+        if self.mode != 'nearest':  # torch also computes in at least float32 and rounds once
+            x, align_corners = at_least_float32(x), self.align_corners
+        if x.shape[1] == self.width:
+            return x
+        return to_rows(F.interpolate(
+            to_batch(x), (len(x), self.width), mode=self.mode, align_corners=align_corners))
 
     def _source_range(self, start: int, stop: int) -> tuple[int, int]:
         if self.mode == 'nearest':

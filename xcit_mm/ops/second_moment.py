@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .precision import full_precision
+from .precision import at_least_float32, full_precision
+from .products import affine, gram
 
 
 def second_moment(x: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -16,21 +17,22 @@ def second_moment(x: Tensor, weight: Tensor | None = None) -> Tensor:
 
     Args:
         x: (B, N, C).
-        weight: (B, N, 1), non-negative, without gradient; None stands for 1.
+        weight: (B, N, 1), non-negative, without gradient, in any floating-point dtype; None stands for 1.
 
     Returns:
         (B, C + 1, C + 1), in float32, or in float64 if x is float64. In half precision, large sums would overflow
         and small differences between them would be rounded away.
     """
     with full_precision(x.device):
-        root = None if weight is None else _to_float(weight).sqrt()
-        scaled = x if root is None else _to_float(x) * root
+        weight = None if weight is None else weight.to(at_least_float32(x[:, :0]))
+        root = None if weight is None else weight.sqrt()
+        scaled = x if root is None else at_least_float32(x) * root
         # A trace that contains a custom autograd function cannot be saved.
         products, total = _GramAndSum.forward(scaled) if torch.jit.is_tracing() else _GramAndSum.apply(scaled)
         if root is None or weight is None:
             count = total.new_full((x.shape[0], 1, 1), x.shape[1])
         else:
-            total, count = root.mT @ scaled, _to_float(weight).sum(dim=1, keepdim=True)
+            total, count = root.mT @ scaled, weight.sum(dim=1, keepdim=True)
         upper = torch.cat((products, total.mT), dim=2)  # (B, C, C + 1)
         lower = torch.cat((total, count), dim=2)  # (B, 1, C + 1)
         return torch.cat((upper, lower), dim=1)
@@ -47,12 +49,8 @@ class _GramAndSum(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor) -> tuple[Tensor, Tensor]:
-        x = _to_float(x)
-        half = x.shape[-1] // 2
-        left, right = x[..., :half], x[..., half:]
-        upper = left.mT @ x  # the remaining quarter of the products follows by symmetry
-        lower = torch.cat((upper[..., half:].mT, right.mT @ right), dim=2)
-        return torch.cat((upper, lower), dim=1), x.sum(dim=1, keepdim=True)
+        x = at_least_float32(x)
+        return gram(x), x.sum(dim=1, keepdim=True)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple, output: tuple) -> None:
@@ -62,8 +60,4 @@ class _GramAndSum(torch.autograd.Function):
     def backward(ctx: Any, grad_products: Tensor, grad_total: Tensor) -> Tensor:
         x, = ctx.saved_tensors
         with full_precision(x.device):
-            return torch.baddbmm(grad_total, _to_float(x), grad_products + grad_products.mT).to(x.dtype)
-
-
-def _to_float(x: Tensor) -> Tensor:
-    return x.to(torch.promote_types(x.dtype, torch.float32))
+            return affine(at_least_float32(x), grad_products + grad_products.mT, grad_total).to(x.dtype)

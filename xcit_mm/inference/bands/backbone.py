@@ -18,12 +18,17 @@ from ...layers import XCiTBlock
 from ...layers.cross_covariance_attention import blend
 from ...layers.patch_embedding import ConvNorm
 from ...ops.folding import fold_batch_norm
+from ...ops.layouts import to_batch, to_rows
 from ...ops.precision import is_half_precision
+from ...ops.products import add_affine_
 from ...ops.row_operations import Convolution, Pointwise
 from ...ops.rows import Rows, Stored, bands
 from ...statistics import Moments, Statistics
 
 BAND_TOKENS = 4096  # tokens per band, but at least one row
+# The same in the stem, whose maps are larger. Memory for a map of more than 32 MB comes fresh from the system, which
+# takes longer than the arithmetic.
+STEM_TOKENS = 1024
 Progress = Callable[[float], None]
 
 
@@ -90,7 +95,7 @@ class Resampled(Rows):
         first = int(start * self.step)
         last = -int(-stop * self.step // 1)
         x = self.source.read(first, last)
-        y = self.module(x.permute(2, 0, 1)[None])[0].permute(1, 2, 0)
+        y = to_rows(self.module(to_batch(x)))
         ahead = start - int(first / self.step)  # rows before ``start`` that come from the same row of the source
         return y[ahead:ahead + stop - start]
 
@@ -105,7 +110,7 @@ def _embed(backbone: XCiT, image: Rows) -> Tensor:
             rows = Pointwise(rows, module)
     reader, encoding = rows.reader(), backbone.pos_embeder(rows.height, rows.width)
     encoding = encoding.unflatten(0, (rows.height, rows.width))
-    for start, stop in _bands(rows):
+    for start, stop in _bands(rows, STEM_TOKENS):
         encoding[start:stop] += reader.read(start, stop)
     return encoding
 
@@ -146,7 +151,7 @@ class _Attended(Rows):
         normed = self.block.norm1(x).flatten(0, 1)  # before x changes
         maps, scale = self.moments.maps(start, stop), self.block.gamma1
         if len(maps) == 1 and maps[0].share is maps[0].positions is None and not is_half_precision(x):
-            x.flatten(0, 1).add_(maps[0].bias[0] * scale).addmm_(normed, maps[0].weight[0] * scale)
+            add_affine_(x.flatten(0, 1)[None], normed[None], maps[0].weight * scale, maps[0].bias * scale)
         else:
             x.flatten(0, 1).addcmul_(blend(maps, normed[None])[0].to(x.dtype), scale)
         return x
@@ -163,8 +168,8 @@ def _first_moments(block: XCiTBlock, tokens: Tensor, statistics: Statistics) -> 
     return moments
 
 
-def _bands(rows: Rows) -> list[tuple[int, int]]:
-    return bands(rows.height, max(BAND_TOKENS // rows.width, 1))
+def _bands(rows: Rows, tokens: int | None = None) -> list[tuple[int, int]]:
+    return bands(rows.height, max((tokens or BAND_TOKENS) // rows.width, 1))
 
 
 def _stem_stage(source: Rows, module: ConvNorm) -> Rows:
@@ -176,4 +181,4 @@ def _stem_stage(source: Rows, module: ConvNorm) -> Rows:
 
 def _per_pixel(norm: nn.Module, x: Tensor) -> Tensor:
     """Apply a batch norm to (rows, W, C)."""
-    return norm(x.permute(2, 0, 1)[None])[0].permute(1, 2, 0)
+    return to_rows(norm(to_batch(x)))

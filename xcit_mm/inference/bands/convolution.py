@@ -1,13 +1,13 @@
 """Run mmcv's convolutions in bands of rows."""
 from __future__ import annotations
 
-import torch
 from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 
 from ...errors import InputError
 from ...heads.plain import PARTS, activate, folded, is_foldable_module, is_plain
 from ...ops.modification import find_modification
+from ...ops.products import linear
 from ...ops.row_operations import Convolution, Pointwise
 from ...ops.rows import Rows
 
@@ -28,13 +28,12 @@ def convolve(source: Rows, module: ConvModule | nn.Conv2d) -> Rows:
     """Apply a 1x1 or 3x3 convolution with its norm and activation."""
     weight, bias = folded_weight(module)
     if weight.shape[2:] == (1, 1):
-        return Pointwise(source, lambda x: activate(module, nn.functional.linear(x, weight.flatten(1), bias)))
+        return Pointwise(source, lambda x: activate(module, linear(x, weight.flatten(1), bias)))
     return Convolution(source, weight, bias, lambda x: activate(module, x))
 
 
 def folded_weight(module: ConvModule | nn.Conv2d) -> tuple[Tensor, Tensor | None]:
-    """Return the weight (channels-last) and the bias of a module that has passed ``check_convolutions``."""
+    """Return the weight and the bias of a module that has passed ``check_convolutions``."""
     whole = folded(module)
     assert whole  # see check_convolutions
-    weight, bias = whole
-    return weight.contiguous(memory_format=torch.channels_last), bias
+    return whole
