@@ -1,10 +1,11 @@
 """Measure the speed and memory use of contenders that take turns, print a table and write strict JSON."""
 import argparse
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from benchmarks import contenders, record
+from benchmarks import contenders, record, runtimes
 from benchmarks.measurement import Run, compare
 from benchmarks.one_image import WAYS
 from benchmarks.processes import compare_ways
@@ -46,6 +47,8 @@ def parse_args() -> argparse.Namespace:
         backbone.add_argument('--sizes', type=int, nargs='+', default=[224, 512, 1024, 2048],
                               help='sides of square images, px')
         backbone.add_argument('--no-peers', action='store_true', help='measure only our own backbone')
+    commands.choices['backbone'].add_argument(
+        '--runtimes', action='store_true', help='also compile XCiT trunks, and run them on ONNX Runtime and OpenVINO')
     inference = commands.add_parser('inference', parents=[common], help='from image to label map')
     inference.add_argument('configs', type=Path, nargs='+', metavar='CONFIG')
     inference.add_argument('--sizes', type=int, nargs='+', default=[512, 1024])
@@ -54,6 +57,9 @@ def parse_args() -> argparse.Namespace:
     convolution.add_argument('--channels', type=int, nargs='+', default=[64, 128, 192, 256, 384, 512])
     convolution.add_argument('--rows', type=int, default=16, help='rows of the band')
     convolution.add_argument('--width', type=int, default=512, help='width of the band, px')
+    dense = commands.add_parser('products', parents=[common], help='tokens times a weight, by MKL and by oneDNN')
+    dense.add_argument('--channels', type=int, default=384, help='of the tokens; the product has four times as many')
+    dense.add_argument('--tokens', type=int, nargs='+', default=[256, 1024, 4096, 16384])
     heads = commands.add_parser('head', parents=[common, batch], help="mmseg's UPerHead and ours, on random maps")
     heads.add_argument('--channels', type=int, default=384, help='channels of the maps')
     heads.add_argument('--sizes', type=int, nargs='+', default=[512, 1024])
@@ -86,6 +92,10 @@ def cases(args: argparse.Namespace) -> Iterator[Case]:
         for channels in args.channels:
             runs = contenders.convolution_runs(channels, args.rows, args.width)
             yield dict(channels=channels, rows=args.rows, width=args.width), runs
+    elif args.benchmark == 'products':
+        for tokens in args.tokens:
+            runs = contenders.product_runs(tokens, args.channels)
+            yield dict(channels=args.channels, tokens=tokens), runs
     elif args.benchmark == 'attention':
         layers = contenders.under_autocast(contenders.attention_layers(args.channels, args.heads), device, dtype)
         facts = dict(channels=args.channels, heads=args.heads, backward=args.backward)
@@ -104,11 +114,17 @@ def cases(args: argparse.Namespace) -> Iterator[Case]:
             yield facts | dict(size=size), runs
     else:
         modules = contenders.backbones(args.arch, with_peers=not args.no_peers)
+        trunks = {name: copy.deepcopy(module).eval() for name, module in modules.items() if name in contenders.TRUNKS}
         modules = contenders.under_autocast(modules, device, dtype)
         for size in args.sizes:
             x = torch.randn(args.batch, 3, size, size, device=device)
-            runs = (contenders.training_runs(modules, x, step=True) if args.benchmark == 'train'
-                    else contenders.forward_runs(modules, x))
+            if args.benchmark == 'train':
+                runs = contenders.training_runs(modules, x, step=True)
+            else:
+                runs = contenders.forward_runs(modules, x)
+                if args.runtimes:
+                    runs |= runtimes.runtime_runs(trunks, x, dtype)
+                    runs |= runtimes.compiled_runs(trunks, x) if dtype == torch.float32 else {}
             yield dict(arch=args.arch, size=size, batch=args.batch), runs
 
 
@@ -128,6 +144,11 @@ def measure(args: argparse.Namespace) -> Iterator[list[dict]]:
 def set_up_torch(args: argparse.Namespace) -> None:
     if args.device.type == 'cuda' and not torch.cuda.is_available():
         raise InputError('cannot use --device cuda: torch did not find a GPU; omit the option to measure on the CPU')
+    if args.benchmark == 'products' and (args.device.type, args.dtype) != ('cpu', 'float32'):
+        raise InputError('benchmark products compares the float32 products of CPU libraries; leave out --device and '
+                         '--dtype')
+    if getattr(args, 'runtimes', False) and (args.device.type != 'cpu' or args.dtype == 'float16'):
+        raise InputError('--runtimes runs on the CPU in float32 or bfloat16; leave out --runtimes, or choose these')
     if args.threads:
         torch.set_num_threads(args.threads)
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -16,9 +17,10 @@ from xcit_mm.apis import inference_segmentor, init_model
 from xcit_mm.backbone import XCiT
 from xcit_mm.config import load_config
 from xcit_mm.layers import CrossCovarianceAttention
-from xcit_mm.ops import winograd
+from xcit_mm.ops import products, winograd
 
 FORMS = ('direct', 'gram')
+TRUNKS = ('xcit_mm, no pyramid', 'timm XCiT trunk')  # the backbones to run on other runtimes
 STEPS = (1, 2, 4, 8)  # strides of a pyramid's maps, relative to the finest
 
 
@@ -124,6 +126,18 @@ def convolution_runs(channels: int, rows: int, width: int) -> dict[str, Run]:
     image = x.permute(2, 0, 1)[None]
     return {'winograd': partial(winograd.convolve, x, kernel),
             'conv2d': lambda: torch.nn.functional.conv2d(image, weight, padding=(0, 1))}
+
+
+def product_runs(tokens: int, channels: int) -> dict[str, Run]:
+    """Return callables that compute the product in the first layer of an MLP with each library."""
+    x, weight, bias = (torch.randn(*shape) for shape in (
+        (tokens, channels), (4 * channels, channels), (4 * channels, )))
+
+    def run(library: str) -> Tensor:
+        with patch.multiple(products, library=lambda: library, LEAST_MULTIPLY_ADDS=0):
+            return products.linear(x, weight, bias)
+
+    return {library: partial(run, library) for library in products.LIBRARIES}
 
 
 def _frozen(module: nn.Module) -> nn.Module:

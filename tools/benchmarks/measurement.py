@@ -6,6 +6,7 @@ import math
 import tempfile
 import timeit
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from itertools import accumulate
 from operator import itemgetter
 from pathlib import Path
@@ -19,6 +20,17 @@ from torch.utils.benchmark import Measurement, TaskSpec, timer
 from torch.utils.flop_counter import FlopCounterMode
 
 Run = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Opaque:
+    """A run whose operations and memory torch does not see, because another runtime or compiled code does the work."""
+    run: Run
+
+    def __call__(self) -> object:
+        return self.run()
+
+
 SHORTEST_SAMPLE_S = 0.02
 
 
@@ -38,13 +50,9 @@ def compare(contenders: Mapping[str, Run], rounds: int, device: torch.device) ->
         ``median_s`` and ``iqr_s`` (interquartile range); ``ratio`` and ``ratio_iqr`` (of its times to those of the
         first contender in the same round); ``flops`` (two per multiply-add, matrix products and convolutions only);
         ``saved_bytes`` (tensors kept for the backward pass, except parameters; 0 in inference); and
-        ``peak_memory_bytes`` (tensors beyond those that exist before the run).
+        ``peak_memory_bytes`` (tensors beyond those that exist before the run). The last three are 0 for ``Opaque``.
     """
-    results = {
-        # The first run allocates persistent buffers, so peak memory is measured last.
-        name: dict(contender=name, flops=count_flops(run), saved_bytes=count_saved_bytes(run),
-                   peak_memory_bytes=peak_memory(run, device))
-        for name, run in contenders.items()}
+    results = {name: dict(contender=name) | _costs(run, device) for name, run in contenders.items()}
     numbers = {name: max(1, math.ceil(SHORTEST_SAMPLE_S / _time(run))) for name, run in contenders.items()}
     times: dict[str, list[float]] = {name: [] for name in contenders}
     with Progress(transient=True) as progress:
@@ -53,6 +61,14 @@ def compare(contenders: Mapping[str, Run], rounds: int, device: torch.device) ->
                 times[name].append(_time(contenders[name], numbers[name]))
     baseline = next(iter(times.values()))
     return [result | summarise(times[name], baseline) for name, result in results.items()]
+
+
+def _costs(run: Run, device: torch.device) -> dict[str, int]:
+    if isinstance(run, Opaque):
+        run()  # some runtimes compile at the first run
+        return dict(flops=0, saved_bytes=0, peak_memory_bytes=0)
+    # The first run allocates persistent buffers, so peak memory is measured last.
+    return dict(flops=count_flops(run), saved_bytes=count_saved_bytes(run), peak_memory_bytes=peak_memory(run, device))
 
 
 def in_turn(names: Iterable[str], index: int) -> list[str]:

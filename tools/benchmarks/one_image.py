@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,9 +16,10 @@ from mmengine.model import BaseModel
 from xcit_mm.apis import inference_segmentor, init_model
 from xcit_mm.config import load_config
 
-# All of these use the published statistics, except for mixture, which is our default for large images. The last two run
-# our model in bands through mmseg's own functions.
-WAYS = ('banded', 'mixture', 'whole', 'slide', 'mmseg-whole', 'mmseg-slide', 'inference_model', 'MMSegInferencer')
+# All of these use the published statistics, except for mixture, which is our default for scenes of mixed content, and
+# float32, except for bfloat16. The last two run our model in bands through mmseg's own functions.
+WAYS = ('banded', 'bfloat16', 'mixture', 'whole', 'slide', 'mmseg-whole', 'mmseg-slide', 'inference_model',
+        'MMSegInferencer')
 SLIDING = dict(mode='slide', crop_size=(512, 512), stride=(341, 341))  # as in mmseg's configs for crops of 512 px
 Segment = Callable[[np.ndarray], torch.Tensor]  # (H, W, 3) uint8 -> labels (H, W)
 
@@ -44,9 +46,10 @@ def build(config: Path, way: str) -> Segment:
 
 
 def _ours(model: BaseModel, way: str) -> Segment:
-    mode, statistics = ('banded', way) if way == 'mixture' else (way, 'image')
-    return lambda image: inference_segmentor(
-        model, image, mode, statistics=statistics, full_resolution=True).pred_sem_seg.data[0]
+    changes = {'mixture': dict(statistics='mixture'), 'bfloat16': dict(precision='bfloat16')}.get(way, {})
+    options: dict[str, Any] = dict(
+        mode='banded' if changes else way, statistics='image', full_resolution=True) | changes
+    return lambda image: inference_segmentor(model, image, **options).pred_sem_seg.data[0]
 
 
 def _by_inference_model(model: BaseModel) -> Segment:

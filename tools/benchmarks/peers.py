@@ -14,7 +14,7 @@ def build_peers(arch: str) -> dict[str, nn.Module]:
     """Build those peers of the XCiT ``arch`` that can be imported, with random weights.
 
     The XCiT peers run the same blocks and return the same taps, but have no pyramid. Like ours, they have no class
-    attention. Swin-T and ConvNeXt-T return maps at strides 4 to 32.
+    attention. Swin-T, ConvNeXt-T and SegFormer-B2 return maps at strides 4 to 32.
     """
     variant = get_variant(arch)
     builders: dict[str, Callable[[], nn.Module]] = {
@@ -22,6 +22,7 @@ def build_peers(arch: str) -> dict[str, nn.Module]:
         'mmpretrain XCiT trunk': partial(_mmpretrain_xcit, variant),
         'mmseg Swin-T': _mmseg_swin,
         'mmpretrain ConvNeXt-T': _mmpretrain_convnext,
+        'mmseg SegFormer-B2': _mmseg_segformer,
     }
     peers = {}
     for name, build in builders.items():
@@ -63,3 +64,9 @@ def _mmseg_swin() -> nn.Module:
 def _mmpretrain_convnext() -> nn.Module:
     from mmpretrain.models.backbones import ConvNeXt
     return ConvNeXt(arch='tiny', out_indices=(0, 1, 2, 3), gap_before_final_norm=False)
+
+
+def _mmseg_segformer() -> nn.Module:
+    from mmseg.models.backbones import MixVisionTransformer
+    # As in mmseg's configs of SegFormer-B2
+    return MixVisionTransformer(embed_dims=64, num_layers=[3, 4, 6, 3], num_heads=[1, 2, 5, 8])

@@ -37,14 +37,15 @@ def plot(environment: dict, results: list[dict], out: Path) -> None:
     size = size_key(results)
     figure = Figure(figsize=(11, 4.4), layout='constrained')
     for axes, (key, unit, label) in zip(figure.subplots(1, len(PANELS)), PANELS):
-        for contender in dict.fromkeys(row['contender'] for row in results):
+        for index, contender in enumerate(dict.fromkeys(row['contender'] for row in results)):
             rows = [row for row in results if row['contender'] == contender and 'failed' not in row]
             sizes = [row['size']**2 / 1e6 if size == 'size' else row[size] for row in rows]
-            axes.loglog(sizes, [row[key] * unit for row in rows], marker='o', label=contender)
+            style = 'o-' if index < 10 else 's--'  # there are ten colours
+            axes.loglog(sizes, [row[key] * unit for row in rows], style, label=contender)
         axes.set(xlabel='megapixels' if size == 'size' else size,
                  ylabel=label.format('the process' if size == 'megapixels' else 'tensors'))
         axes.grid(alpha=0.3)
-    axes.legend()
+    figure.legend(*axes.get_legend_handles_labels(), loc='outside right center', fontsize=8)
     first = results[0]
     keys = ('benchmark', 'config', 'arch', 'channels', 'heads', 'backward', 'batch', 'dtype')
     what = ', '.join(f'{key} {first[key]}' for key in keys if key in first)

@@ -13,9 +13,11 @@ from pathlib import Path
 import torch
 
 from xcit_mm.files import complete_file
+from xcit_mm.ops import products
 
-DISTRIBUTIONS = ('torch', 'numpy', 'torchvision', 'timm', 'onedl-mmengine', 'onedl-mmcv', 'onedl-mmsegmentation',
-                 'onedl-mmpretrain', 'mmengine', 'mmcv', 'mmsegmentation', 'mmpretrain')
+DISTRIBUTIONS = (
+    'torch', 'numpy', 'torchvision', 'timm', 'onnxruntime', 'openvino', 'onedl-mmengine', 'onedl-mmcv',
+    'onedl-mmsegmentation', 'onedl-mmpretrain', 'mmengine', 'mmcv', 'mmsegmentation', 'mmpretrain')
 
 
 def write(path: Path, environment: dict, results: list[dict]) -> None:
@@ -40,6 +42,7 @@ def describe_environment() -> dict:
         cores=os.cpu_count(),
         gpu=gpu,
         threads=torch.get_num_threads(),
+        products=products.library(),
         python=platform.python_version(),
         versions={name: version for name in DISTRIBUTIONS if (version := _version(name))})
 

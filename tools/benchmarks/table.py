@@ -72,4 +72,6 @@ def _cells(row: dict) -> tuple[str, ...]:
         return (row['contender'], f'{row["median_s"]:.1f}', f'{row["iqr_s"]:.1f}', *ratios,
                 f'{row["peak_memory_bytes"] / 1e9:.2f}', f'{row["labels_differ"]:,}')
     return (row['contender'], f'{1e3 * row["median_s"]:.1f}', f'{1e3 * row["iqr_s"]:.1f}', *ratios,
-            f'{row["peak_memory_bytes"] / 1e6:.0f}', f'{row["saved_bytes"] / 1e6:.0f}', f'{row["flops"] / 1e9:.1f}')
+            # torch cannot see what other runtimes do
+            *((f'{row["peak_memory_bytes"] / 1e6:.0f}', f'{row["saved_bytes"] / 1e6:.0f}', f'{row["flops"] / 1e9:.1f}')
+              if row['flops'] else ('', '', '')))
