@@ -85,13 +85,15 @@ def use_statistics(model: BaseModel, wanted: Choice, sample: BaseDataElement) ->
     def build(images: Tensor) -> Statistics:
         return build_statistics(chosen, (0, images.shape[3] - width, 0, images.shape[2] - height), _crop(model))
 
-    is_default = build_statistics(chosen).is_published and not own
+    is_default = build_statistics(chosen).is_plain and not own
     with nullcontext() if is_default else passed_to_backbone(model, build):
         yield
 
 
 class StatisticsFactory:
-    """Chooses a statistic and creates empty sums for each pass over a scene; the sums leave out the padding.
+    """Chooses a statistic and creates empty sums for each pass over a scene.
+
+    The sums leave out the padding and, if the network allows it, pixels without data.
 
     If ``'image'`` was chosen where ``'auto'`` stands for ``'adaptive'``, the sums also measure the spread.
 
@@ -107,13 +109,15 @@ class StatisticsFactory:
 
     def __init__(self, model: BaseSegmentor, mode: Mode, scene: Scene, wanted: Choice) -> None:
         self.padding, self.crop = scene.padding, _crop(model)
+        # A network that can only sum over all pixels also counts those without data, which hold the mean.
+        self.coverage = scene.coverage if _takes_statistics(getattr(model, 'backbone', None)) else None
         self.chosen = choose_statistics(model, mode, scene, wanted)
         self.is_watched = self.chosen in ('image', dict(type='image')) and _may_mix_content(model, mode, scene)
         self()
 
     def __call__(self) -> Statistics:
         chosen = Adaptive(math.inf) if self.is_watched else self.chosen
-        self.last = build_statistics(chosen, self.padding, self.crop)
+        self.last = build_statistics(chosen, self.padding, self.crop, self.coverage)
         return self.last
 
     @property
@@ -131,7 +135,7 @@ class StatisticsFactory:
 def statistics_bytes(model: BaseSegmentor, statistics: Statistics, scene: Scene) -> float:
     """Estimate the memory that a statistic needs for a scene, in bytes."""
     backbone = getattr(model, 'backbone', None)
-    if statistics.is_published or not isinstance(backbone, XCiT):
+    if statistics.is_plain or not isinstance(backbone, XCiT):
         return 0
     grid = TokenGrid((scene.pixels.height, scene.pixels.width), backbone.variant.patch_size, scene.padding)
     return statistics.estimate_bytes(grid, backbone.variant.embed_dim)

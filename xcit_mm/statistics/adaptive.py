@@ -43,8 +43,9 @@ class Adaptive(Statistics):
     def begin(self, height: int, width: int, patch_size: int) -> None:
         super().begin(height, width, patch_size)
         self.image, self.used = ImageStatistics(), 'image'
-        self.mixture.padding = self.padding
-        self.mixture.begin(height, width, patch_size)
+        for part in (self.image, self.mixture):
+            part.padding, part.coverage = self.padding, self.coverage
+            part.begin(height, width, patch_size)
 
     @property
     def spread(self) -> float | None:

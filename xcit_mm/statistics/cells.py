@@ -56,7 +56,7 @@ class CellGrid(NamedTuple):
 
 
 class CellFeatures:
-    """The mean and the standard deviation of each channel over the tokens of each cell; padding does not count.
+    """The mean and the standard deviation of each channel over the tokens of each cell that contain data.
 
     Sums are in float64, so splitting the image into bands makes no noticeable difference to them.
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..ops.precision import widest_dtype
+from .grid import TokenGrid
 from .image import ImageMoments, ImagePools
 from .statistics import STATISTICS, BlendedMap, Moments, Pools, Statistics, ToMap
 
@@ -29,10 +30,10 @@ class Recorder(Statistics):
         self.counts: Counter[str] = Counter()
 
     def moments(self, block: int, height: int, width: int) -> Moments:
-        return RecordedMoments(self, f'moments.{block}')
+        return RecordedMoments(self, f'moments.{block}', self.grid)
 
     def pools(self, bins: int, height: int, width: int) -> Pools:
-        return RecordedPools(self, bins, height, width)
+        return RecordedPools(self, bins, height, width, self.coverage)
 
     def add(self, name: str, batch: Tensor) -> None:
         """Add the values for each image in a batch."""
@@ -61,8 +62,8 @@ class Recorder(Statistics):
 class RecordedMoments(ImageMoments):
     """An image's moments, which are also added to a recorder."""
 
-    def __init__(self, recorder: Recorder, name: str) -> None:
-        super().__init__()
+    def __init__(self, recorder: Recorder, name: str, grid: TokenGrid) -> None:
+        super().__init__(grid)
         self.recorder, self.name = recorder, name
 
     def reduce(self, to_map: ToMap) -> None:
@@ -74,8 +75,8 @@ class RecordedMoments(ImageMoments):
 class RecordedPools(ImagePools):
     """An image's pooled cells, which are also added to a recorder."""
 
-    def __init__(self, recorder: Recorder, bins: int, height: int, width: int) -> None:
-        super().__init__(bins, height, width)
+    def __init__(self, recorder: Recorder, bins: int, height: int, width: int, coverage: Tensor | None) -> None:
+        super().__init__(bins, height, width, coverage)
         self.recorder = recorder
 
     def reduce(self) -> Tensor:

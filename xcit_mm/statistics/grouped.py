@@ -66,7 +66,7 @@ class GroupedStatistics(Statistics):
         return GroupedMoments(groups, width, None if block else partial(setattr, self, 'measured'))
 
     def pools(self, bins: int, height: int, width: int) -> Pools:
-        return ImagePools(bins, height, width)
+        return ImagePools(bins, height, width, self.coverage)
 
 
 class GroupedMoments(Moments):
@@ -89,7 +89,7 @@ class GroupedMoments(Moments):
         for group, positions, weight in self.groups.summed(self.batch, start, self.stop):
             part = tokens if positions is None else tokens[positions.to(tokens.device)]
             part = part.to(widest_dtype(part.device)) if len(part) < FEW_TOKENS else part  # see ImageMoments.collect
-            moment = second_moment(part[None], None if weight is None else weight[None].to(part))[0]
+            moment = second_moment(part[None], None if weight is None else weight[None])[0]
             moment = moment.to(widest_dtype(moment.device))
             self.parts[group] = self.parts[group] + moment if group in self.parts else moment
 

@@ -4,31 +4,45 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..ops.pooling import bin_shares
-from ..ops.precision import full_precision, widest_dtype
+from ..ops.precision import at_least_float32, full_precision, widest_dtype
 from ..ops.recording import is_symbolic
 from ..ops.second_moment import second_moment
+from .grid import TokenGrid
 from .statistics import STATISTICS, BlendedMap, Moments, Pools, Statistics, ToMap
 
 FEW_TOKENS = 256
 
 
 class ImageMoments(Moments):
-    """One second moment over all tokens (arXiv 2106.09681, section 3.2)."""
+    """One second moment over all tokens (arXiv 2106.09681, section 3.2).
 
-    def __init__(self) -> None:
+    Args:
+        grid: gives each token its share of pixels with data as a weight; None stands for 1.
+    """
+
+    def __init__(self, grid: TokenGrid | None = None) -> None:
+        self.grid = grid
         self.total: Tensor | None = None
 
     def collect(self, tokens: Tensor, start: int = 0) -> None:
         # With few tokens, the squares of a channel with small values are lost in the rounding errors of the other
         # channels. A compiled or traced graph must work for any number of tokens.
         widest = widest_dtype(tokens.device)
-        part = second_moment(tokens if is_symbolic() or tokens.shape[1] >= FEW_TOKENS else tokens.to(widest))
+        x = tokens if is_symbolic() or tokens.shape[1] >= FEW_TOKENS else tokens.to(widest)
+        part = second_moment(x, self._weights(x, start))
         # In float64, the number and order of the bands make no noticeable difference to the sum.
         self.total = part if self.total is None else self.total.to(widest) + part
         self.dtype = tokens.dtype
+
+    def _weights(self, tokens: Tensor, start: int) -> Tensor | None:
+        if self.grid is None:
+            return None
+        weights = self.grid.weights(start, start + tokens.shape[1] // self.grid.width)
+        return None if weights is None else weights.expand(len(tokens), -1, -1)
 
     def reduce(self, to_map: ToMap) -> None:
         assert self.total is not None  # an image has at least one token
@@ -45,15 +59,19 @@ class ImagePools(Pools):
     Args:
         bins: cells along each axis.
         height, width: size of the map, px.
+        coverage: see ``Statistics``; it weighs the pixels. A cell without data gets the mean of the others.
     """
 
-    def __init__(self, bins: int, height: int, width: int) -> None:
+    def __init__(self, bins: int, height: int, width: int, coverage: Tensor | None = None) -> None:
         self.bins, self.height, self.width = bins, height, width
+        self.coverage = None if coverage is None else F.adaptive_avg_pool2d(coverage[None], (height, width))[0]
         self.total: Tensor | None = None
 
     def collect(self, pixels: Tensor, start: int = 0) -> None:
         with full_precision(pixels.device):
-            x = pixels.to(torch.promote_types(pixels.dtype, torch.float32))
+            x = at_least_float32(pixels)
+            if self.coverage is not None:
+                x = x * self.coverage[start:start + x.shape[1], :, None].to(x)
             rows = bin_shares(self.bins, self.height, x)[:, start:start + x.shape[1]]
             across = (bin_shares(self.bins, self.width, x) @ x).flatten(2)  # (B, rows, bins * C)
             part = (rows @ across).unflatten(2, (self.bins, -1))  # (B, bins, bins, C)
@@ -62,7 +80,14 @@ class ImagePools(Pools):
 
     def reduce(self) -> Tensor:
         assert self.total is not None  # a map has at least one row
-        return self.total.to(self.dtype)
+        if self.coverage is None:
+            return self.total.to(self.dtype)
+        coverage = self.coverage.to(self.total)
+        rows, columns = (bin_shares(self.bins, side, coverage) for side in (self.height, self.width))
+        with full_precision(coverage.device):
+            weight = (rows @ coverage @ columns.mT)[..., None]  # (bins, bins, 1)
+        mean = self.total.sum(dim=(1, 2), keepdim=True) / weight.sum()
+        return torch.where(weight > 0, self.total / weight, mean).to(self.dtype)
 
 
 @STATISTICS.register_module(name='image')
@@ -72,7 +97,7 @@ class ImageStatistics(Statistics):
     is_published, pools_are_published = True, True
 
     def moments(self, block: int, height: int, width: int) -> ImageMoments:
-        return ImageMoments()
+        return ImageMoments(None if self.coverage is None else self.grid)
 
     def pools(self, bins: int, height: int, width: int) -> ImagePools:
-        return ImagePools(bins, height, width)
+        return ImagePools(bins, height, width, self.coverage)

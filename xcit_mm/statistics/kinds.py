@@ -44,14 +44,17 @@ def soft_kinds(features: Tensor, sizes: Tensor, number: int, softness: float) ->
     scale = (features.var(dim=0, correction=0) + floor**2).rsqrt() / features.shape[1]**0.5
     sample, sizes = _sample(features, sizes.to(features))
     sample = (sample - mean) * scale
-    starts = sample[sizes >= sizes.max() / 2]
+    squares = sample.square().sum(dim=1, keepdim=True)
+    large = sizes >= sizes.max() / 2
+    starts, limit = sample[large], (DISTINCT * softness)**2
     # The nearest cell to the mean has the largest negative distance.
-    centres = starts[_first_largest(-starts.square().sum(dim=1))][None]
-    limit = (DISTINCT * softness)**2
-    while len(centres) < number and (distances := _squared_distances(starts, centres).amin(dim=1)).max() > limit:
+    centres = starts[_first_largest(-squares[large, 0])][None]
+    while (len(centres) < number
+           and (distances := _squared_distances(starts, centres, squares[large]).amin(dim=1)).max() > limit):
         centres = torch.cat((centres, starts[_first_largest(distances)][None]))
     for _ in range(ROUNDS):
-        weights = torch.softmax(_squared_distances(sample, centres) / (-2 * softness**2), dim=1) * sizes[:, None]
+        weights = torch.softmax(_squared_distances(sample, centres, squares) / (-2 * softness**2), dim=1)
+        weights *= sizes[:, None]
         mass = weights.sum(dim=0)[:, None]
         centres = weights.T @ sample / mass.clamp_min(torch.finfo(mass.dtype).tiny)
     centres = _distinct(centres, limit)
@@ -84,5 +87,7 @@ def _first_largest(values: Tensor) -> Tensor:
     return (values >= torch.minimum(largest * NEARLY, largest / NEARLY)).int().argmax()  # 0 if there are NaNs
 
 
-def _squared_distances(x: Tensor, centres: Tensor) -> Tensor:
-    return (x.square().sum(dim=1, keepdim=True) - 2 * x @ centres.T + centres.square().sum(dim=1)).clamp_min(0)
+def _squared_distances(x: Tensor, centres: Tensor, squares: Tensor | None = None) -> Tensor:
+    """Return the squared distances (M, N) of x (M, F) from centres (N, F), given the squared norms (M, 1) of x."""
+    squares = x.square().sum(dim=1, keepdim=True) if squares is None else squares
+    return (squares + centres.square().sum(dim=1) - 2 * (x @ centres.T)).clamp_min(0)

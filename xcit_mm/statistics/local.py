@@ -106,14 +106,14 @@ class Axis(NamedTuple):
 class Neighbourhoods(Groups):
     """Neighbourhoods as groups of tokens, summed step by step, because they overlap.
 
-    Padding does not count. A neighbourhood that is all padding gets the moment of the whole image.
+    Padding and pixels without data do not count. One with no other tokens gets the moment of the whole image.
     """
 
     def __init__(self, grid: TokenGrid, rows: Axis, columns: Axis) -> None:
         self.grid, self.rows, self.columns = grid, rows, columns
 
     def summed(self, batch: int, start: int, stop: int) -> Iterable[Members]:
-        inside = self.grid.inside(start, stop)
+        inside, coverage = self.grid.inside(start, stop), self.grid.weights(start, stop)
         index = torch.arange(batch * inside.numel()).view(batch, *inside.shape)
         for i in range(self.rows.steps):
             top, bottom = (min(max(row, start), stop) - start for row in self.rows.step(i))
@@ -121,7 +121,8 @@ class Neighbourhoods(Groups):
                 step = slice(top, bottom), slice(*self.columns.step(j))
                 for image in range(batch):
                     if len(own := index[image][step][inside[step]]):
-                        yield Members((image * self.rows.steps + i) * self.columns.steps + j, own)
+                        weight = None if coverage is None else coverage[0, own % inside.numel()]
+                        yield Members((image * self.rows.steps + i) * self.columns.steps + j, own, weight)
 
     def combine(self, parts: dict[int, Tensor]) -> dict[int, Tensor]:
         steps = self.rows.steps * self.columns.steps

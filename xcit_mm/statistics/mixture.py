@@ -85,7 +85,7 @@ class KindGroups(Groups):
 
     Args:
         cells: the grid of cells.
-        weights: (B, kinds, cells.height, cells.width), weight of each kind in each cell; 0 if a cell is all padding.
+        weights: (B, kinds, cells.height, cells.width), weight of each kind in each cell; 0 if a cell has no data.
         leak: see ``Mixture``.
     """
 
@@ -107,8 +107,10 @@ class KindGroups(Groups):
         return self.kept[name]
 
     def _summed(self, start: int, stop: int) -> list[Members]:
-        inside = self.cells.tokens.inside(start, stop, self.weights.device)
-        return list(_members(self.cells.of_tokens(self.weights, start, stop) * inside))
+        weights = self.cells.of_tokens(self.weights, start, stop)
+        weights = weights * self.cells.tokens.inside(start, stop, weights.device)
+        coverage = self.cells.tokens.weights(start, stop)
+        return list(_members(weights if coverage is None else weights * coverage.view(weights.shape[2:]).to(weights)))
 
     def _blended(self, start: int, stop: int) -> list[Members]:
         shares = self.cells.at_tokens(self.weights, start, stop)

@@ -79,19 +79,22 @@ class Statistics(ABC):
     """
 
     is_published: ClassVar[bool] = False
-    """Whether the plain forward pass of a network computes this statistic."""
+    """Whether the plain forward pass of a network computes this statistic where all pixels hold data."""
+
+    pools_are_published: ClassVar[bool] = False
+    """Whether ``pools`` computes plain average pooling where all pixels hold data."""
 
     observes: ClassVar[bool] = False
     """Whether ``observe`` needs the tokens, at the cost of one more pass over them."""
-
-    pools_are_published: ClassVar[bool] = False
-    """Whether ``pools`` computes plain average pooling, so that a head's own pooling can take its place."""
 
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
     """Left, right, top and bottom margins of the network's input that lie outside the image, px."""
 
     crop: tuple[int, int] | None = None
     """Height and width of the training crops, px, if known."""
+
+    coverage: Tensor | None = None
+    """Share of the pixels that hold data in each block of 4 x 4 px, (ceil(H / 4), ceil(W / 4)); None if all do."""
 
     used: str | None = None
     """Registered name of the statistic used in the last pass, if this one chooses another during the pass."""
@@ -103,14 +106,21 @@ class Statistics(ABC):
             height, width: of the network's input, px.
             patch_size: pixels along the side of a token.
         """
-        self.grid = TokenGrid((height, width), patch_size, self.padding)
+        self.grid = TokenGrid((height, width), patch_size, self.padding).with_coverage(self.coverage)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the plain forward pass of a network computes the sums over this batch."""
+        return self.is_published and self.coverage is None
+
+    @property
+    def pools_are_plain(self) -> bool:
+        """Whether a head's own pooling computes the cells of this batch."""
+        return self.pools_are_published and self.coverage is None
 
     @property
     def spread(self) -> float | None:
-        """How far the first block's attention maps lay from the whole image's, relative to its size, in the last pass.
-
-        Rounding aside, 0 means that all parts of the image have the same statistics.
-        """
+        """Distance of the first block's maps from the whole image's, relative to their size, in the last pass."""
         return None
 
     def estimate_bytes(self, grid: TokenGrid, channels: int) -> float:
@@ -145,18 +155,18 @@ Choice = str | Mapping[str, Any] | Statistics
 
 
 def build_statistics(config: Choice, padding: tuple[int, int, int, int] = (0, 0, 0, 0),
-                     crop: tuple[int, int] | None = None) -> Statistics:
+                     crop: tuple[int, int] | None = None, coverage: Tensor | None = None) -> Statistics:
     """Build a statistic from its registered name, or from ``dict(type=name, ...)`` with arguments.
 
     Args:
         config: the name, the name and the arguments, or a statistic, which is used as it is.
-        padding, crop: see ``Statistics``.
+        padding, crop, coverage: see ``Statistics``.
 
     Raises:
         InputError: no statistic has this name, or the statistic does not accept these arguments.
     """
     if isinstance(config, Statistics):
-        config.padding, config.crop = padding, crop
+        config.padding, config.crop, config.coverage = padding, crop, coverage
         return config
     config = dict(config) if isinstance(config, Mapping) else dict(type=config)
     name = config.get('type')
@@ -167,7 +177,7 @@ def build_statistics(config: Choice, padding: tuple[int, int, int, int] = (0, 0,
         statistics = STATISTICS.module_dict[name](**{key: value for key, value in config.items() if key != 'type'})
     except TypeError as error:
         raise InputError(f'cannot build the statistics {name!r}: {error}') from None
-    statistics.padding, statistics.crop = padding, crop
+    statistics.padding, statistics.crop, statistics.coverage = padding, crop, coverage
     return statistics
 
 
@@ -182,7 +192,7 @@ def for_forward(given: Statistics | None, configured: Choice | None) -> Statisti
         InputError: a trace, which FLOP counters use too, cannot contain these statistics.
     """
     statistics = build_statistics(configured) if given is None and configured else given
-    if statistics is None or statistics.is_published:
+    if statistics is None or statistics.is_plain:
         return None
     if torch.jit.is_tracing():
         raise InputError('a trace sums over the image, as published; remove statistics from the backbone to trace it '
