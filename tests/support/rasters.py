@@ -28,3 +28,22 @@ def write_raster(path, bands, driver='GTiff', **options):
         extra = {key: value for key, value in options.items() if key not in PLACE}
         rasterio.shutil.copy(target, path, driver=driver, **extra)
     return path
+
+
+def on_earth(corners, transform=TRANSFORM):
+    """Return a polygon on Earth, given by its corners in pixels of a raster."""
+    import shapely
+
+    a, b, c, d, e, f = tuple(transform)[:6]
+    return shapely.Polygon([(a * x + b * y + c, d * x + e * y + f) for x, y in corners])
+
+
+def draw_polygons(path, polygons, values, attribute='class', crs=CRS, transform=TRANSFORM, **options):
+    """Write polygons, given by their corners in pixels of a raster, with one attribute."""
+    import pyogrio
+    import shapely
+
+    shapes = [on_earth(corners, transform) for corners in polygons]
+    pyogrio.raw.write(path, shapely.to_wkb(shapes), [np.array(values)], [attribute], geometry_type='Polygon', crs=crs,
+                      **options)
+    return path

@@ -1,4 +1,5 @@
 """Train a small model in two processes on the CPU, without searching for unused parameters."""
+import gc
 import sys
 from functools import partial
 
@@ -85,7 +86,14 @@ BUILDERS = dict(fcn=build_fcn, retinanet=build_retinanet, rtmdet=build_rtmdet, f
 
 
 def train(rank, kinds, folder):
-    """Train in one of two processes, and save its gradients and weights for each kind of network."""
+    """Train in one of two processes, and end the threads of the process group, as ``xcit_mm.command_line.run`` does."""
+    train_each(rank, kinds, folder)
+    torch.distributed.destroy_process_group()
+    gc.collect()
+
+
+def train_each(rank, kinds, folder):
+    """Train each kind of network, and save its gradients and weights."""
     sys.modules['transformers'] = None  # ``tests/conftest.py`` cannot hide it from spawned processes
     torch.set_num_threads(1)
     torch.distributed.init_process_group('gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
@@ -101,7 +109,6 @@ def train(rank, kinds, folder):
             optimizer.step()
         gradients = {name: parameter.grad for name, parameter in network.named_parameters()}
         torch.save((gradients, dict(network.named_parameters())), f'{folder}/{kind}_{rank}.pth')
-    torch.distributed.destroy_process_group()
 
 
 def run(kinds, folder):

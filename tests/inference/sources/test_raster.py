@@ -3,22 +3,18 @@ import numpy as np
 import pytest
 import rasterio
 import tifffile
-from PIL import Image
 from rasterio.enums import ColorInterp
 from rasters import CRS, TRANSFORM, random_bands, write_raster
 
 from xcit_mm.errors import InputError
 from xcit_mm.inference.sources import (
-    SOURCES,
-    ImageFile,
     RasterFile,
-    TiffFile,
-    find_images,
-    is_picture,
+    ReadOptions,
     open_source,
     read_image,
 )
 
+AS_STORED = ReadOptions(as_stored=True)
 TILES = dict(tiled=True, blockxsize=64, blockysize=32)
 FORMATS = {
     'a.tif': dict(), 'b.tif': dict(TILES, compress='deflate', predictor=2), 'c.tif': dict(interleave='band'),
@@ -51,7 +47,7 @@ def test_every_pixel_of_any_format_arrives(tmp_path, name):
 def test_values_are_as_stored(tmp_path, dtype):
     bands = random_bands(5, dtype)
     path = write_raster(tmp_path / 'a.tif', bands, **TILES)
-    rows = read_rows(open_source(path, as_stored=True))
+    rows = read_rows(open_source(path, AS_STORED))
     assert np.array_equal(rows, bands.transpose(1, 2, 0)) and rows.dtype == ('int32' if dtype == 'uint16' else dtype)
     if dtype in ('int16', 'float32'):
         with pytest.raises(InputError, match=f'its values are {dtype}, but the config loads 8-bit images'):
@@ -66,11 +62,12 @@ def test_bands_are_chosen_by_number(tmp_path):
     bands = random_bands(5)
     path = write_raster(tmp_path / 'a.tif', bands)
     for chosen, expected in (((4, 3, 2), bands[[1, 2, 3]]), ((5, 1), bands[[4, 0]]), ((1, 1, 1), bands[[0, 0, 0]])):
-        source = open_source(path, chosen)
+        source = open_source(path, ReadOptions(chosen))
         assert source.bands == len(chosen) and np.array_equal(read_rows(source), expected.transpose(1, 2, 0))
-    assert np.array_equal(read_rows(open_source(path, (4, 3, 2), as_stored=True)), bands[[3, 2, 1]].transpose(1, 2, 0))
+    source = open_source(path, ReadOptions((4, 3, 2), as_stored=True))
+    assert np.array_equal(read_rows(source), bands[[3, 2, 1]].transpose(1, 2, 0))
     with pytest.raises(InputError, match='cannot read band 6 of .*a.tif: its bands are 1 to 5'):
-        open_source(path, (1, 6))
+        open_source(path, ReadOptions((1, 6)))
 
 
 def test_only_a_few_rows_are_read_at_once(tmp_path):
@@ -98,7 +95,7 @@ def test_alpha_is_a_mask_and_no_band(tmp_path):
         assert file.colorinterp[3] == ColorInterp.alpha
     assert np.array_equal(read_rows(open_source(path)), bands[2::-1].transpose(1, 2, 0))
     assert np.array_equal(valid_rows(open_source(path)), bands[3] > 0)
-    with open_source(path, (1, 2, 3, 4)) as source:
+    with open_source(path, ReadOptions((1, 2, 3, 4))) as source:
         assert source.valid(0, 301) is None  # chosen as a band, it is not alpha
 
 
@@ -109,16 +106,16 @@ def test_pixels_without_data_are_known(tmp_path):
     expected = np.ones(bands.shape[1:], bool)
     expected[50:90, 20:] = False
     path = write_raster(tmp_path / 'a.tif', bands, nodata=-9999)
-    assert np.array_equal(valid_rows(open_source(path, as_stored=True)), expected)
-    with open_source(write_raster(tmp_path / 'b.tif', bands), as_stored=True) as source:
+    assert np.array_equal(valid_rows(open_source(path, AS_STORED)), expected)
+    with open_source(write_raster(tmp_path / 'b.tif', bands), AS_STORED) as source:
         assert source.valid(0, 301) is None
     with rasterio.open(tmp_path / 'b.tif', 'r+') as file:
         file.write_mask(expected)
-    assert np.array_equal(valid_rows(open_source(tmp_path / 'b.tif', as_stored=True)), expected)
+    assert np.array_equal(valid_rows(open_source(tmp_path / 'b.tif', AS_STORED)), expected)
     floats = random_bands(3, 'float32')
     floats[1, ~expected] = np.nan
     path = write_raster(tmp_path / 'c.tif', floats)
-    assert np.array_equal(valid_rows(open_source(path, as_stored=True)), expected)
+    assert np.array_equal(valid_rows(open_source(path, AS_STORED)), expected)
 
 
 @pytest.mark.parametrize('options', [TILES, dict(TILES, compress='lzw')], ids=['plain', 'lzw'])
@@ -160,24 +157,9 @@ def test_unusable_rasters_are_named(tmp_path, monkeypatch):
     (tmp_path / 'notes.xyz').write_text('not a raster')
     with pytest.raises(InputError, match='cannot read .*notes.xyz: GDAL cannot open it'):
         open_source(tmp_path / 'notes.xyz')
-    monkeypatch.setattr('xcit_mm.inference.sources.raster.find_spec', lambda name: None)
+    monkeypatch.setattr('xcit_mm.inference.sources.packages.find_spec', lambda name: name != 'rasterio' or None)
     with pytest.raises(InputError, match="a.tif needs rasterio: pip install 'xcit_mm\\[geo\\]'"):
         open_source(path)
-
-
-def test_the_content_decides_which_source_reads_a_tiff(tmp_path):
-    bands = random_bands()
-    plain = dict(crs=None, transform=None)
-    for name, kind, options in (
-            ('a', RasterFile, dict()), ('b', RasterFile, dict(plain, nodata=0)), ('c', TiffFile, plain),
-            ('d', TiffFile, dict(plain, **TILES))):
-        with open_source(write_raster(tmp_path / f'{name}.tif', bands, photometric='rgb', **options)) as source:
-            assert type(source) is kind, name
-    assert [is_picture(tmp_path / f'{name}.tif') for name in 'abcd'] == [False, False, True, False]
-    (tmp_path / 'c.tfw').write_text('0.5\n0\n0\n-0.5\n440720\n100000\n')
-    with open_source(tmp_path / 'c.tif') as source:
-        assert source.georeference.crs is None and source.georeference.transform[0] == 0.5
-    assert len(find_images([tmp_path])) == 4
 
 
 def test_all_paths_see_the_same_pixels_of_an_rgb_raster(tmp_path):
@@ -185,18 +167,8 @@ def test_all_paths_see_the_same_pixels_of_an_rgb_raster(tmp_path):
     path = write_raster(tmp_path / 'a.tif', bands, photometric='rgb', **TILES)
     assert np.array_equal(read_image(path), read_rows(open_source(path)))
     write_raster(tmp_path / 'b.png', bands, driver='PNG')
-    assert np.array_equal(read_image(tmp_path / 'b.png'), read_rows(open_source(tmp_path / 'b.png', (1, 2, 3))))
-
-
-def test_a_registered_source_replaces_ours_for_its_suffix(tmp_path, monkeypatch):
-    """Unless the content is in a format that it does not read."""
-    class Mine(ImageFile):
-        suffixes, formats = ('.png', ), ('PNG', )
-
-    monkeypatch.setitem(SOURCES.module_dict, 'Mine', Mine)
-    Image.new('RGB', (8, 8)).save(tmp_path / 'a.png')
-    Image.new('RGB', (8, 8)).save(tmp_path / 'b.png', format='BMP')
-    assert type(open_source(tmp_path / 'a.png')) is Mine and type(open_source(tmp_path / 'b.png')) is ImageFile
+    source = open_source(tmp_path / 'b.png', ReadOptions((1, 2, 3)))
+    assert np.array_equal(read_image(tmp_path / 'b.png'), read_rows(source))
 
 
 def test_masks_of_other_bands_do_not_count(tmp_path):
@@ -205,8 +177,8 @@ def test_masks_of_other_bands_do_not_count(tmp_path):
     path = write_raster(tmp_path / 'a.tif', bands, nodata=-9999)
     expected = np.ones(bands.shape[1:], bool)
     expected[40:60] = False
-    assert np.array_equal(valid_rows(open_source(path, (1, 2, 3), as_stored=True)), expected)
-    assert valid_rows(open_source(path, (4, ), as_stored=True)).all()
+    assert np.array_equal(valid_rows(open_source(path, ReadOptions((1, 2, 3), as_stored=True))), expected)
+    assert valid_rows(open_source(path, ReadOptions((4, ), as_stored=True))).all()
 
 
 def test_indices_into_a_colour_table_are_refused(tmp_path):
@@ -214,4 +186,4 @@ def test_indices_into_a_colour_table_are_refused(tmp_path):
     with rasterio.open(path, 'r+') as file:
         file.write_colormap(1, {0: (0, 0, 0, 255), 1: (255, 0, 0, 255)})
     with pytest.raises(InputError, match='its values are indices into a colour table'):
-        open_source(path, (1, 1, 1))
+        open_source(path, ReadOptions((1, 1, 1)))

@@ -89,6 +89,6 @@ def test_a_refused_file_is_closed(tmp_path):
 
 def test_a_missing_package_is_named(tmp_path, image, monkeypatch):
     tifffile.imwrite(tmp_path / 'a.tif', image, photometric='rgb')
-    monkeypatch.setattr('xcit_mm.inference.sources.tiff.find_spec', lambda name: None)
+    monkeypatch.setattr('xcit_mm.inference.sources.packages.find_spec', lambda name: None)
     with pytest.raises(InputError, match="needs tifffile: pip install 'xcit_mm\\[tiff\\]'"):
         TiffFile(tmp_path / 'a.tif')

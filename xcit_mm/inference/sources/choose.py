@@ -1,7 +1,6 @@
 """Choose the source that reads a file from the file's content and suffix."""
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -9,16 +8,24 @@ from ...errors import InputError
 from .formats import find_format
 from .image_file import ImageFile
 from .local_file import read_bytes, require_file
+from .ome_tiff import OmeTiff
 from .raster import RasterFile
+from .read_options import ReadOptions
+from .slide import SlideFile, is_slide
 from .source import SOURCES, Source, find_source, known_suffixes
-from .tiff import TiffFile, is_raster, is_tiled
+from .tiff import TiffFile, is_raster, is_tiled, open_tiff, readable
 
 
-def choose_source(path: Path) -> type[Source]:
+def choose_source(path: Path, options: ReadOptions = ReadOptions()) -> type[Source]:
     """Return the kind of source that reads a file.
 
     A TIFF file with a location on Earth or a nodata value is a raster. So is a file whose suffix belongs to no source,
     if GDAL can open it.
+
+    Args:
+        path: the file, or a folder that is an image.
+        options: what to read. Other TIFF files are read at full resolution, unless a level or the size of the pixels is
+            chosen: then OME-TIFF files and those that OpenSlide recognises are read as pyramids.
 
     Raises:
         InputError: no source reads files with this suffix, or the file needs a package that is not installed.
@@ -36,26 +43,38 @@ def choose_source(path: Path) -> type[Source]:
     name = find_format(read_bytes(path, 32), str(path))
     if name not in kind.formats:  # the suffix is that of another format
         kind = next(each for each in reversed(SOURCES.module_dict.values()) if name in each.formats)
-    return RasterFile if kind is TiffFile and is_raster(path) else kind
+    return _choose_tiff(path, options.is_scaled) if kind is TiffFile else kind
 
 
-def open_source(path: Path, bands: Sequence[int] = (), as_stored: bool = False) -> Source:
+def _choose_tiff(path: Path, is_scaled: bool) -> type[Source]:
+    if is_raster(path):
+        return RasterFile
+    with open_tiff(path) as file, readable(path):
+        if file.is_ome and (is_scaled or len(file.series[0].pages) > 1):  # a page for each channel
+            return OmeTiff
+    return SlideFile if is_scaled and is_slide(path) else TiffFile
+
+
+def open_source(path: Path, options: ReadOptions = ReadOptions()) -> Source:
     """Open an image.
 
     Args:
-        path: the file.
-        bands: numbers of the bands to read, from 1, as in GDAL; by default, all except alpha. The file is then read as
-            a raster, even if it is a picture.
-        as_stored: read pictures as rasters, too, and rasters as stored; see ``RasterFile``.
+        path: the file, or a folder that is an image.
+        options: what to read. If bands are chosen, pictures are read as rasters. If pixels are wanted as stored,
+            pictures are read as rasters, too.
 
     Raises:
-        InputError: see ``choose_source`` and ``RasterFile``.
+        InputError: see ``choose_source``; also if the file does not allow one of the options.
         UnreadableImageError: the file does not exist, is damaged, or contains pixels that its source cannot read.
     """
-    kind = RasterFile if bands else choose_source(path)
-    if kind is RasterFile or as_stored and kind.formats:
-        return RasterFile(path, bands, as_stored)
-    return kind(path)  # type: ignore[call-arg]  # subclasses determine the size
+    options.require_one_scale(path)
+    kind = choose_source(path, options)
+    if 'bands' not in kind.options and (options.bands or options.as_stored and kind.formats):
+        kind = RasterFile
+    if options.is_scaled and 'level' not in kind.options:
+        raise InputError(f'cannot read {path} at another resolution: only slides, OME-TIFF, OME-Zarr and tiled TIFF '
+                         'pyramids without a georeference have levels; choose neither a level nor microns per pixel')
+    return kind(path, **{name: getattr(options, name) for name in kind.options})
 
 
 def is_picture(path: Path) -> bool:

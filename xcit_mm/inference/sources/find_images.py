@@ -7,14 +7,15 @@ from pathlib import Path
 
 from ...errors import InputError, MissingInputError
 from .local_file import is_url, require_file
-from .source import known_suffixes
+from .source import find_source, known_suffixes
 
 
 def find_images(inputs: Sequence[str | Path], recursive: bool = False,
                 is_result: Callable[[Path], bool] = lambda path: False) -> list[Path]:
     """Return files as they are and replace each folder with its images, sorted; list each image only once.
 
-    Within folders, skip subfolders, hidden files such as macOS's ``._a.png``, and results.
+    A folder that is an image itself, such as OME-Zarr, counts as a file. Within other folders, skip subfolders, hidden
+    files such as macOS's ``._a.png``, and results.
 
     Args:
         inputs: files and folders.
@@ -27,6 +28,9 @@ def find_images(inputs: Sequence[str | Path], recursive: bool = False,
     """
     images: list[Path] = []
     for path in map(Path, inputs):
+        if path.is_dir() and find_source(path) is not None:
+            images.append(path)
+            continue
         if not path.is_dir():
             if not path.exists() and not is_url(path):
                 raise MissingInputError(f'no image or folder {path}')
@@ -60,9 +64,10 @@ def result_name(path: Path, inputs: Sequence[str | Path]) -> str:
 
 
 def _images_in(folder: Path, recursive: bool) -> Iterator[Path]:
-    suffixes = known_suffixes()
     for root, subfolders, names in os.walk(folder):
-        subfolders[:] = sorted(name for name in subfolders if recursive and not name.startswith('.'))
-        for name in sorted(names):
-            if Path(name).suffix.lower() in suffixes and not name.startswith('.'):
-                yield Path(root, name)
+        subfolders[:] = [name for name in sorted(subfolders) if not name.startswith('.')]
+        images = [name for name in subfolders if find_source(Path(root, name)) is not None]
+        subfolders[:] = [name for name in subfolders if recursive and name not in images]
+        files = [name for name in names if not name.startswith('.') and find_source(Path(root, name)) is not None]
+        for name in sorted([*files, *images]):
+            yield Path(root, name)
