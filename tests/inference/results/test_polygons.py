@@ -13,7 +13,16 @@ from rasters import CRS, TRANSFORM
 from shapely.geometry import shape
 
 from xcit_mm.errors import InputError
-from xcit_mm.inference.results import GeoJson, GeoPackage, ResultMeta, build_sinks, polygons, regions
+from xcit_mm.inference.results import (
+    PREDICTED,
+    GeoJson,
+    GeoPackage,
+    Part,
+    ResultMeta,
+    build_sinks,
+    polygons,
+    regions,
+)
 from xcit_mm.inference.sources import GeoReference
 
 PLACE = GeoReference(rasterio.CRS.from_string(CRS).to_wkt(), tuple(TRANSFORM)[:6])
@@ -36,9 +45,9 @@ def random_maps():
 MAPS = dict(random_maps())
 
 
-def write(kind, folder, labels, rows=7, place=PLACE, palette=PALETTE):
+def write(kind, folder, labels, rows=7, place=PLACE, palette=PALETTE, **options):
     meta = ResultMeta('a', *labels.shape, CLASSES, palette, None, place)
-    kind().write_labels(folder, torch.from_numpy(labels).to(torch.uint8).split(rows), meta)
+    kind(**options).write(folder, map(Part, torch.from_numpy(labels).to(torch.uint8).split(rows)), meta)
     return folder / f'a{kind.endings[0]}'
 
 
@@ -128,21 +137,21 @@ def test_a_failed_write_leaves_no_file(tmp_path, kind):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        kind().write_labels(tmp_path, bands(), ResultMeta('a', 64, 50, CLASSES, PALETTE, None, PLACE))
+        kind().write(tmp_path, map(Part, bands()), ResultMeta('a', 64, 50, CLASSES, PALETTE, None, PLACE))
     assert not list(tmp_path.iterdir())
 
 
 def test_only_outlines_that_reach_the_last_row_are_kept(monkeypatch):
     monkeypatch.setattr(regions, 'PIXELS_AT_ONCE', 100 * 20)
     sizes, add = [], regions.Tracer.add
-    monkeypatch.setattr(regions.Tracer, 'add', lambda self, rows: (add(self, rows), sizes.append(self.open))[0])
+    monkeypatch.setattr(regions.Tracer, 'add', lambda self, *rows: (add(self, *rows), sizes.append(self.open))[0])
     labels = np.kron(np.indices((60, 20)).sum(axis=0) % 2, np.ones((5, 5), int)).astype(np.uint8)
-    edges = list(regions.complete_outlines([labels]))
+    edges = [part for part, _ in regions.complete_outlines([(labels, labels)])]
     assert len(sizes) == 16 and max(len(kept.region) for kept in sizes) < sum(len(part.region) for part in edges) / 5
 
 
 def test_a_missing_package_is_named(monkeypatch):
-    monkeypatch.setattr('xcit_mm.inference.sources.raster.find_spec', lambda name: None)
+    monkeypatch.setattr('xcit_mm.inference.sources.packages.find_spec', lambda name: None)
     for name, words in (('gpkg', 'writing a GeoPackage of .* needs pyogrio'), ('tiff', 'needs rasterio'),
                         ('geojson', 'writing a GeoJSON file of .* needs rasterio')):
         with pytest.raises(InputError, match=f"{words}: pip install 'xcit_mm\\[geo\\]'"):
@@ -154,3 +163,71 @@ def test_coordinates_without_a_place_on_earth_are_refused_in_geojson(tmp_path):
     with pytest.raises(InputError, match='cannot be converted to WGS 84 .*; write a GeoPackage'):
         write(GeoJson, tmp_path, RING, place=GeoReference(crs, (1, 0, 0, 0, -1, 0)))
     assert not list(tmp_path.iterdir())
+
+
+def test_small_regions_are_left_out(tmp_path):
+    labels = MAPS['patches (31, 33)']
+    limit = 9.0  # square metres: three of the patches
+    _, geometries, columns = read_package(write(GeoPackage, tmp_path, labels, min_area=limit))
+    assert in_order(zip(columns['class'].tolist(), geometries)) == in_order(
+        (label, polygon) for label, polygon in by_gdal(labels) if polygon.area >= limit)
+    assert 0 < len(geometries) < len(by_gdal(labels)) and columns['area'].min() == limit
+
+
+def mosaic(size=200, cells=25):
+    """Return labels of cells with straight borders in all directions."""
+    seeds = np.random.default_rng(0).uniform(0, size, (cells, 2))
+    pixels = np.moveaxis(np.indices((size, size)), 0, -1)
+    return np.linalg.norm(pixels[:, :, None] - seeds, axis=-1).argmin(axis=-1) % 3 + 1
+
+
+@pytest.mark.parametrize('tolerance', [0.45, 0.9])  # 0.9 and 1.8 pixels
+def test_simplified_neighbours_keep_their_common_border(tmp_path, monkeypatch, tolerance):
+    labels = mosaic()
+    labels[50:150, 60:63] = labels[20::40, 20::40] = 0  # holes, smaller and larger than the tolerance
+    found = []
+    for rows, edges in ((200, 1 << 19), (7, 300)):
+        monkeypatch.setattr(polygons, 'EDGES_AT_ONCE', edges)
+        _, geometries, columns = read_package(write(GeoPackage, tmp_path, labels, rows, simplify=tolerance))
+        found.append(in_order(zip(columns['class'].tolist(), geometries)))
+        assert shapely.coverage_is_valid(geometries) and shapely.is_valid(geometries).all()
+    assert found[0] == found[1]
+    _, exact, areas = read_package(write(GeoPackage, tmp_path, labels, 7))
+    assert np.array_equal(areas['area'], columns['area'])  # of the pixels
+    assert shapely.get_num_coordinates(geometries).sum() < shapely.get_num_coordinates(exact).sum() / 3
+    distance = shapely.hausdorff_distance(exact, geometries)
+    assert 0 < distance.max() <= tolerance
+
+
+@pytest.mark.parametrize('name', MAPS)
+def test_simplified_polygons_are_valid_and_complete(tmp_path, name):
+    labels = MAPS[name]
+    _, geometries, columns = read_package(write(GeoPackage, tmp_path, labels, simplify=2.0))
+    assert len(geometries) == len(by_gdal(labels)) and shapely.is_valid(geometries).all()
+    assert (shapely.area(geometries) > 0).all() and columns['area'].sum() == 0.25 * (labels > 0).sum()
+
+
+def test_unusable_options_of_polygons_are_named():
+    for name, value in (('min_area', -1), ('simplify', float('nan'))):
+        with pytest.raises(InputError, match=f'{name} must be a number from 0, but got {value}'):
+            build_sinks([{'type': 'gpkg', name: value}])
+    with pytest.raises(InputError, match="cannot build the sink 'gpkg': .*'minimum'"):
+        build_sinks([dict(type='gpkg', minimum=1)])
+
+
+@pytest.mark.parametrize('rows', [1, 7, 100])
+def test_scores_are_means_over_the_polygons(tmp_path, monkeypatch, rows):
+    monkeypatch.setattr(polygons, 'EDGES_AT_ONCE', 2000)
+    monkeypatch.setattr(regions, 'PIXELS_AT_ONCE', 150)
+    labels = MAPS['patches (31, 33)'].astype(np.uint8)
+    steps = np.random.default_rng(0).integers(0, 255, labels.shape, dtype=np.uint8)
+    bands = zip(torch.from_numpy(labels).split(rows), torch.from_numpy(steps).split(rows))
+    parts = [Part(band, {PREDICTED: values}) for band, values in bands]
+    meta = ResultMeta('a', *labels.shape, CLASSES, PALETTE, None, None)
+    sink = GeoJson(scores=True)
+    assert sink.needed_classes(CLASSES) == [PREDICTED]
+    sink.write(tmp_path, parts, meta)
+    for feature in json.loads((tmp_path / 'a_classes.geojson').read_text())['features']:
+        inside = rasterio.features.geometry_mask([feature['geometry']], labels.shape, rasterio.Affine.identity(),
+                                                 invert=True)
+        assert feature['properties']['score'] == pytest.approx(steps[inside].mean() / 254)

@@ -49,8 +49,8 @@ def test_a_second_run_replaces_results_but_no_other_file(tmp_path, kind):
 def test_nothing_is_written_where_one_of_several_files_belongs_to_the_user(tmp_path):
     Image.new('L', (30, 20), 7).save(tmp_path / 'photo_palette.png')
     with pytest.raises(InputError, match='photo_palette.png: this file exists'):
-        require_replaceable_results(build_sinks(['png', 'overlay']), tmp_path, 'photo')
-    require_replaceable_results(build_sinks(['coco_json']), tmp_path, 'photo')
+        require_replaceable_results(build_sinks(['png', 'overlay']), tmp_path, 'photo', CLASSES)
+    require_replaceable_results(build_sinks(['coco_json']), tmp_path, 'photo', CLASSES)
 
 
 def test_a_link_is_not_a_result(tmp_path):

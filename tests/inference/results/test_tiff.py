@@ -6,7 +6,7 @@ import torch
 from rasters import CRS, TRANSFORM
 from rio_cogeo import cog_validate
 
-from xcit_mm.inference.results import ResultMeta, TiffLabels
+from xcit_mm.inference.results import Part, ResultMeta, TiffLabels, TiffProbabilities
 from xcit_mm.inference.sources import GeoReference
 
 PLACE = GeoReference(rasterio.CRS.from_string(CRS).to_wkt(), tuple(TRANSFORM)[:6])
@@ -64,3 +64,23 @@ def test_a_failed_write_leaves_no_file(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         TiffLabels().write_labels(tmp_path, bands(), meta)
     assert not list(tmp_path.iterdir())
+
+
+def test_probabilities_are_scaled_and_their_overviews_show_means(tmp_path):
+    steps = np.full((700, 600), 100, np.uint8)
+    steps[::2, ::2], steps[:, 300:], steps[600:, 300:] = 180, 254, 255
+    meta = ResultMeta('b', *steps.shape, ['road', 'tree / bush'], [[0, 0, 0], [1, 1, 1]], None, PLACE)
+    parts = [Part(rows, {1: rows}) for rows in torch.from_numpy(steps).split(37)]
+    TiffProbabilities(['tree / bush', 1]).write(tmp_path, parts, meta)
+    path = tmp_path / 'b_probability_1_tree-bush.tif'
+    assert cog_validate(path, strict=True, quiet=True) == (True, [], [])
+    with rasterio.open(path) as file:
+        assert np.array_equal(file.read(1), steps) and file.crs == rasterio.CRS.from_string(CRS)
+        assert file.scales == pytest.approx([1 / 254]) and file.offsets == (0, ) and file.transform == TRANSFORM
+        assert file.descriptions == ('probability of tree / bush', )
+        assert np.array_equal(file.read_masks(1) == 0, steps == 255)
+    with rasterio.open(path, overview_level=0) as file:
+        overview = file.read(1)
+    expected = np.full((350, 300), 120)
+    expected[:, 150:], expected[300:, 150:] = 254, 255
+    assert np.array_equal(overview, expected)

@@ -12,24 +12,28 @@ class Polygons(NamedTuple):
     """The polygons of n regions, each with one outer ring and any number of holes.
 
     Attributes:
-        label: (n,) label of each region.
+        region, label: (n,) number and label of each region.
         pixels: (n,) number of pixels in it.
         points: (m, 2) x and y of the corners, px; the first corner of each ring is also its last.
+        is_junction: (m,) whether more than two regions meet at a point.
         ring_starts: where each ring begins in ``points``, and where the last one ends.
         polygon_starts: where each polygon begins in ``ring_starts``, with its outer ring, and where the last one ends.
     """
+    region: np.ndarray
     label: np.ndarray
     pixels: np.ndarray
     points: np.ndarray
+    is_junction: np.ndarray
     ring_starts: np.ndarray
     polygon_starts: np.ndarray
 
 
-def link(edges: Edges) -> Polygons:
+def link(edges: Edges, keep_junctions: bool = False) -> Polygons:
     """Link edges into polygons. Rings are simple; those of one polygon may touch at corners, as OGC allows.
 
     Args:
         edges: all edges of at least one region.
+        keep_junctions: whether to keep points on straight lines where other regions meet.
     """
     order, ring = _follow(_successors(edges))
     ends, region, label = edges.ends[:, order], edges.region[order], edges.label[order]
@@ -37,8 +41,10 @@ def link(edges: Edges) -> Polygons:
     first = np.flatnonzero(np.diff(ring, prepend=-1))  # of each ring
     before[first] = np.append(first[1:], len(ring)) - 1
     direction = np.sign(ends[2:] - ends[:2])
-    is_corner = (direction != direction[:, before]).any(axis=0)
-    ends, ring, region, label = ends[:, is_corner], ring[is_corner], region[is_corner], label[is_corner]
+    junction = edges.is_junction[0, order] | edges.is_junction[1, order[before]]
+    is_corner = (direction != direction[:, before]).any(axis=0) | (junction & keep_junctions)
+    ends, ring, junction = ends[:, is_corner], ring[is_corner], junction[is_corner]
+    region, label = region[is_corner], label[is_corner]
     first = np.flatnonzero(np.diff(ring, prepend=-1))
     size = np.diff(first, append=len(ring))
     x, y = ends[:2].astype(np.int64)
@@ -52,8 +58,9 @@ def link(edges: Edges) -> Polygons:
     offset = np.arange(starts[-1]) - np.repeat(starts[:-1], size + 1)
     corners = np.repeat(first, size + 1) + offset % np.repeat(size, size + 1)
     polygons = np.flatnonzero(np.diff(region[first], prepend=-1))
-    return Polygons(label[first[polygons]], np.add.reduceat(area, polygons), np.stack((x, y), axis=1)[corners], starts,
-                    np.append(polygons, len(first)))
+    outer = first[polygons]
+    return Polygons(region[outer], label[outer], np.add.reduceat(area, polygons), np.stack((x, y), axis=1)[corners],
+                    junction[corners], starts, np.append(polygons, len(first)))
 
 
 def _successors(edges: Edges) -> np.ndarray:

@@ -11,7 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from .png import save_png
-from .sink import SINKS, ResultMeta, Sink, background, whole_map
+from .sink import SINKS, ResultMeta, Sink, background
+from .thinning import Thinning
 
 OPACITY = 0.5
 MIN_SCORE = 0.3  # by default, objects with lower scores are not shown
@@ -20,14 +21,20 @@ DRAWN = 2048  # longest side of a picture of objects, px
 
 @SINKS.register_module(name='overlay')
 class Overlay(Sink):
-    """A sink for ``<name>_overlay.png``: the image with coloured classes and a legend, or with boxes and masks."""
+    """A sink for ``<name>_overlay.png``: the image with coloured classes and a legend, or with boxes and masks.
+
+    Of a map that is larger than ``SHOWN`` pixels, only some rows and columns are shown.
+    """
 
     summary = 'a picture of the result over the image'
     endings = ('_overlay.png', )
 
     def write_labels(self, folder: Path, bands: Iterable[Tensor], meta: ResultMeta) -> None:
-        labels = whole_map(bands).numpy()
-        picture = draw_overlay(meta.read_image(), labels, meta.classes, meta.palette)
+        thin = Thinning(meta.height, meta.width)
+        labels, image = thin(band.numpy() for band in bands), meta.read_image()
+        if image.shape[:2] != labels.shape:
+            image = thin([image])
+        picture = draw_overlay(image, labels, meta.classes, meta.palette)
         save_png(picture, folder / f'{meta.name}_overlay.png')
 
     def write_objects(self, folder: Path, objects: InstanceData, meta: ResultMeta) -> None:

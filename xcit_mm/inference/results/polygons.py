@@ -1,145 +1,114 @@
-"""Label maps as polygons: GeoPackage and GeoJSON."""
+"""Polygons of a label map, ready to be written in some format."""
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import ClassVar, NamedTuple
 
 import numpy as np
-from torch import Tensor
 
 from ...errors import InputError
-from ..sources import GeoReference, quiet
+from ..sources import GeoReference
 from .outlines import Polygons, link
-from .record import result_file
+from .part import NO_PROBABILITY, PREDICTED, STEPS, Part
 from .regions import Edges, complete_outlines, join
-from .sink import SINKS, ResultMeta, Sink, background
+from .simplification import build, simplify
+from .sink import ResultMeta, Sink, background
 
 EDGES_AT_ONCE = 1 << 19  # to link and write together
 IN_PIXELS = GeoReference(None, (1.0, 0.0, 0.0, 0.0, 1.0, 0.0))
 
 
-@SINKS.register_module(name='gpkg')
-class GeoPackage(Sink):
-    """Write ``<name>_classes.gpkg``: a polygon for each 4-connected region of a class, in the CRS of the image.
+class Features(NamedTuple):
+    """Polygons with their attributes.
+
+    Attributes:
+        geometry: (n,) shapely polygons in the CRS of the image, or in pixels.
+        label: (n,) class index.
+        columns: (n,) values of each other attribute, by name.
+    """
+    geometry: np.ndarray
+    label: np.ndarray
+    columns: dict[str, np.ndarray]
+
+
+class PolygonSink(Sink):
+    """A sink that writes a polygon for each 4-connected region of a class.
 
     Its attributes are ``class`` (index), ``name`` and ``area`` in square units of the CRS; without a georeference,
     coordinates are in pixels. Background (class 0, if it is black) and pixels without data have no polygons. Only the
     outlines of the regions that reach the current row are in memory.
+
+    Args:
+        min_area: leave out regions below this area, in square units of the CRS.
+        simplify: leave out points as long as none of them is farther from the new outline, in units of the CRS.
+            Neighbours keep their common border. 0 keeps all corners of pixels.
+        scores: add the attribute ``score``, the mean probability of the predicted class, 0 … 1.
     """
 
-    summary = 'a GeoPackage of polygons with class, name and area'
-    packages = 'pyogrio', 'shapely'
-    endings = ('_classes.gpkg', )
+    packages: ClassVar[tuple[str, ...]] = ('shapely', )
 
-    def write_labels(self, folder: Path, bands: Iterable[Tensor], meta: ResultMeta) -> None:
-        import shapely
-        from pyogrio.errors import DataLayerError, DataSourceError
-        from pyogrio.raw import write
+    def __init__(self, min_area: float = 0.0, simplify: float = 0.0, scores: bool = False) -> None:
+        for name, value in (('min_area', min_area), ('simplify', simplify)):
+            if not 0 <= value < float('inf'):
+                raise InputError(f'{name} must be a number from 0, but got {value}')
+        self.min_area, self.tolerance, self.scores = min_area, simplify, scores
 
-        place = meta.georeference or IN_PIXELS
-        with result_file(folder / f'{meta.name}_classes.gpkg') as file, TemporaryDirectory(
-                prefix='.polygons_', dir=file.parent) as temporary:
-            target = Path(temporary, 'polygons.gpkg')  # SQLite adds files beside it
-            try:
-                _append(write, target, np.empty(0, object), [np.empty(0, np.int32), np.empty(0, object), np.empty(0)],
-                        place)
-                for polygons in polygonize(bands, meta):
-                    names = np.array([meta.classes[label] for label in polygons.label.tolist()], object)
-                    _append(write, target, shapely.to_wkb(_geometries(polygons, place)),
-                            [polygons.label, names, polygons.pixels * _pixel_area(place)], place)
-            except (DataSourceError, DataLayerError) as error:
-                raise InputError(f'cannot write {folder / f"{meta.name}_classes.gpkg"}: {error}') from None
-            os.replace(target, file)
+    def needed_classes(self, classes: Sequence[str]) -> Sequence[int]:
+        return [PREDICTED] if self.scores else []
 
-
-@SINKS.register_module(name='geojson')
-class GeoJson(Sink):
-    """Write ``<name>_classes.geojson``: a polygon for each 4-connected region of a class.
-
-    If the CRS of the image is known, coordinates are WGS 84 longitude and latitude, as RFC 7946 requires; otherwise
-    they are in pixels. Properties are those of ``GeoPackage``, plus ``objectType`` and ``classification``, from which
-    QuPath takes the name and colour of an annotation.
-    """
-
-    summary = 'a GeoJSON file of polygons with class, name and area, in WGS 84 or in pixels'
-    endings = ('_classes.geojson', )
-    packages = 'rasterio', 'shapely'
-
-    def write_labels(self, folder: Path, bands: Iterable[Tensor], meta: ResultMeta) -> None:
-        import shapely
-
-        place = meta.georeference or IN_PIXELS
-        with result_file(folder / f'{meta.name}_classes.geojson') as file, file.open('w', encoding='utf-8') as text:
-            text.write('{"type": "FeatureCollection", "features": [')
-            separator = '\n'
-            for polygons in polygonize(bands, meta):
-                geometries = shapely.orient_polygons(_geometries(polygons, place, in_wgs84=place.crs is not None))
-                areas = (polygons.pixels * _pixel_area(place)).tolist()
-                for label, area, geometry in zip(polygons.label.tolist(), areas, shapely.to_geojson(geometries)):
-                    name = meta.classes[label]
-                    properties = {'class': label, 'name': name, 'area': area, 'objectType': 'annotation',
-                                  'classification': dict(name=name, color=list(meta.palette[label]))}
-                    text.write(f'{separator}{{"type": "Feature", "geometry": {geometry}, '
-                               f'"properties": {json.dumps(properties)}}}')
-                    separator = ',\n'
-            text.write('\n]}\n')
+    def features(self, parts: Iterable[Part], meta: ResultMeta) -> Iterator[Features]:
+        """Yield all polygons, many at a time, as soon as they are complete."""
+        a, b, c, d, e, f = (meta.georeference or IN_PIXELS).transform
+        for polygons, sums in polygonize(parts, meta, keep_junctions=self.tolerance > 0):
+            area = polygons.pixels * abs(a * e - b * d)
+            x, y = polygons.points.T.astype(np.float64)
+            polygons = polygons._replace(points=np.column_stack((a * x + b * y + c, d * x + e * y + f)))
+            geometry = simplify(polygons, self.tolerance) if self.tolerance else build(polygons)
+            columns = {'class': polygons.label, 'name': np.array([meta.classes[label] for label in polygons.label],
+                                                                object), 'area': area}
+            if self.scores:
+                columns['score'] = sums / polygons.pixels / STEPS
+            is_large = area >= self.min_area
+            yield Features(geometry[is_large], polygons.label[is_large],
+                           {name: values[is_large] for name, values in columns.items()})
 
 
-def polygonize(bands: Iterable[Tensor], meta: ResultMeta) -> Iterator[Polygons]:
+def polygonize(parts: Iterable[Part], meta: ResultMeta, keep_junctions: bool = False
+               ) -> Iterator[tuple[Polygons, np.ndarray]]:
     """Yield the polygons of all classes except background, in pixel coordinates.
 
     Args:
-        bands: labels (rows, W), from top to bottom.
+        parts: from top to bottom.
         meta: describes the labels.
+        keep_junctions: see ``link``.
+
+    Yields:
+        Polygons, and the sum of the probabilities of the predicted class over each of them (0 if they are unknown).
     """
-    parts: list[Edges] = []
-    number = 0
-    arrays = (band.numpy() for band in bands)
-    for edges in complete_outlines(arrays, [meta.nodata, *background(meta.palette)]):
+    waiting: list[tuple[Edges, np.ndarray]] = []
+    number = offset = 0
+    for edges, sums in complete_outlines(map(_labels_and_steps, parts), [meta.nodata, *background(meta.palette)]):
         if len(edges.label):
             # Each band numbers its regions from 0.
-            offset = int(parts[-1].region.max()) + 1 if parts else 0
-            parts.append(edges._replace(region=edges.region.astype(np.int64) + offset))
-            number += len(edges.label)
+            waiting.append((edges._replace(region=edges.region.astype(np.int64) + offset), sums))
+            number, offset = number + len(edges.label), offset + len(sums)
         if number >= EDGES_AT_ONCE:
-            yield link(join(parts))
-            parts, number = [], 0
-    if parts:
-        yield link(join(parts))
+            yield _link(waiting, keep_junctions)
+            waiting, number, offset = [], 0, 0
+    if waiting:
+        yield _link(waiting, keep_junctions)
 
 
-def _geometries(polygons: Polygons, place: GeoReference, in_wgs84: bool = False) -> np.ndarray:
-    """Return shapely polygons, moved from pixels to coordinates on Earth."""
-    import shapely
-
-    a, b, c, d, e, f = place.transform
-    x, y = polygons.points.T.astype(np.float64)
-    x, y = a * x + b * y + c, d * x + e * y + f
-    if in_wgs84:
-        from rasterio._err import CPLE_BaseError
-        from rasterio.errors import CRSError
-        from rasterio.warp import transform
-
-        try:
-            with quiet():
-                x, y = map(np.asarray, transform(place.crs, 'OGC:CRS84', x, y))
-        except (CPLE_BaseError, CRSError) as error:
-            raise InputError(f'cannot write GeoJSON: the coordinates cannot be converted to WGS 84 ({error}); write a '
-                             'GeoPackage instead, which keeps them') from None
-    return np.asarray(shapely.from_ragged_array(shapely.GeometryType.POLYGON, np.stack((x, y), axis=1),
-                                                (polygons.ring_starts, polygons.polygon_starts)))
+def _link(waiting: list[tuple[Edges, np.ndarray]], keep_junctions: bool) -> tuple[Polygons, np.ndarray]:
+    edges, sums = zip(*waiting)
+    polygons = link(join(edges), keep_junctions)
+    return polygons, np.concatenate(sums)[polygons.region]
 
 
-def _pixel_area(place: GeoReference) -> float:
-    a, b, _, d, e, _ = place.transform
-    return abs(a * e - b * d)
-
-
-def _append(write: Any, path: Path, geometries: np.ndarray, columns: list[np.ndarray], place: GeoReference) -> None:
-    """Write polygons to a GeoPackage, creating it if needed."""
-    write(path, geometries, columns, ['class', 'name', 'area'], layer='classes', driver='GPKG', geometry_type='Polygon',
-          crs=place.crs, append=path.exists())
+def _labels_and_steps(part: Part) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels and, in ``STEPS``, the probability of each pixel's label, which is 0 where it is unknown."""
+    labels = part.labels.numpy()
+    if PREDICTED not in part.probabilities:
+        return labels, np.broadcast_to(np.uint8(0), labels.shape)
+    steps = part.probabilities[PREDICTED].numpy()
+    return labels, np.where(steps == NO_PROBABILITY, 0, steps)

@@ -30,6 +30,6 @@ def write_probabilities(folder: Path, probabilities: Tensor, classes: Sequence[i
         save_png(picture, folder / f'{meta.name}{probability_ending(index, meta.classes)}')
 
 
-def probability_ending(index: int, classes: Sequence[str]) -> str:
+def probability_ending(index: int, classes: Sequence[str], suffix: str = 'png') -> str:
     """Return the part of a probability map's file name after the image name: the index and name of the class."""
-    return f'_probability_{index}_{re.sub("[^A-Za-z0-9-]+", "-", classes[index])}.png'
+    return f'_probability_{index}_{re.sub("[^A-Za-z0-9-]+", "-", classes[index])}.{suffix}'

@@ -1,20 +1,19 @@
-"""Label maps as cloud-optimised GeoTIFF files, written a few rows at a time."""
+"""Label maps and class probabilities as cloud-optimised GeoTIFF files, written a few rows at a time."""
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
-from ...errors import InputError
-from ..sources import quiet
-from .record import result_file
+from ...classes import class_index
+from .cloud_optimised import cloud_optimised, kept_bytes
+from .part import NO_PROBABILITY, STEPS, Part
+from .probabilities import probability_ending
 from .sink import SINKS, ResultMeta, Sink
-
-TILE = 512  # side, px, as in GDAL's COG driver
 
 
 @SINKS.register_module(name='tiff')
@@ -30,50 +29,55 @@ class TiffLabels(Sink):
     endings = ('_classes.tif', )
     packages = ('rasterio', )
 
+    def kept_bytes(self, width: int) -> int:
+        return kept_bytes(width)
+
     def write_labels(self, folder: Path, bands: Iterable[Tensor], meta: ResultMeta) -> None:
-        import rasterio
-        import rasterio.shutil
+        def describe(file: Any) -> None:
+            if meta.nodata < 256:
+                file.write_colormap(1, {index: (*color, 255) for index, color in enumerate(meta.palette)})
 
-        with result_file(folder / f'{meta.name}_classes.tif') as file, TemporaryDirectory(
-                prefix='.labels_', dir=file.parent) as temporary, quiet():
-            tiles = Path(temporary, 'tiles.tif')  # the overviews of a COG come before its pixels
-            try:
-                _write_tiles(tiles, bands, meta)
-                rasterio.shutil.copy(
-                    tiles, file, driver='COG', BLOCKSIZE=TILE, COMPRESS='DEFLATE', OVERVIEW_RESAMPLING='MODE',
-                    BIGTIFF='IF_SAFER')
-            except (rasterio.errors.RasterioError, rasterio.errors.CRSError) as error:
-                raise InputError(f'cannot write {folder / f"{meta.name}_classes.tif"}: {error.__cause__ or error}'
-                                 ) from None
+        with cloud_optimised(folder / f'{meta.name}_classes.tif', meta, meta.nodata, 'MODE', describe) as tiles:
+            for band in bands:
+                tiles.add(band.numpy())
 
 
-def _write_tiles(path: Path, bands: Iterable[Tensor], meta: ResultMeta) -> None:
-    import rasterio
-    from rasterio.windows import Window
+@SINKS.register_module(name='probabilities')
+class TiffProbabilities(Sink):
+    """Write ``<name>_probability_<index>_<class>.tif``: an 8-bit cloud-optimised GeoTIFF for each of some classes.
 
-    dtype: type[np.unsignedinteger] = np.uint8 if meta.nodata < 256 else np.uint16
-    place: dict[str, Any] = {}
-    if meta.georeference:
-        place = dict(crs=meta.georeference.crs, transform=rasterio.Affine(*meta.georeference.transform))
-    with rasterio.open(path, 'w', driver='GTiff', width=meta.width, height=meta.height, count=1, dtype=dtype,
-                       nodata=meta.nodata, tiled=True, blockxsize=TILE, blockysize=TILE, compress='deflate',
-                       BIGTIFF='IF_SAFER', **place) as file:
-        if dtype == np.uint8:
-            file.write_colormap(1, {index: (*color, 255) for index, color in enumerate(meta.palette)})
-        start = 0
-        for rows in _rows_of_tiles(bands, dtype):
-            file.write(rows, 1, window=Window(0, start, meta.width, len(rows)))
-            start += len(rows)
+    The values 0 … 254 stand for 0 … 1, and the file says so (GDAL's scale); 255 marks pixels without data. Overviews
+    show means.
 
+    Args:
+        classes: names or indices.
+    """
 
-def _rows_of_tiles(bands: Iterable[Tensor], dtype: type[np.unsignedinteger]) -> Iterator[np.ndarray]:
-    """Cut bands into rows of tiles (TILE, W), so that each tile is compressed once; the last rows may be fewer."""
-    rest: np.ndarray | None = None
-    for band in bands:
-        rows = band.numpy().astype(dtype)
-        rest = rows if rest is None else np.concatenate((rest, rows))
-        while len(rest) >= TILE:
-            yield rest[:TILE]
-            rest = rest[TILE:]
-    if rest is not None and len(rest):
-        yield rest
+    summary = 'a cloud-optimised GeoTIFF of the probability of each of some classes'
+    packages = ('rasterio', )
+
+    def __init__(self, classes: Sequence[int | str]) -> None:
+        self.classes = classes
+
+    def all_endings(self, classes: Sequence[str]) -> Sequence[str]:
+        return [probability_ending(index, classes, 'tif') for index in self.needed_classes(classes)]
+
+    def needed_classes(self, classes: Sequence[str]) -> Sequence[int]:
+        return list(dict.fromkeys(class_index(classes, name) for name in self.classes))
+
+    def kept_bytes(self, width: int) -> int:
+        return len(self.classes) * kept_bytes(width)
+
+    def write(self, folder: Path, parts: Iterable[Part], meta: ResultMeta) -> None:
+        def describe(index: int, file: Any) -> None:
+            file.scales, file.descriptions = (1 / STEPS, ), (f'probability of {meta.classes[index]}', )
+
+        with ExitStack() as files:
+            tiles = {}
+            for index in self.needed_classes(meta.classes):
+                path = folder / f'{meta.name}{probability_ending(index, meta.classes, "tif")}'
+                tiles[index] = files.enter_context(cloud_optimised(path, meta, NO_PROBABILITY, 'AVERAGE',
+                                                                   partial(describe, index)))
+            for part in parts:
+                for index, file in tiles.items():
+                    file.add(part.probabilities[index].numpy())
