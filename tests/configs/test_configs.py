@@ -135,7 +135,9 @@ def datasets_of(path):
 def test_training_images_have_the_size_of_a_batch(config):
     if config.default_scope == 'mmdet':  # mmdet pads each batch to its largest image
         return
-    crops = [step.crop_size for step in config.train_dataloader.dataset.pipeline if step.type == 'RandomCrop']
+    data = config.train_dataloader.dataset
+    crops = [step.crop_size for step in data.pipeline if step.type == 'RandomCrop']
+    crops += [data.window] if 'window' in data else []
     size, = crops or [(digits.SCENE_SIZE, digits.SCENE_SIZE)]
     assert tuple(config.model.data_preprocessor.size) == tuple(size)
 

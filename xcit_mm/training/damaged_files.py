@@ -20,9 +20,10 @@ from ..inference.resizing import keep_a_pixel
 from ..inference.sources import decode
 from ..inference.sources.formats import DAMAGED, LIMIT
 from .masks import require_bytes, require_plain, require_shape
+from .rasters import LoadRasterWindow
 
 ACTIONS = ('refuse', 'skip')
-LOADERS = (LoadImageFromFile, LoadAnnotations)
+LOADERS = (LoadImageFromFile, LoadAnnotations, LoadRasterWindow)
 
 
 class GuardedLoading(BaseTransform):
@@ -75,7 +76,7 @@ class GuardedLoading(BaseTransform):
             self.skipped[worker.id + 1 if worker else 0] += 1
             print_log(f'skipped {path}: {reason}; skips so far: {int(self.skipped.sum())}', 'current', logging.WARNING)
             return None
-        if loaded and 'gt_seg_map' in loaded:
+        if loaded and 'gt_seg_map' in loaded and not isinstance(self.loading, LoadRasterWindow):
             require_plain(loaded)
             require_shape(loaded)
             require_bytes(loaded)

@@ -15,11 +15,11 @@ BOUNDED_TTA = 'xcit_mm.inference.tta.BoundedTTAModel'
 
 
 def set_inference(config: Config, **settings: Any) -> None:
-    """Set the ``mode`` and ``statistics`` of a config's segmentor, replacing mmseg's ``EncoderDecoder`` with ours.
+    """Set how a config's segmentor predicts, replacing mmseg's ``EncoderDecoder`` with ours.
 
     Args:
         config: changed in place.
-        settings: see ``BoundedEncoderDecoder``; None leaves a setting as it is in the config.
+        settings: keys of ``test_cfg``, see ``BoundedEncoderDecoder``; None leaves a setting as it is in the config.
 
     Raises:
         InputError: the model is of another type.

@@ -43,7 +43,9 @@ class LabelCensusHook(Hook):
         ignored = counts[255] / counts.sum()
         sample = f'{seen} of {total} training masks' if seen < total else f'all {total} training masks'
         bulk = f'; {ignored:.0%} of the pixels are ignored (255)' if ignored >= BULK else ''
-        if len(classes) > 1 and len(absent) >= len(classes) - 1 and bulk:
+        # A few polygons in large rasters may all lie outside the sample.
+        is_sparse = seen < total and any(getattr(part, 'labels_are_sparse', False) for part in parts(dataset))
+        if len(classes) > 1 and len(absent) >= len(classes) - 1 and bulk and not is_sparse:
             raise InputError(f'cannot learn from {sample}: {list_names(absent)} occurs in none{bulk}; number the '
                              f'classes 0 to {len(classes) - 1}, and compare reduce_zero_label with the masks')
         if absent:

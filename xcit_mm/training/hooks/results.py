@@ -57,7 +57,7 @@ class ResultsHook(Hook):
         for _, sink, folder in self.targets:
             require_writable(folder)
             for name in owners:
-                require_replaceable_results([sink], folder, name)
+                require_replaceable_results([sink], folder, name, self.known['classes'])
 
     def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                         outputs: Sequence[BaseDataElement] | None = None) -> None:
