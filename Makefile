@@ -7,8 +7,8 @@ BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet -c constraints.txt --build-constraint constraints.txt
 RUN := work_dirs/xcit_upernet_digits
 # One test process per core, but at most four, because each needs up to 4 GB of memory. tests/conftest.py divides the
-# threads among them.
-PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadgroup
+# threads among them. After a crash of a process, pytest-xdist would start another one and then wait forever.
+PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadgroup --max-worker-restart 0
 
 .PHONY: setup setup-det demo test test-openmmlab test-fast fuzz lint docs wheel transcript clean
 

@@ -25,6 +25,8 @@ class BuildWithMim(build_py):
 VERSION = re.search(r"__version__ = '(.+)'", (HERE / 'xcit_mm/__init__.py').read_text())[1]
 TIFF = ['tifffile>=2024.1', 'imagecodecs>=2024.1']
 GEO = [*TIFF, 'rasterio>=1.4', 'pyogrio>=0.10', 'shapely>=2.1']
+SLIDES = ['openslide-python>=1.4', 'openslide-bin>=4.0']
+ZARR = ['zarr>=3.0']  # needs Python 3.11
 SAFETENSORS = ['safetensors>=0.4']
 DATA = ['pooch>=1.8', 'requests>=2.28', 'opencv-python>=4.8']
 EXPORT = ['torch>=2.9', 'onnx>=1.16', 'onnxruntime>=1.18', 'onnxscript>=0.5']
@@ -54,11 +56,14 @@ setup(
         'safetensors': SAFETENSORS,
         'tiff': TIFF,
         'geo': GEO,
+        'slides': SLIDES,
+        'zarr': ZARR,
         'export': EXPORT,
-        'dev': [*DATA, *DIGITS, *SAFETENSORS, *GEO, *EXPORT, 'build>=1.2', 'furo>=2024.8', 'hypothesis>=6.100',
-                'import-linter>=2.1', 'ipykernel>=6', 'loralib>=0.1.2', 'matplotlib>=3.8', 'mypy>=2.4',
-                'myst-parser>=4', 'nbclient>=0.10', 'peft>=0.17', 'pylint>=4', 'pytest>=8', 'pytest-xdist>=3.6',
-                'rio-cogeo>=5.4', 'ruff>=0.6', 'sphinx>=8', 'sybil>=9', 'tensorboard>=2.17'],
+        'dev': [*DATA, *DIGITS, *SAFETENSORS, *GEO, *SLIDES, *ZARR, *EXPORT, 'build>=1.2', 'furo>=2024.8',
+                'hypothesis>=6.100', 'import-linter>=2.1', 'ipykernel>=6', 'loralib>=0.1.2', 'matplotlib>=3.8',
+                'mypy>=2.4', 'myst-parser>=4', 'nbclient>=0.10', 'openvino>=2024.6', 'peft>=0.17', 'pylint>=4',
+                'pytest>=8', 'pytest-xdist>=3.6', 'rio-cogeo>=5.4', 'ruff>=0.6', 'sphinx>=8', 'sybil>=9',
+                'tensorboard>=2.17'],
     },
     cmdclass={'build_py': BuildWithMim},
 )

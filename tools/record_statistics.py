@@ -7,10 +7,11 @@ import torch
 from mmengine.config import DictAction
 
 from xcit_mm.apis import inference_segmentor, init_model
-from xcit_mm.command_line import for_each_image, run
+from xcit_mm.command_line import run
 from xcit_mm.config import load_config
 from xcit_mm.files import complete_file, require_writable
 from xcit_mm.inference.sources import find_images
+from xcit_mm.many_files import for_each_image
 from xcit_mm.statistics import Recorder
 
 

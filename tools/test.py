@@ -9,6 +9,7 @@ from xcit_mm.config import require_data
 from xcit_mm.config_contents import is_detector
 from xcit_mm.errors import InputError
 from xcit_mm.inference.modes import MODES
+from xcit_mm.inference.precision import PRECISIONS, SUMMARY
 from xcit_mm.training import StrictRunner
 from xcit_mm.training.evaluation import save_results, set_inference, use_augmentation, use_full_resolution
 
@@ -24,6 +25,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--mode', choices=sorted(MODES.module_dict),
                         help="inference mode of a segmentor (default: the config's test_cfg.mode)")
     parser.add_argument('--statistics', nargs='+', action=StatisticsAction, help=StatisticsAction.SUMMARY)
+    parser.add_argument('--precision', choices=PRECISIONS, help=SUMMARY)
     parser.add_argument('--full-resolution', action='store_true',
                         help="evaluate a segmentor on images and labels at their original size, without the test "
                              "pipeline's resizing")
@@ -33,14 +35,14 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     config = runner_config(args)
-    if (args.mode or args.statistics or args.full_resolution) and is_detector(config):
-        raise InputError('--mode, --statistics and --full-resolution are for segmentors, but '
+    if (args.mode or args.statistics or args.precision or args.full_resolution) and is_detector(config):
+        raise InputError('--mode, --statistics, --precision and --full-resolution are for segmentors, but '
                          f'{args.config} is a detector')
     if args.tta and args.full_resolution:
         raise InputError('--tta resizes as the tta_pipeline says; leave out --tta or --full-resolution')
     require_data(config, ('test', ))
     checkpoints.require(args.checkpoint)
-    set_inference(config, mode=args.mode, statistics=args.statistics)
+    set_inference(config, mode=args.mode, statistics=args.statistics, precision=args.precision)
     if args.full_resolution:
         use_full_resolution(config)
     if args.tta:

@@ -3,12 +3,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from xcit_mm.apis import init_model
-from xcit_mm.command_line import for_each_image, image_parser, run
+from xcit_mm.command_line import image_parser, run
 from xcit_mm.config import load_config
 from xcit_mm.inference.feature_maps import draw_attention, draw_features, inspect
 from xcit_mm.inference.pipeline import prepare_image, read_as_shown
 from xcit_mm.inference.results import is_result, result_file
 from xcit_mm.inference.sources import find_images, result_name
+from xcit_mm.many_files import for_each_image
 
 
 def main() -> None:

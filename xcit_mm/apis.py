@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,14 @@ from mmengine.structures import BaseDataElement
 from . import checkpoints
 from .classes import class_index, dataset_meta
 from .config import load_config
-from .config_contents import default_scope, use_default_scope
+from .config_contents import default_scope
 from .errors import InputError
 from .inference.choose_statistics import use_statistics
-from .inference.pipeline import ImagePipeline, predict
-from .inference.sources import Image
+from .inference.pipeline import Progress, predict, predict_each
+from .inference.precision import choose_precision, features_in
+from .inference.sources import Image, ReadOptions
 from .statistics import Choice
 
-Progress = Callable[[float], None]
 Result = Any  # MMEngine's untyped BaseDataElement, or a list of them for a list of images
 
 
@@ -65,9 +65,9 @@ def init_model(config: str | Path | Config, checkpoint: str | Path | None = None
 @torch.no_grad()
 def inference_segmentor(
         model: BaseModel, image: Image | Sequence[Image], mode: str = 'auto', *,
-        max_memory: int | str | None = None, statistics: Choice = 'auto', full_resolution: bool = False,
-        return_logits: bool = False, return_probability_of: int | str | Sequence[int | str] = (),
-        progress: Progress = lambda share: None
+        max_memory: int | str | None = None, statistics: Choice = 'auto', precision: str = 'float32',
+        full_resolution: bool = False, return_logits: bool = False,
+        return_probability_of: int | str | Sequence[int | str] = (), progress: Progress = lambda share: None
 ) -> Result:
     """Segment an image or a list of images, using the config's test pipeline.
 
@@ -90,6 +90,8 @@ def inference_segmentor(
             ``dict(type=name, ...)`` with arguments, or a ``Statistics``. ``'auto'`` uses ``'mixture'`` for an image
             that is not resized, has more than twice the area of the training crops (``data_preprocessor.size``), and
             contains very different kinds of content (``'adaptive'``); otherwise, it uses ``'image'``.
+        precision: ``'float32'``; ``'bfloat16'`` for products and convolutions, which is faster on devices with
+            instructions for it; or ``'auto'``, which chooses bfloat16 on such devices. Not for mode ``'delegated'``.
         full_resolution: skip the pipeline's resizing, so that the network sees every pixel.
         return_logits: whether to return logits, which take 4 bytes per class per pixel.
         return_probability_of: class or classes to return probabilities for, by index (7) or name ('7').
@@ -99,66 +101,77 @@ def inference_segmentor(
         An mmseg ``SegDataSample``, or a list of them for a list of images. Its maps are on the CPU and have the
         image's size: ``pred_sem_seg.data`` (1, H, W) int64, class indices; on request, ``seg_logits.data`` (channels,
         H, W) float32, after the sigmoid if the head has one channel; and on request, ``seg_probabilities.data``
-        (classes, H, W) float32. ``mode`` and ``statistics`` are the ones that were used;
+        (classes, H, W) float32. ``mode``, ``statistics`` and ``precision`` are the ones that were used;
         ``statistics_spread`` is ``Statistics.spread``.
 
     Raises:
-        InputError: the mode, class or statistic is unknown, the model cannot run in this mode, memory is insufficient,
-            the list is empty, a file does not exist or is not an image, or an array has the wrong shape or dtype.
+        InputError: the mode, class, statistic or precision is unknown, the model cannot run in this mode, memory is
+            insufficient, the list is empty, a file does not exist or is not an image, or an array has the wrong shape
+            or dtype.
     """
-    from .inference.segmentation import Options, scene_of, segment  # imports mmseg, which a detector does not need
+    from .inference.scene import scene_of
+    from .inference.segmentation import Options, segment  # imports mmseg, which a detector does not need
 
     names = [return_probability_of] if isinstance(return_probability_of, (int, np.integer, str)) else (
         return_probability_of)
     classes = [class_index(model.dataset_meta['classes'], name) for name in names]
 
     def run(data: dict, advance: Progress) -> BaseDataElement:
-        options = Options(mode, max_memory, statistics, return_logits, classes, advance)
+        options = Options(mode, max_memory, statistics, precision, return_logits, classes, advance)
         return segment(model, partial(scene_of, model, data), data['data_samples'], options)
 
-    return _infer(model, image, run, full_resolution, progress)
+    return predict_each(model, image, run, full_resolution, progress)
 
 
 @torch.no_grad()
 def segment_file(model: BaseModel, path: str | Path, out_dir: str | Path, mode: str = 'auto', *,
-                 max_memory: int | str | None = None, statistics: Choice = 'auto',
-                 sinks: Sequence[str] = ('tiff', ), name: str | None = None, bands: Sequence[int] = (),
+                 max_memory: int | str | None = None, statistics: Choice = 'auto', precision: str = 'float32',
+                 sinks: Sequence[str | Mapping] = ('tiff', ), name: str | None = None, bands: Sequence[int] = (),
+                 level: int | None = None, microns_per_pixel: float | None = None,
                  progress: Progress = lambda share: None) -> str:
-    """Segment an image file at full resolution and write its labels; only pictures other than TIFF are read at once.
+    """Segment an image file, without resizing it, and write the result; only pictures other than TIFF are read at once.
 
     Args:
         model: from ``init_model``.
         path: image file that a registered source or GDAL reads (see ``inference.sources``). As in training, 16-bit
             values are divided by 256, unless the config loads images with ``imdecode_backend='tifffile'``.
         out_dir: folder, created if needed.
-        mode, max_memory, statistics, progress: see ``inference_segmentor``.
-        sinks: names of the registered sinks to write the labels with (see ``inference.results``).
+        mode, max_memory, statistics, precision, progress: see ``inference_segmentor``.
+        sinks: registered sinks to write the result with, by name or as ``dict(type=name, ...)`` with arguments (see
+            ``inference.results``).
         name: stem of the files to write; default: the file's name without its suffix.
         bands: numbers of the bands to read, from 1, in the order of the network's channels; default: all except alpha.
+        level: level of a slide, OME-TIFF or OME-Zarr pyramid to read, from 0, the finest and the default. The labels
+            have its size; polygons are in pixels of level 0.
+        microns_per_pixel: size of the pixels to read from a pyramid, instead of a level. The next finer level is
+            reduced to it, unless a level has it to within 1 %.
 
     Returns:
-        The mode used, as in a sample's ``mode``.
+        The mode used, as in a sample's ``mode``; ``'none'`` if no pixel has data.
 
     Raises:
-        InputError: see ``inference_segmentor``; also if a sink is unknown, a package is missing, the pipeline does more
-            than read and resize images, the number of bands is wrong, or a result would overwrite the user's file.
+        InputError: see ``inference_segmentor``; also if a sink, its arguments or a class is unknown, a package is
+            missing, the pipeline does more than read and resize images, the number of bands is wrong, or a result would
+            overwrite the user's file.
     """
     from .inference.file_segmentation import segment_to_files  # imports mmseg, which a detector does not need
     from .inference.segmentation import Options
 
-    options = Options(mode, max_memory, statistics, progress=progress)
-    return segment_to_files(model, Path(path), Path(out_dir), options, sinks, name or Path(path).stem, bands)
+    options = Options(mode, max_memory, statistics, precision, progress=progress)
+    reading = ReadOptions(bands, level=level, microns_per_pixel=microns_per_pixel)
+    return segment_to_files(model, Path(path), Path(out_dir), options, sinks, name or Path(path).stem, reading)
 
 
 @torch.no_grad()
 def inference_detector(model: BaseModel, image: Image | Sequence[Image], *, statistics: Choice = 'auto',
-                       boxes_only: bool = False, rle: bool = False) -> Result:
+                       precision: str = 'float32', boxes_only: bool = False, rle: bool = False) -> Result:
     """Detect objects in an image or a list of images, using the config's test pipeline.
 
     Args:
         model: from ``init_model``.
         image: see ``inference_segmentor``.
         statistics: see ``inference_segmentor``, except that ``'auto'`` never selects ``'adaptive'``.
+        precision: see ``inference_segmentor``.
         boxes_only: return no masks.
         rle: run-length encode the masks, a few at a time, so that Mask R-CNN does not hold all of them at full size.
 
@@ -166,35 +179,19 @@ def inference_detector(model: BaseModel, image: Image | Sequence[Image], *, stat
         An mmdet ``DetDataSample``, or a list of them for a list of images, on the CPU. Its ``pred_instances``, best
         score first, have ``bboxes`` (n, 4) float32 (left, top, right, bottom in image pixels), ``labels`` (n,) class
         indices, ``scores`` (n,) from 0 to 1, and ``masks``: (n, H, W) bool at the image's size, or with ``rle`` a list
-        of n run-length encodings in pycocotools' format.
+        of n run-length encodings in pycocotools' format. ``statistics`` and ``precision`` are the ones that were used.
 
     Raises:
         InputError: see ``inference_segmentor``.
     """
     def run(data: dict, advance: Progress) -> BaseDataElement:
-        with use_statistics(model, statistics, data['data_samples']):
+        sample = data['data_samples']
+        sample.set_metainfo(dict(precision=choose_precision(precision, next(model.parameters()).device)))
+        with use_statistics(model, statistics, sample), features_in(sample.precision, model):
             if not boxes_only and not rle:
                 return predict(model, data)
             from .inference.detection import detect  # imports mmdet, which a segmentor does not need
 
             return detect(model, data, with_masks=not boxes_only)
 
-    return _infer(model, image, run)
-
-
-def _infer(model: BaseModel, image: Image | Sequence[Image], run: Callable[[dict, Progress], BaseDataElement],
-           full_resolution: bool = False, progress: Progress = lambda share: None) -> Result:
-    """Call ``run`` with each prepared image and a callback for its progress."""
-    with use_default_scope(model.cfg):
-        pipeline = ImagePipeline(model.cfg, full_resolution)
-        if not isinstance(image, Sequence) or isinstance(image, str):
-            return run(pipeline(image), progress).cpu()
-        if not image:
-            raise InputError('the image list is empty')
-        return [run(pipeline(one), partial(_advance, progress, index, len(image))).cpu()
-                for index, one in enumerate(image)]
-
-
-def _advance(progress: Progress, index: int, number: int, share: float) -> None:
-    """Report the progress over ``number`` images when a share of image ``index`` is done."""
-    progress((index + share) / number)
+    return predict_each(model, image, run)

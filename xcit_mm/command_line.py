@@ -3,11 +3,12 @@ from __future__ import annotations
 
 import argparse
 import ast
+import gc
 import importlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,6 @@ from typing import Any
 import torch
 from filelock import FileLock
 from mmengine.config import Config, DictAction
-from rich.markup import escape
-from rich.progress import Progress
 
 from .config import load_config
 from .errors import InputError
@@ -32,6 +31,11 @@ def run(main: Callable[[], None]) -> None:
     sys.argv[:] = [argument for argument in sys.argv if argument != '--debug']
     try:
         main()
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            # A thread of gloo that frees a tensor while the interpreter exits aborts the process. The threads end with
+            # the last reference to their group. Sharded models, which form cycles of references, hold some of these.
+            torch.distributed.destroy_process_group()
+            gc.collect()
     except InputError as error:
         if debug:
             raise
@@ -122,47 +126,3 @@ class StatisticsAction(argparse.Action):
                 value = ast.literal_eval(value)
             arguments[key] = value
         setattr(namespace, self.dest, dict(type=name, **arguments) if arguments else name)
-
-
-def for_each_image(images: Sequence[Path], work: Callable[[Path, Callable[[float], None]], None]) -> None:
-    """Process images one after another and show a progress bar.
-
-    Args:
-        images: paths, e.g. from ``find_images``.
-        work: called with a path and a callback that takes the completed fraction of the work, from 0 to 1.
-
-    Raises:
-        InputError: some images could not be processed; each was named, and the others were processed.
-    """
-    failed: list[InputError] = []
-    with Progress() as bars:
-        task = bars.add_task('', total=len(images))
-        for index, path in enumerate(images):
-            bars.update(task, description=escape(path.name))
-
-            def advance(share: float, index: int = index) -> None:
-                bars.update(task, completed=index + share)
-
-            try:
-                work(path, advance)
-            except Exception as error:  # whatever it is, the other images can still be processed
-                failed.append(_named(error, path))
-                if len(images) > 1:
-                    bars.console.print(escape(str(failed[-1])), soft_wrap=True)
-            advance(1.0)
-    if failed and len(images) == 1:
-        raise failed[0]
-    if failed:
-        raise InputError(f'cannot process {len(failed)} of {len(images)} images (named above); '
-                         'the others were processed') from failed[0]
-
-
-def _named(error: Exception, path: Path) -> InputError:
-    """Return a one-line error that names the image."""
-    line = next(iter(str(error).splitlines()), '')
-    if isinstance(error, InputError) and str(path) in line:
-        return error
-    reason = line if isinstance(error, InputError) else f'{type(error).__name__}: {line}'
-    named = InputError(f'cannot process {path}: {reason}')
-    named.__cause__ = error
-    return named

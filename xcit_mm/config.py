@@ -143,7 +143,8 @@ def _dataset_paths(node: object) -> Iterator[Path]:
     if isinstance(node, dict):
         root, prefixes = node.get('data_root') or '', node.get('data_prefix') or {}
         names = [prefixes] if isinstance(prefixes, str) else list(prefixes.values())
-        for name in [*names, node.get('ann_file')]:
+        pairs = [name for pair in node.get('pairs') or () for name in pair]  # rasters and their labels
+        for name in [*names, *pairs, node.get('ann_file')]:
             if name and '://' not in root + name:
                 yield Path(root, name)
         node = list(node.values())

@@ -1,6 +1,7 @@
 """Write files and folders that appear only once they are complete, and check folders before any work begins."""
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -30,6 +31,21 @@ def complete_file(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # usually already renamed
             partial.unlink()
+
+
+@contextmanager
+def scratch_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder for temporary files beside ``path``, and remove it when the block ends.
+
+    Its name follows from that of ``path``, so the next run also removes what a killed run leaves behind.
+    """
+    folder = path.with_name(f'{path.name}.scratch')
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def require_writable(folder: Path) -> None:
@@ -69,3 +85,22 @@ def complete_folder(path: Path) -> Iterator[Path]:
         raise
     except OSError as error:
         raise file_error(f'cannot create {path}: {error.strerror or error}', error) from None
+
+
+def size_and_time(path: Path) -> tuple[int, int]:
+    """Return a file's size in bytes and its time of modification in nanoseconds, or (0, 0) if it is missing.
+
+    For a folder that is an image, return the total size of its files and the time of the newest one.
+    """
+    files = [path] if path.is_file() else [file for file in path.rglob('*') if file.is_file()]
+    states = [file.stat() for file in files]
+    return sum(state.st_size for state in states), max((state.st_mtime_ns for state in states), default=0)
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal digits."""
+    with path.open('rb') as file:
+        hashed = hashlib.sha256()
+        while piece := file.read(1 << 20):
+            hashed.update(piece)
+    return hashed.hexdigest()

@@ -102,3 +102,13 @@ def test_detectors_take_statistics(detector, image, kind):
     assert torch.equal(plain, scores[0]) and not detector.backbone._forward_pre_hooks
     with pytest.raises(InputError, match='statistics must be one of'):
         inference_detector(detector, image, statistics='kinds', **options)
+
+
+@pytest.mark.parametrize('wanted', [{}, dict(rle=True), dict(boxes_only=True)], ids=str)
+def test_detectors_run_in_bfloat16(detector, image, wanted):
+    exact = inference_detector(detector, image, **wanted).pred_instances
+    found = inference_detector(detector, image, precision='bfloat16', **wanted)
+    assert found.precision == 'bfloat16' and found.pred_instances.bboxes.dtype == torch.float32
+    assert len(found.pred_instances) and len(exact)
+    best = found.pred_instances.scores[0].float(), exact.scores[0]
+    assert best[0] != best[1] and abs(best[0] - best[1]) < 0.02

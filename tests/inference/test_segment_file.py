@@ -2,9 +2,12 @@
 import cv2
 import numpy as np
 import pytest
+import rasterio
 import tifffile
 import torch
 from mmengine.config import Config
+from PIL import Image
+from pyogrio.raw import read
 from rasters import random_bands, write_raster
 from segmentors import CONFIG, SLIDING, assert_same_labels, build, digits_config
 
@@ -12,6 +15,10 @@ from xcit_mm.apis import inference_segmentor, init_model, segment_file
 from xcit_mm.config_contents import find_test_dataset
 from xcit_mm.errors import InputError
 from xcit_mm.inference import scene
+from xcit_mm.inference.data_mask import DataMask
+from xcit_mm.inference.file_parts import FileParts
+from xcit_mm.inference.results import ResultMeta, thinning
+from xcit_mm.inference.sources import open_source
 
 
 @pytest.fixture(scope='module')
@@ -69,12 +76,12 @@ def test_unsuitable_input_is_named(tmp_path, model, image, monkeypatch):
         segment_file(model, tmp_path / 'a.xyz', tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr('xcit_mm.inference.sources.choose.find_spec', lambda name: None)
-        with pytest.raises(InputError, match='cannot read .*a.xyz: the known suffixes are .bil, .bip'):
+        with pytest.raises(InputError, match='cannot read .*a.xyz: the known suffixes are .bif, .bil, .bip'):
             segment_file(model, tmp_path / 'a.xyz', tmp_path)
     tifffile.imwrite(tmp_path / 'a.tif', image, photometric='rgb')
     with pytest.raises(InputError, match='not enough memory'):
         segment_file(model, tmp_path / 'a.tif', tmp_path, max_memory='1MB')
-    with pytest.raises(InputError, match="among coco_json, geojson, gpkg, masks, overlay, png, tiff, but got 'bmp'"):
+    with pytest.raises(InputError, match="among coco_json, .*, probabilities, tiff, but got 'bmp'"):
         segment_file(model, tmp_path / 'a.tif', tmp_path, sinks=['bmp'])
     (tmp_path / 'file').touch()
     with pytest.raises(InputError, match='cannot write .*a_classes.tif'):
@@ -120,18 +127,85 @@ def test_values_reach_the_network_as_in_training(tmp_path, dtype, count, loader)
     assert_same_labels(found, logits.argmax(dim=0).to(torch.uint8), logits)
 
 
-def test_pixels_without_data_are_labelled_255_and_change_no_other_label(tmp_path):
+def test_the_values_of_pixels_without_data_do_not_matter(tmp_path):
     model = build()
     find_test_dataset(model.cfg).pipeline[0].update(AS_STORED)
-    bands = random_bands(3, 'float32') * 100
-    bands[:, 100:150, 20:90] = model.data_preprocessor.mean.flip(0).numpy()  # bgr_to_rgb reverses the stored order
-    hidden = bands.copy()
-    hidden[:, 100:150, 20:90] = np.nan
-    labels = []
-    for name, content in (('a', bands), ('b', hidden)):
-        segment_file(model, write_raster(tmp_path / f'{name}.tif', content), tmp_path / 'out', sinks=['tiff', 'png'])
+    bands, labels, steps = random_bands(3, 'float32') * 100, [], []
+    for name, value in (('a', np.nan), ('b', -9999)):
+        bands[:, 100:150, 20:90] = value
+        path = write_raster(tmp_path / f'{name}.tif', bands, nodata=-9999)
+        segment_file(model, path, tmp_path / 'out', sinks=['tiff', 'png', dict(type='probabilities', classes=[7])])
+        steps.append(tifffile.imread(tmp_path / f'out/{name}_probability_7_6.tif'))
         labels.append(tifffile.imread(tmp_path / f'out/{name}_classes.tif'))
         assert np.array_equal(labels[-1], cv2.imread(str(tmp_path / f'out/{name}_classes.png'), cv2.IMREAD_UNCHANGED))
-    expected = labels[0].copy()
-    expected[100:150, 20:90] = 255
-    assert np.array_equal(labels[1], expected) and (labels[0] < 255).all()
+    assert np.array_equal(labels[0], labels[1])
+    without = np.zeros((301, 141), bool)
+    without[100:150, 20:90] = True
+    assert np.array_equal(labels[0] == 255, without)
+    assert np.array_equal(steps[0], steps[1]) and np.array_equal(steps[0] == 255, without)
+
+
+@pytest.mark.parametrize('sinks', [1, 2])
+def test_probabilities_equal_those_of_the_whole_image(tmp_path, monkeypatch, model, sinks):
+    monkeypatch.setattr(scene, 'BAND_BYTES', 10**5)
+    bands = random_bands()
+    path = write_raster(tmp_path / 'a.tif', bands)
+    classes = ['7', 0]
+    segment_file(model, path, tmp_path, sinks=[dict(type='probabilities', classes=classes), 'tiff'][:sinks])
+    image = np.ascontiguousarray(bands[::-1].transpose(1, 2, 0))  # BGR
+    expected = inference_segmentor(model, image, return_probability_of=classes).seg_probabilities.data.numpy()
+    assert expected.std() > 0.01
+    for index, name, probability in zip((8, 0), ('7', 'background'), expected):
+        with rasterio.open(tmp_path / f'a_probability_{index}_{name}.tif') as file:
+            assert np.abs(file.read(1) * file.scales[0] - probability).max() <= 0.5 * file.scales[0] + 1e-5
+
+
+def test_the_score_of_a_polygon_is_the_mean_probability_of_its_class(tmp_path, model):
+    path = write_raster(tmp_path / 'a.tif', random_bands())
+    segment_file(model, path, tmp_path, 'whole', sinks=['tiff', dict(type='gpkg', scores=True)])
+    image = np.ascontiguousarray(random_bands()[::-1].transpose(1, 2, 0))
+    sample = inference_segmentor(model, image, 'whole', return_probability_of=range(11))
+    labels, predicted = sample.pred_sem_seg.data[0], sample.seg_probabilities.data.amax(dim=0)
+    columns = dict(zip(('class', 'name', 'area', 'score'), read(tmp_path / 'a_classes.gpkg')[3]))
+    for index in np.unique(columns['class']):
+        chosen = columns['class'] == index
+        mean = np.average(columns['score'][chosen], weights=columns['area'][chosen])
+        assert mean == pytest.approx(predicted[labels == index].mean().item(), abs=1 / 254)
+
+
+def test_probabilities_without_logits_are_refused(tmp_path):
+    with open_source(write_raster(tmp_path / 'a.tif', random_bands())) as source:
+        parts = FileParts(DataMask(source), ResultMeta('a', 301, 141, ['b', 'c'], [[0] * 3] * 2, None), [1])
+    with pytest.raises(InputError, match='predicts labels without logits'):
+        parts.of_band(scene.Band(0, torch.zeros(9, 141), None))
+
+
+def test_an_unknown_class_is_named_before_the_work(tmp_path, model):
+    path = write_raster(tmp_path / 'a.tif', random_bands())
+    with pytest.raises(InputError, match="no class 'cat'"):
+        segment_file(model, path, tmp_path / 'out', sinks=['tiff', dict(type='probabilities', classes=['cat'])])
+    assert not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize('dtype, loader', [('uint8', dict()), ('float32', AS_STORED)], ids=str)
+def test_an_overlay_of_a_large_raster_is_thinned(tmp_path, monkeypatch, dtype, loader):
+    model = build()
+    find_test_dataset(model.cfg).pipeline[0].update(loader)
+    monkeypatch.setattr(thinning, 'SHOWN', 151)
+    bands = random_bands(3, dtype)
+    bands[:, :, :30] = -9999 if loader else 0
+    path = write_raster(tmp_path / 'a.tif', bands, nodata=bands[0, 0, 0])
+    segment_file(model, path, tmp_path, sinks=['overlay', 'tiff'])
+    with Image.open(tmp_path / 'a_overlay.png') as file:
+        overlay = np.asarray(file)[:151, :71]
+    labels, shown = tifffile.imread(tmp_path / 'a_classes.tif'), thinning.Thinning(301, 141)
+    labels = labels[shown.rows][:, shown.columns]
+    image = bands[:, shown.rows][:, :, shown.columns].transpose(1, 2, 0)
+    assert labels.shape == (151, 71) and len(np.unique(labels)) > 2
+    valid = labels < 255
+    low, high = (0, 255) if dtype == 'uint8' else (image[valid].min(), image[valid].max())
+    image = (image - low) * (255 / (high - low))
+    has_color = valid & (labels > 0)
+    image[has_color] = (image[has_color] + np.asarray(model.dataset_meta['palette'])[labels[has_color]]) / 2
+    image[~valid] = 0
+    assert np.abs(overlay - image).max() < 2

@@ -7,6 +7,7 @@ import torch
 from messages import is_one_line
 from PIL import Image
 from pyogrio import read_info
+from pyogrio.raw import read
 from rasterio.features import shapes
 from rasters import random_bands, write_raster
 
@@ -36,7 +37,7 @@ def test_large_images_by_the_tool(run_here, capsys, tmp_path):
     assert np.array_equal(np.asarray(Image.open(tmp_path / 'rows/tiles_classes.tif')), labels['banded'])
     assert 'not enough memory' in run_here('infer', DIGITS, tmp_path / 'weights.pth', tmp_path / 'a.tif', '--out',
                                            tmp_path / 'none', '--max-memory', '1MB')
-    assert not list((tmp_path / 'none').iterdir())
+    assert not [file for file in (tmp_path / 'none').rglob('*') if file.is_file()]
 
 
 def test_an_image_that_cannot_be_read_leaves_the_others(run_here, capsys, tmp_path, scenes):
@@ -81,9 +82,6 @@ def test_a_probability_of_an_unknown_class_is_named_before_the_work(run_here, tm
     torch.save(init_model(DIGITS).state_dict(), tmp_path / 'weights.pth')
     arguments = ['infer', DIGITS, tmp_path / 'weights.pth', scenes / 'images/val', '--out', tmp_path / 'out']
     assert "no class 'cat'; the classes" in run_here(*arguments, '--probabilities', 'cat')
-    assert 'can be written for pictures only' in run_here(
-        *arguments[:3], scenes / 'images/val/00000.png', '--out', tmp_path / 'out', '--probabilities', '7', '--bands',
-        *'123')
     assert 'must be a local file' in run_here(*arguments[:3], 'https://example.org/a.png', '--out', tmp_path / 'out')
     assert 'not enough memory' in run_here(*arguments[:3], scenes / 'images/val/00000.png', '--out', tmp_path / 'out',
                                            '--mode', 'whole', '--max-memory', '1 MiB')
@@ -92,10 +90,12 @@ def test_a_probability_of_an_unknown_class_is_named_before_the_work(run_here, tm
 @pytest.mark.parametrize('kind', ['gpkg', 'geojson'])
 def test_a_raster_gives_a_map_and_polygons(run_here, capsys, tmp_path, weights, kind):
     path = write_raster(tmp_path / 'a.tif', random_bands(5))
-    options = ['--bands', '4', '3', '2', '--polygons', *([] if kind == 'gpkg' else [kind])]
+    options = ['--bands', '4', '3', '2', '--polygons', *([] if kind == 'gpkg' else [kind]),
+               '--probabilities', '7']
     assert run_here('infer', DIGITS, weights, path, '--out', tmp_path / 'out', *options) is None
     assert sorted(file.name for file in (tmp_path / 'out').iterdir()) == [
-        '.xcit_mm_results', f'a_classes.{kind}', 'a_classes.tif']
+        '.xcit_mm_finished', '.xcit_mm_results', f'a_classes.{kind}', 'a_classes.tif', 'a_overlay.png',
+        'a_probability_8_7.tif']
     with rasterio.open(path) as image, rasterio.open(tmp_path / 'out/a_classes.tif') as labels:
         assert (labels.crs, labels.transform, labels.shape) == (image.crs, image.transform, image.shape)
         found = labels.read(1)
@@ -113,6 +113,20 @@ def test_a_picture_has_polygons_in_pixels(run_here, tmp_path, weights, scenes):
     assert (tmp_path / '00000_overlay.png').exists()
 
 
+def test_polygons_are_simplified_and_scored(run_here, tmp_path, weights, scenes):
+    path = scenes / 'images/val/00000.png'
+    arguments = ['infer', DIGITS, weights, path, '--out', tmp_path, '--polygons']
+    assert run_here(*arguments) is None
+    every = read_info(tmp_path / '00000_classes.gpkg')['features']
+    assert run_here(*arguments, '--min-area', '40', '--simplify', '1.5', '--polygon-scores') is None
+    meta, _, _, columns = read(tmp_path / '00000_classes.gpkg')
+    columns = dict(zip(meta['fields'], columns))
+    assert 0 < len(columns['area']) < every and columns['area'].min() >= 40
+    assert 0.1 < columns['score'].min() < columns['score'].max() <= 1
+    assert is_one_line(run_here(*arguments, '--min-area', '-1'), 'min_area must be a number from 0, but got -1')
+    assert is_one_line(run_here(*arguments[:-1], '--min-area', '1'), '--polygon-scores need --polygons')
+
+
 def test_unusable_rasters_are_one_line(run_here, tmp_path, weights):
     path = write_raster(tmp_path / 'a.tif', random_bands(5))
     arguments = ['infer', DIGITS, weights, path, '--out', tmp_path / 'out']
@@ -121,4 +135,4 @@ def test_unusable_rasters_are_one_line(run_here, tmp_path, weights):
     assert is_one_line(run_here(*arguments, '--bands', '7', '3', '2'), f'band 7 of {path}: its bands are 1 to 5')
     write_raster(path, random_bands().astype('int32'))
     assert is_one_line(run_here(*arguments), f'{path}: its values are int32')
-    assert not list((tmp_path / 'out').iterdir())
+    assert not [file for file in (tmp_path / 'out').rglob('*') if file.is_file()]

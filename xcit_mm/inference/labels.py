@@ -38,3 +38,9 @@ def to_probabilities(scores: Tensor, classes: Sequence[int]) -> Tensor:
     if scores.shape[-1] == 1:
         return torch.cat((1 - scores, scores), dim=-1)[..., list(classes)]
     return scores.softmax(dim=-1)[..., list(classes)]
+
+
+def label_probabilities(scores: Tensor, labels: Tensor) -> Tensor:
+    """Return the probability of each pixel's label, from 0 to 1: scores (..., channels) and labels (...) -> (...)."""
+    probabilities = to_probabilities(scores, range(max(scores.shape[-1], 2)))
+    return probabilities.gather(-1, labels.long()[..., None])[..., 0]

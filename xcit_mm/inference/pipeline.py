@@ -1,8 +1,10 @@
 """Run images through a config's test pipeline and through the model's own test step."""
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmengine.config import Config
@@ -10,11 +12,13 @@ from mmengine.dataset import Compose
 from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 
-from ..config_contents import find_test_dataset, type_name
+from ..config_contents import find_test_dataset, type_name, use_default_scope
 from ..errors import InputError
 from .resizing import keep_a_pixel
-from .sources import Image, find_source, open_source, read_image
+from .sources import Image, ReadOptions, find_source, open_source, read_image
 
+Progress = Callable[[float], None]  # called with the completed fraction of the work, from 0 to 1
+READING = ('LoadImageFromFile', 'LoadAnnotations', 'LoadRasterWindow', 'LoadRasterLabels')
 RESIZING = ('Resize', 'RandomResize', 'RandomChoiceResize', 'FixShapeResize', 'ResizeShortestEdge',
             'ResizeToMultiple')
 
@@ -31,10 +35,10 @@ class ImagePipeline:
         steps, loader = find_test_dataset(config).pipeline, _loader(config)
         steps = without_resizing(steps) if full_resolution else steps
         self.compose = Compose([
-            step for step in steps if type_name(step['type']) not in ('LoadImageFromFile', 'LoadAnnotations')])
+            step for step in steps if type_name(step['type']) not in READING])
         for step in self.compose.transforms:
             keep_a_pixel(step)
-        self.decoding, self.to_float32 = _decoding(loader), loader.get('to_float32', False)
+        self.decoding, self.to_float32 = _decoding(config), loader.get('to_float32', False)
         self.full_resolution = full_resolution
 
     def __call__(self, image: Image) -> dict:
@@ -71,9 +75,27 @@ def predict(model: BaseModel, data: dict) -> BaseDataElement:
     return model.test_step(dict(inputs=[data['inputs']], data_samples=[data['data_samples']]))[0]
 
 
+def predict_each(model: BaseModel, image: Image | Sequence[Image], run: Callable[[dict, Progress], BaseDataElement],
+                 full_resolution: bool = False, progress: Progress = lambda share: None) -> Any:
+    """Call ``run`` with each prepared image and a callback for its progress."""
+    with use_default_scope(model.cfg):
+        pipeline = ImagePipeline(model.cfg, full_resolution)
+        if not isinstance(image, Sequence) or isinstance(image, str):
+            return run(pipeline(image), progress).cpu()
+        if not image:
+            raise InputError('the image list is empty')
+        return [run(pipeline(one), partial(_advance, progress, index, len(image))).cpu()
+                for index, one in enumerate(image)]
+
+
+def _advance(progress: Progress, index: int, number: int, share: float) -> None:
+    """Report the progress over ``number`` images when a share of image ``index`` is done."""
+    progress((index + share) / number)
+
+
 def read_as_shown(config: Config, path: Path) -> np.ndarray:
     """Read an image file for display, oriented as in the pipeline: (H, W, 3) uint8, RGB; see ``to_rgb``."""
-    decoding = _decoding(_loader(config))
+    decoding = _decoding(config)
     if decoding.get('imdecode_backend') != 'tifffile' and decoding.get('color_type') != 'unchanged':
         as_stored = 'ignore_orientation' in decoding.get('color_type', '')
         decoding = dict(color_type='color_ignore_orientation' if as_stored else 'color')
@@ -90,21 +112,30 @@ def to_rgb(pixels: np.ndarray, is_bgr: bool) -> np.ndarray:
     bands = bands[..., [0, 0, 0] if bands.shape[2] < 3 else [2, 1, 0] if is_bgr else [0, 1, 2]]
     if bands.dtype == np.uint8:
         return np.ascontiguousarray(bands)
-    values = np.nan_to_num(bands.astype(np.float32))
+    values = np.nan_to_num(bands.astype(np.float32), copy=False)
     low, high = values.min(), values.max()
-    return ((values - low) * (255 / max(high - low, 1e-12))).astype(np.uint8)
+    values -= low
+    values *= 255 / max(high - low, 1e-12)
+    return values.astype(np.uint8)
 
 
-def _decoding(loader: Mapping) -> dict[str, str]:
+def _decoding(config: Config) -> dict[str, Any]:
+    """Return the arguments with which ``_decode`` reads an image as the pipeline does."""
+    if is_raster_data(config):
+        return dict(imdecode_backend='tifffile', bands=trained_bands(config))
+    loader = _loader(config)
     return {key: loader[key] for key in ('color_type', 'imdecode_backend') if loader.get(key)}
 
 
-def _decode(image: Image, **decoding: str) -> np.ndarray:
-    """Return an image as an array, using the shared decoder unless another source is registered for its suffix."""
+def _decode(image: Image, bands: Sequence[int] | None = None, **decoding: str) -> np.ndarray:
+    """Return an image as an array, using the shared decoder unless it is a raster to be read by bands or another source
+    is registered for its suffix.
+    """
     if isinstance(image, (str, Path)):
         kind = find_source(Path(image))
-        if kind is not None and not kind.formats:
-            with open_source(Path(image), as_stored=decoding.get('imdecode_backend') == 'tifffile') as source:
+        if bands is not None or kind is not None and not kind.formats:
+            options = ReadOptions(bands or (), as_stored=decoding.get('imdecode_backend') == 'tifffile')
+            with open_source(Path(image), options) as source:
                 return source.reader().read_all().numpy()
     return read_image(image, **decoding)
 
@@ -139,11 +170,21 @@ def _require_original_size(sample: BaseDataElement) -> None:
 
 def only_packs(config: Config) -> bool:
     """Return whether the pipeline, at full resolution, only reads images (as BGR or as stored) and packs them."""
-    known = {'LoadImageFromFile', 'LoadAnnotations', 'PackSegInputs', *RESIZING}
+    known = {'PackSegInputs', *READING, *RESIZING}
     return {type_name(step['type']) for step in find_test_dataset(config).pipeline} <= known and (
-        _decoding(_loader(config)).get('color_type', 'color') == 'color')
+        _decoding(config).get('color_type', 'color') == 'color')
 
 
 def reads_as_stored(config: Config) -> bool:
-    """Return whether the pipeline keeps all bands of TIFF files, in their order and dtype."""
-    return _decoding(_loader(config)).get('imdecode_backend') == 'tifffile'
+    """Return whether the config's images keep all bands or the chosen ones, in their order and dtype."""
+    return _decoding(config).get('imdecode_backend') == 'tifffile'
+
+
+def is_raster_data(config: Config) -> bool:
+    """Return whether the config's test data are rasters, whose values are never changed; see ``RasterDataset``."""
+    return type_name(find_test_dataset(config).get('type')) == 'RasterDataset'
+
+
+def trained_bands(config: Config) -> tuple[int, ...]:
+    """Return the numbers of the bands that the config chooses from its rasters; () if it chooses none."""
+    return tuple(find_test_dataset(config).get('bands', ())) if is_raster_data(config) else ()

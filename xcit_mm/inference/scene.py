@@ -1,18 +1,22 @@
 """An image being run through a network, in any inference mode."""
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
+from ..ops.precision import at_least_float32
 from ..ops.row_operations import Cropped, Pointwise, Resized
 from ..ops.rows import Rows, Stored, bands
 
+if TYPE_CHECKING:
+    from mmseg.models import BaseSegmentor
+
 ROWS_AT_ONCE = 16  # rows of logits to read at once when all of them are kept
-BAND_BYTES = 64 << 20  # one band of logits, at the size of the result; a band has at least one row
+BAND_BYTES = 8 << 20  # one band of logits, at the size of the result; a band has at least one row
 
 
 class Band(NamedTuple):
@@ -41,6 +45,7 @@ class Scene:
             ``'diagonal'``); None if they are not flipped.
         is_resized: whether the test pipeline has set the image's scale, so the image does not count as full resolution.
         data: the same image as ``test_step`` input, for models with their own prediction code.
+        coverage: see ``Statistics``.
     """
     pixels: Rows
     size: tuple[int, int]
@@ -48,10 +53,12 @@ class Scene:
     flip: str | None = None
     is_resized: bool = False
     data: dict | None = None
+    coverage: Tensor | None = None
 
     def fit(self, logits: Rows, align_corners: bool) -> Rows:
         """Bring logits to the size of the result the way mmseg does: resize, crop the padding, flip back and resize."""
         left, right, top, bottom = self.padding
+        logits = Pointwise(logits, at_least_float32)  # resized logits would tie in half precision
         if self.flip in ('vertical', 'diagonal'):  # before resizing, because all rows have to be in memory
             logits, top, bottom = _upside_down(logits), bottom, top
         logits = _resize(logits, (self.pixels.height, self.pixels.width), align_corners)
@@ -78,3 +85,47 @@ def _upside_down(rows: Rows) -> Rows:
 
 def _resize(rows: Rows, size: tuple[int, int], align_corners: bool) -> Rows:
     return rows if size == (rows.height, rows.width) else Resized(rows, size, align_corners=align_corners)
+
+
+def scene_of(model: BaseSegmentor, data: dict) -> Scene:
+    """Make a scene from a ``test_step`` input; for a standard model, the input is normalised band by band.
+
+    Args:
+        model: a segmentor.
+        data: from ``prepare_image``.
+    """
+    inputs, sample = data['inputs'], data['data_samples']
+    if getattr(model.data_preprocessor, 'test_cfg', None):  # padding needs the whole image
+        batch = model.data_preprocessor(dict(inputs=[inputs], data_samples=[sample.clone()]), False)
+        return scene_of_tensor(batch['inputs'][0], batch['data_samples'][0].metainfo, data)
+    pixels = Normalised(Stored(inputs.permute(1, 2, 0)), model.data_preprocessor)
+    return Scene(pixels, sample.ori_shape, flip=_flip(sample.metainfo), is_resized='scale_factor' in sample, data=data)
+
+
+def scene_of_tensor(image: Tensor, metainfo: Mapping, data: dict | None = None) -> Scene:
+    """Make a scene from an image (3, H, W) that a model's preprocessor has normalised and possibly padded."""
+    padding = tuple(metainfo.get('img_padding_size') or metainfo.get('padding_size') or (0, 0, 0, 0))
+    pixels, size = Stored(image.permute(1, 2, 0)), tuple(metainfo['ori_shape'])
+    return Scene(pixels, size, padding, _flip(metainfo), 'scale_factor' in metainfo, data)
+
+
+def _flip(metainfo: Mapping) -> str | None:
+    """Return the direction in which the test pipeline flipped an image, or None."""
+    return metainfo.get('flip_direction', 'horizontal') if metainfo.get('flip') else None
+
+
+class Normalised(Rows):
+    """An image in the form the network expects: (rows, W, 3), RGB, normalised, float32, on the network's device.
+
+    Args:
+        image: (rows, W, 3), BGR, already resized by the test pipeline.
+        preprocessor: the model's ``data_preprocessor``.
+    """
+
+    def __init__(self, image: Rows, preprocessor: torch.nn.Module) -> None:
+        super().__init__(image.height, image.width)
+        self.image, self.preprocessor = image.reader(), preprocessor
+
+    def compute(self, start: int, stop: int) -> Tensor:
+        rows = self.image.read(start, stop).permute(2, 0, 1)
+        return self.preprocessor(dict(inputs=[rows], data_samples=None))['inputs'][0].permute(1, 2, 0)

@@ -2,22 +2,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
 from mmengine.structures import PixelData
 from mmseg.models import BaseSegmentor
 from mmseg.structures import SegDataSample
-from torch import Tensor
 
 from ..errors import InputError
-from ..ops.rows import Rows, Stored
 from ..statistics import Choice
 from .choose_statistics import AUTO, StatisticsFactory, statistics_bytes
 from .labels import label_dtype, num_logits, to_probabilities
 from .memory import parse_bytes
 from .modes import Budget, Mode, build_mode
+from .precision import choose_precision, run_in
 from .scene import Band, Scene
+
+IN_TEST_CFG = ('mode', 'max_memory', 'statistics', 'precision', 'return_logits')
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Options:
         max_memory: limit for the process (on a GPU, for its tensors): bytes, or a string such as ``'2GB'``. Default:
             all free memory.
         statistics: a registered statistic, by name or as ``dict(type=name, ...)``, or ``'auto'``.
+        precision: ``'float32'``, ``'bfloat16'``, or ``'auto'`` for the faster one.
         return_logits: whether to return ``seg_logits``, which take 4 bytes per class per pixel.
         classes: indices of the classes to return probabilities for.
         progress: called with the fraction of the work done, from 0 to 1.
@@ -36,59 +39,15 @@ class Options:
     mode: str = 'auto'
     max_memory: int | str | None = None
     statistics: Choice = AUTO
+    precision: str = 'float32'
     return_logits: bool = False
     classes: Sequence[int] = ()
     progress: Callable[[float], None] = lambda share: None
 
     @classmethod
     def of_config(cls, test_cfg: Mapping) -> Options:
-        """Read ``mode``, ``max_memory``, ``statistics`` and ``return_logits`` from a segmentor's ``test_cfg``."""
-        given = {key: test_cfg[key] for key in ('mode', 'max_memory', 'statistics', 'return_logits') if key in test_cfg}
-        return cls(**given)
-
-
-def scene_of(model: BaseSegmentor, data: dict) -> Scene:
-    """Make a scene from a ``test_step`` input; for a standard model, the input is normalised band by band.
-
-    Args:
-        model: a segmentor.
-        data: from ``prepare_image``.
-    """
-    inputs, sample = data['inputs'], data['data_samples']
-    if getattr(model.data_preprocessor, 'test_cfg', None):  # padding needs the whole image
-        batch = model.data_preprocessor(dict(inputs=[inputs], data_samples=[sample.clone()]), False)
-        return scene_of_tensor(batch['inputs'][0], batch['data_samples'][0].metainfo, data)
-    pixels = Normalised(Stored(inputs.permute(1, 2, 0)), model.data_preprocessor)
-    return Scene(pixels, sample.ori_shape, flip=_flip(sample.metainfo), is_resized='scale_factor' in sample, data=data)
-
-
-def scene_of_tensor(image: Tensor, metainfo: Mapping, data: dict | None = None) -> Scene:
-    """Make a scene from an image (3, H, W) that a model's preprocessor has normalised and possibly padded."""
-    padding = tuple(metainfo.get('img_padding_size') or metainfo.get('padding_size') or (0, 0, 0, 0))
-    pixels, size = Stored(image.permute(1, 2, 0)), tuple(metainfo['ori_shape'])
-    return Scene(pixels, size, padding, _flip(metainfo), 'scale_factor' in metainfo, data)
-
-
-def _flip(metainfo: Mapping) -> str | None:
-    """Return the direction in which the test pipeline flipped an image, or None."""
-    return metainfo.get('flip_direction', 'horizontal') if metainfo.get('flip') else None
-
-
-class Normalised(Rows):
-    """An image in the form the network expects: (rows, W, 3), RGB, normalised, float32, on the network's device.
-
-    Args:
-        image: (rows, W, 3), BGR, already resized by the test pipeline.
-        preprocessor: the model's ``data_preprocessor``.
-    """
-
-    def __init__(self, image: Rows, preprocessor: torch.nn.Module) -> None:
-        super().__init__(image.height, image.width)
-        self.image, self.preprocessor = image.reader(), preprocessor
-
-    def compute(self, start: int, stop: int) -> Tensor:
-        rows = self.image.read(start, stop).permute(2, 0, 1)
-        return self.preprocessor(dict(inputs=[rows], data_samples=None))['inputs'][0].permute(1, 2, 0)
+        """Read the ``IN_TEST_CFG`` settings from a segmentor's ``test_cfg``."""
+        return cls(**{key: test_cfg[key] for key in IN_TEST_CFG if key in test_cfg})
 
 
 class Segmentation:
@@ -103,22 +62,32 @@ class Segmentation:
     Attributes:
         build_statistics: chooses and builds the statistics; its ``name`` and ``last`` tell which were used.
         scene: the image.
+        precision: ``'float32'`` or ``'bfloat16'``.
         mode: the mode used. If ``options.mode`` is auto and the GPU runs out of memory before the first band, the next
             mode takes its place.
 
     Raises:
-        InputError: the mode or statistic is unknown, the model cannot run in this mode, or memory is insufficient.
+        InputError: the mode, statistic or precision is unknown, the model cannot run in this mode, or memory is
+            insufficient.
     """
 
     def __init__(self, model: BaseSegmentor, open_scene: Callable[[], Scene], options: Options,
                  result_bytes: int = 0) -> None:
         self.model, self.open_scene, self.options, self.result_bytes = model, open_scene, options, result_bytes
+        self.device = next(model.parameters()).device
         self.requested, self.scene = build_mode(options.mode), open_scene()
         self._use(self.requested.choose(model, self.scene, self._budget()))
 
     def _use(self, mode: Mode) -> None:
         self.build_statistics = StatisticsFactory(self.model, mode, self.scene, self.options.statistics)
         self.mode = mode
+        if mode.takes_precision:
+            self.precision = choose_precision(self.options.precision, self.device)
+        elif self.options.precision == 'bfloat16':
+            raise InputError(f"mode {mode.name} runs the model's own prediction code in its own precision; use "
+                             "precision='float32' or 'auto'")
+        else:
+            self.precision = 'float32'
         needed = statistics_bytes(self.model, self.build_statistics.last, self.scene)
         if needed and mode.runs_whole_image:  # a window's sums are small
             needed += mode.estimate_bytes(self.model, self.scene.pixels.height, self.scene.pixels.width)
@@ -130,23 +99,31 @@ class Segmentation:
             budget.require(name, needed, self.scene)
 
     def _budget(self) -> Budget:
-        device = next(self.model.parameters()).device
-        return Budget(device, parse_bytes(self.options.max_memory), self.result_bytes)
+        return Budget(self.device, parse_bytes(self.options.max_memory), self.result_bytes)
 
     @torch.no_grad()
     def __iter__(self) -> Iterator[Band]:
         while True:
             has_begun = False
             try:
-                for band in self.mode.bands(self.model, self.scene, self.build_statistics, self.options.progress):
+                bands = self.mode.bands(self.model, self.scene, self.build_statistics, self._report)
+                while True:
+                    with run_in(self.precision, self.device):  # not while the caller uses the band
+                        band = next(bands, None)
+                    if band is None:
+                        return self.build_statistics.warn()
                     has_begun = True
                     yield band
                     del band  # before the next one is computed
-                return self.build_statistics.warn()
             except torch.OutOfMemoryError:  # holds the tensors of the failed mode until this block ends
                 pass
             torch.cuda.empty_cache()  # other modes need blocks of other sizes
             self._use(self._next_mode(has_begun))
+
+    def _report(self, share: float) -> None:
+        """Call the user's callback, outside of our autocast context."""
+        with nullcontext() if self.precision == 'float32' else torch.autocast(self.device.type, enabled=False):
+            self.options.progress(share)
 
     def _next_mode(self, has_begun: bool) -> Mode:
         """Return the mode to try after the current one ran out of memory.
@@ -171,8 +148,9 @@ def segment(model: BaseSegmentor, open_scene: Callable[[], Scene], sample: SegDa
         sample: the sample to add the results to.
 
     Returns:
-        The sample with ``pred_sem_seg`` (1, H, W) int64, ``mode``, ``statistics`` and ``statistics_spread``, and on
-        request ``seg_logits`` (channels, H, W) and ``seg_probabilities`` (classes, H, W), both float32.
+        The sample with ``pred_sem_seg`` (1, H, W) int64, ``mode``, ``statistics``, ``statistics_spread`` and
+        ``precision``, and on request ``seg_logits`` (channels, H, W) and ``seg_probabilities`` (classes, H, W), both
+        float32.
     """
     pixel_bytes = 9 + 4 * (len(options.classes) + options.return_logits * num_logits(model))  # labels become int64
     height, width = sample.ori_shape
@@ -195,5 +173,6 @@ def segment(model: BaseSegmentor, open_scene: Callable[[], Scene], sample: SegDa
     maps['pred_sem_seg'] = maps['pred_sem_seg'].long()
     sample.set_data({name: PixelData(data=content) for name, content in maps.items()})
     sample.set_metainfo(dict(mode=str(segmentation.mode), statistics=segmentation.build_statistics.name,
-                             statistics_spread=segmentation.build_statistics.last.spread))
+                             statistics_spread=segmentation.build_statistics.last.spread,
+                             precision=segmentation.precision))
     return sample

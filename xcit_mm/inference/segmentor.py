@@ -3,15 +3,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
+import torch
+from mmengine.structures import PixelData
 from mmseg.models import EncoderDecoder
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from ..heads.standard import STANDARD_METHODS, is_standard
+from .file_scenes import FileScenes
 from .modes import build_mode
-from .segmentation import Options, scene_of, scene_of_tensor, segment
+from .scene import scene_of, scene_of_tensor
+from .segmentation import Options, segment
+from .sources import ReadOptions
 
 
 @MODELS.register_module()
@@ -28,6 +34,7 @@ class BoundedEncoderDecoder(EncoderDecoder):
     - ``mode``: a registered mode, e.g. ``'auto'``, ``'whole'``, ``'banded'`` or ``'slide'``.
     - ``max_memory``. Default: all free memory.
     - ``statistics``. Default: ``'auto'``.
+    - ``precision``. Default: ``'float32'``.
     - ``return_logits``. Default: False, because ``seg_logits`` take up 14 GB for 150 classes and 24 megapixels.
     """
 
@@ -35,7 +42,8 @@ class BoundedEncoderDecoder(EncoderDecoder):
         """Segment each image in a batch from the data loader, normalising it band by band.
 
         Args:
-            data: ``inputs``, a list of images (3, H, W) BGR, and ``data_samples``.
+            data: ``inputs``, a list of images (3, H, W) BGR, and ``data_samples``. Without ``inputs``, the samples name
+                rasters, ``img_path``, and their ``bands``, which are read a few rows at a time.
 
         Returns:
             See ``predict``.
@@ -44,6 +52,8 @@ class BoundedEncoderDecoder(EncoderDecoder):
             InputError: see ``inference_segmentor``.
         """
         samples = data.get('data_samples')
+        if 'inputs' not in data:
+            return [segment_raster(self, sample, Options.of_config(self.test_cfg)) for sample in data['data_samples']]
         if not samples or self._predicts_otherwise():
             return super().test_step(data)
         options = Options.of_config(self.test_cfg)
@@ -89,6 +99,22 @@ class BoundedEncoderDecoder(EncoderDecoder):
         """Return the logits of a whole batch, as in mmseg's modes ``whole`` and ``slide``."""
         run = self.slide_inference if self.test_cfg.get('mode') == 'slide' else self.whole_inference
         return run(inputs, batch_img_metas)
+
+
+def segment_raster(model: EncoderDecoder, sample: SegDataSample, options: Options) -> SegDataSample:
+    """Segment the raster that a sample names, exactly as ``segment_file`` does, and store the labels in the sample.
+
+    Pixels without data get the label that the decode head ignores.
+    """
+    device, nodata = next(model.parameters()).device, model.decode_head.ignore_index
+    with FileScenes(model, Path(sample.img_path), ReadOptions(sample.bands, as_stored=True)) as file:
+        labels = torch.full((1, *sample.ori_shape), nodata)
+        if (box := file.mask.box) is not None:
+            inside = segment(model, file.open, SegDataSample(metainfo=dict(ori_shape=(box.height, box.width))), options)
+            labels[0, box.top:box.bottom] = file.mask.to_whole_rows(inside.pred_sem_seg.data[0], 0, nodata)
+            sample.set_metainfo({key: inside.get(key) for key in ('mode', 'statistics', 'precision')})
+    sample.set_data(dict(pred_sem_seg=PixelData(data=labels)))
+    return sample.to(device)
 
 
 STANDARD_METHODS['predict'].add(BoundedEncoderDecoder.predict)

@@ -13,8 +13,9 @@ from .choose_statistics import StatisticsFactory, statistics_bytes
 from .labels import label_dtype, num_logits, to_labels, to_probabilities, to_scores
 from .memory import parse_bytes
 from .modes import Budget, build_mode
-from .scene import Scene
-from .segmentation import Options, scene_of
+from .precision import choose_precision, run_in
+from .scene import Scene, scene_of
+from .segmentation import Options
 
 
 @MODELS.register_module()
@@ -51,7 +52,8 @@ class BoundedTTAModel(SegTTAModel):
     def _mean_labels(self, scenes: list[Scene]) -> torch.Tensor:
         """Return an image's labels (H, W) from its mean probabilities over all augmentations."""
         options = Options.of_config(self.module.test_cfg)
-        budget = Budget(next(self.module.parameters()).device, parse_bytes(options.max_memory))
+        device = next(self.module.parameters()).device
+        precision, budget = choose_precision(options.precision, device), Budget(device, parse_bytes(options.max_memory))
         modes = [build_mode(options.mode).choose(self.module, scene, budget) for scene in scenes]
         factories = [StatisticsFactory(self.module, mode, scene, options.statistics)
                      for mode, scene in zip(modes, scenes)]
@@ -59,14 +61,16 @@ class BoundedTTAModel(SegTTAModel):
                      + statistics_bytes(self.module, statistics(), scene)
                      for mode, scene, statistics in zip(modes, scenes, factories))
         budget.require(modes[0].name, needed, scenes[0])
-        readers = [mode.rows(self.module, scene, statistics, options.progress).reader()
-                   for mode, scene, statistics in zip(modes, scenes, factories)]
+        with run_in(precision, device):
+            readers = [mode.rows(self.module, scene, statistics, options.progress).reader()
+                       for mode, scene, statistics in zip(modes, scenes, factories)]
         labels = torch.empty(scenes[0].size, dtype=label_dtype(self.module))
         channels = num_logits(self.module)
         every = range(max(channels, 2))  # a single channel means two classes
         for start, stop in scenes[0].bands(channels * len(scenes)):
-            parts = (to_probabilities(to_scores(reader.read(start, stop)), every) for reader in readers)
-            mean = reduce(torch.add, parts) / len(scenes)
+            with run_in(precision, device):
+                parts = (to_probabilities(to_scores(reader.read(start, stop)), every) for reader in readers)
+                mean = reduce(torch.add, parts) / len(scenes)
             labels[start:stop] = to_labels(self.module, mean[..., 1:] if channels == 1 else mean)
         factories[0].warn()
         return labels

@@ -13,7 +13,8 @@ from xcit_mm.errors import InputError
 from xcit_mm.inference import scene
 from xcit_mm.inference.bands import backbone as banded_backbone
 from xcit_mm.inference.modes import footprint
-from xcit_mm.inference.segmentation import Normalised, Options, Segmentation
+from xcit_mm.inference.scene import Normalised
+from xcit_mm.inference.segmentation import Options, Segmentation
 from xcit_mm.ops import winograd
 from xcit_mm.ops.row_operations import Pointwise
 from xcit_mm.ops.rows import Rows, Stored
@@ -75,7 +76,8 @@ def compare(model, height, width, size=None, channels=3):
 def test_any_band_and_any_size(monkeypatch, head, tokens, rows, size):
     monkeypatch.setattr(winograd, 'LEAST_CHANNELS', 1 if rows == 3 else 384)
     monkeypatch.setattr(banded_backbone, 'BAND_TOKENS', tokens)
-    monkeypatch.setattr(footprint, 'LOGIT_ROWS', rows)
+    monkeypatch.setattr(banded_backbone, 'STEM_TOKENS', tokens)
+    monkeypatch.setattr(footprint, 'logit_rows', lambda width: rows)
     monkeypatch.setattr(scene, 'BAND_BYTES', size)
     model = build(head)
     for size in [(71, 53), (33, 90), (8, 1)]:
@@ -130,7 +132,7 @@ def test_every_architecture(arch):
 
 @pytest.mark.parametrize('head', ['upernet', 'sem_fpn'])
 def test_each_row_is_computed_once_and_few_are_kept(monkeypatch, head):
-    monkeypatch.setattr(footprint, 'LOGIT_ROWS', 2)
+    monkeypatch.setattr(footprint, 'logit_rows', lambda width: 2)
     model, read, most_kept = build(head), Rows._read, []
     for height in (256, 512):
         computed = {}

@@ -7,8 +7,8 @@ from segmentors import CONFIG, build
 
 from xcit_mm.apis import init_model
 from xcit_mm.inference.modes import build_mode
-from xcit_mm.inference.scene import Scene
-from xcit_mm.inference.segmentation import Normalised, Options, Segmentation
+from xcit_mm.inference.scene import Normalised, Scene
+from xcit_mm.inference.segmentation import Options, Segmentation
 from xcit_mm.ops.rows import Stored
 
 

@@ -46,5 +46,5 @@ class Banded(Mode):
         if model.with_neck:
             levels = banded(model.neck).run(model.neck, levels, sums)
         logits: Rows = banded(model.decode_head).run(model.decode_head, levels, sums)
-        logits.at_least = footprint.LOGIT_ROWS
+        logits.at_least = footprint.logit_rows(logits.width)
         return logits

@@ -22,7 +22,7 @@ class Delegated(Mode):
     """The model's own ``test_step``, without a memory limit."""
 
     name, summary = 'delegated', "whatever the model itself predicts in mmseg's test loop"
-    runs_whole_image = False
+    takes_precision = runs_whole_image = False  # the model's own code would resize bfloat16 logits, which tie
 
     def check(self, model: BaseSegmentor) -> None:
         """Raise ``InputError`` unless a model is in eval mode."""
@@ -41,10 +41,10 @@ class Delegated(Mode):
             raise InputError(f'mode delegated needs the whole image, so a {type(model).__name__} cannot segment a file '
                              'that is read by rows')
         sums = statistics()
-        if not sums.pools_are_published:
+        if not sums.pools_are_plain:
             raise InputError(f'a {type(model).__name__} has its own prediction code, so its head cannot take pooled '
                              "cells from these statistics; use statistics='image', 'mixture' or 'local'")
-        is_default = sums.is_published and not own_statistics(model)
+        is_default = sums.is_plain and not own_statistics(model)
         with nullcontext() if is_default else passed_to_backbone(model, lambda images: statistics()):
             sample = predict(model, scene.data)
         scores = sample.seg_logits.data.permute(1, 2, 0) if 'seg_logits' in sample else None

@@ -11,6 +11,7 @@ from torch import nn
 from ...backbone import XCiT
 from ...errors import InputError
 from ...layers.block import MLP_RATIO
+from ...ops import winograd
 from .. import scene as scenes
 from ..labels import num_logits
 from ..memory import available_bytes, format_bytes
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 
 FLOAT = 4  # bytes
 STRIDE = 4  # image pixels per pixel of the finest map of a backbone without ``out_strides``
-# How many rows at the finest stride the head computes at once. With fewer rows, the matrix products are small and slow;
-# with more, they take more memory.
-LOGIT_ROWS = 16
+# How many pixels at the finest stride the head computes at once, and the smallest number of rows. With fewer, matrix
+# products are small and slow; with more, they take more memory.
+LOGIT_PIXELS, LEAST_LOGIT_ROWS = 8192, 4
 LOGIT_BUFFERS = 3.0  # bands of logits in memory: before and after resizing, and with only the columns resized
 
 
@@ -72,11 +73,13 @@ def banded_bytes(model: BaseSegmentor, height: int, width: int) -> int:
     head, classes = model.decode_head, num_logits(model)
     maps = banded(head).band_maps * _head_width(model)
     stride = _finest_stride(model.backbone)
-    rows = FLOAT * min(LOGIT_ROWS, math.ceil(height / stride)) * (width / stride) * (maps + classes)
+    columns = math.ceil(width / stride)
+    rows = FLOAT * min(logit_rows(columns), math.ceil(height / stride)) * columns * (maps + classes)
     # Folding a batch norm copies the convolution's weights; Winograd-transformed weights take 16/9 as much memory.
     folded = 16 / 9 * FLOAT * sum(parameter.numel() for parameter in head.parameters())
-    band = logit_band_bytes(model, height, width)
-    return int(LOGIT_BUFFERS * band + rows + folded + _backbone_bytes(model.backbone, height, width, in_bands=True))
+    band, transforms = logit_band_bytes(model, height, width), winograd.buffer_bytes(_head_width(model), columns)
+    return int(LOGIT_BUFFERS * band + rows + folded + transforms
+               + _backbone_bytes(model.backbone, height, width, in_bands=True))
 
 
 def whole_bytes(model: BaseSegmentor, height: int, width: int, windows: int = 1, held: float = 0.0,
@@ -98,6 +101,11 @@ def whole_bytes(model: BaseSegmentor, height: int, width: int, windows: int = 1,
     logits = FLOAT * windows * pixels * num_logits(model)
     maps = FLOAT * whole_maps(model.decode_head) * _head_width(model) * pixels
     return int(logits + max(_backbone_bytes(model.backbone, height, width) + maps + held, LOGIT_BUFFERS * band))
+
+
+def logit_rows(width: int) -> int:
+    """Return how many rows of logits, each of ``width`` pixels, a head in bands computes at once."""
+    return max(LOGIT_PIXELS // width // 2 * 2, LEAST_LOGIT_ROWS)  # Winograd's algorithm needs two rows
 
 
 def logit_band_bytes(model: BaseSegmentor, height: int, width: int) -> float:
@@ -128,4 +136,4 @@ def _backbone_bytes(backbone: nn.Module, height: int, width: int, in_bands: bool
     copies = 1 + sum(min(patch / stride, 1.0)**2 for stride in backbone.out_strides)
     is_chunked = in_bands or next(backbone.parameters()).device.type == 'cpu'
     hidden = MLP_RATIO * (min(BAND_TOKENS, tokens) if is_chunked else tokens)
-    return FLOAT * channels * (tokens * copies + 2 * hidden)  # the hidden layer before and after its activation
+    return FLOAT * channels * (tokens * copies + 2 * hidden)  # the hidden layer, and its activation or other maps

@@ -34,12 +34,14 @@ class Mode(ABC):
         name: the name by which users select the mode.
         summary: one line for help texts.
         share_before: fraction of the time spent before the first rows of logits are computed, from 0 to 1.
+        takes_precision: whether products run in the precision that the user asks for.
         runs_whole_image: whether the network computes its statistics over the whole image.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     share_before: ClassVar[float] = 0.0
+    takes_precision: ClassVar[bool] = True
     runs_whole_image: ClassVar[bool] = True
     reason: str = ''  # why mode auto could not choose a better mode
 
@@ -97,7 +99,7 @@ class Mode(ABC):
     def rows(self, model: BaseSegmentor, scene: Scene, statistics: Callable[[], Statistics],
              progress: Progress) -> Rows:
         """Return a scene's logits at the size of its result: (rows, W, classes)."""
-        if not statistics().is_published:
+        if not statistics().is_plain:
             require_xcit(model)
         dtype = next(model.backbone.parameters()).dtype  # preprocessors normalise in float32
         pixels = scene.pixels if dtype == torch.float32 else Pointwise(scene.pixels, lambda rows: rows.to(dtype))

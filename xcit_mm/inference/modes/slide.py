@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from ...errors import InputError
+from ...ops.precision import at_least_float32
 from ...ops.row_operations import Resized
 from ...ops.rows import Reader, Rows, Stored
 from ...statistics import Statistics
+from ...statistics.grid import BLOCK
 from .footprint import LOGIT_BUFFERS, logit_band_bytes, whole_bytes
 from .mode import MODES, Mode, Progress
 from .whole import forward
@@ -52,6 +54,12 @@ class Slide(Mode):
             after = left + window.shape[1] - pixels.width, top + window.shape[0] - pixels.height
             own.padding = (max(before[0], 0), max(own.padding[1] + after[0], 0),
                            max(before[1], 0), max(own.padding[3] + after[1], 0))
+            if own.coverage is not None:  # in whole blocks, so that the weights can be off by up to 3 px
+                rows, columns = (slice(start // BLOCK, start // BLOCK - (-size // BLOCK))
+                                 for start, size in ((top, window.shape[0]), (left, window.shape[1])))
+                shares = own.coverage[rows, columns]
+                # In a window without data, all pixels count; its labels are not used.
+                own.coverage = shares if 0 < shares.max() and shares.min() < 1 else None
             return forward(model, window, own)
 
         return Windows(pixels, run, model.test_cfg.crop_size, model.test_cfg.stride, model.decode_head.align_corners)
@@ -105,7 +113,9 @@ class Windows(Rows):
         top, next_start = self.tops[index], (*self.tops, self.height)[index + 1]
         rows = self.image.read(top, top + self.crop[0], next_start)
         windows = (self.forward(rows[:, left:left + self.crop[1]], top, left) for left in self.lefts)
-        return [Resized(Stored(logits), self.crop, align_corners=self.align_corners).reader() for logits in windows]
+        # Half precision would round the resized logits and their sums over windows.
+        return [Resized(Stored(at_least_float32(logits)), self.crop, align_corners=self.align_corners).reader()
+                for logits in windows]
 
 
 def _starts(size: int, crop: int, stride: int) -> list[int]:

@@ -44,14 +44,14 @@ def forward(model: BaseSegmentor, image: Tensor, statistics: Statistics) -> Tens
     x = image.permute(2, 0, 1)[None]
     backbone, neck, head = parts(model)
     # A subclass or a patched forward method may not accept statistics.
-    if not isinstance(backbone, XCiT) or statistics.is_published and not backbone.statistics:
+    if not isinstance(backbone, XCiT) or statistics.is_plain and not backbone.statistics:
         logits = head(neck(backbone(x)))
     else:
         levels = neck(backbone(x, statistics))
-        if statistics.pools_are_published or not isinstance(head, UPerHead):
-            logits = head(levels)
-        elif takes_statistics(head):
+        if not statistics.pools_are_plain and isinstance(head, UPerHead) and takes_statistics(head):
             logits = uper_logits(head, levels, statistics)
+        elif statistics.pools_are_published or not isinstance(head, UPerHead):
+            logits = head(levels)  # a modified head also pools pixels without data
         else:
             raise InputError(f'a modified {type(head).__name__} cannot take its pooled cells from other statistics; '
                              "use statistics='image' or 'mixture'")
