@@ -34,7 +34,8 @@ def test_a_chunk_that_is_not_stored_has_the_fill_value(tmp_path):
 
 @pytest.mark.parametrize('version, options', [
     ('0.4', dict(compressors=Blosc())), ('0.4', dict(compressors=None)), ('0.5', dict()),
-    ('0.5', dict(compressors=zarr.codecs.BloscCodec())), ('0.5', dict(shards=(1, 3, 128, 64)))], ids=str)
+    ('0.5', dict(compressors=zarr.codecs.BloscCodec())), ('0.5', dict(shards=(1, 3, 128, 64)))],
+                         ids=['0.4 blosc', '0.4 raw', '0.5', '0.5 blosc', '0.5 shards'])
 @pytest.mark.parametrize('damage', ['cut', 'empty', 'noise'])
 def test_a_damaged_chunk_is_named_by_file_and_window(tmp_path, version, options, damage):
     path = write_ome_zarr(tmp_path / 'a.zarr', random_levels((600, 144)), version, **options)
