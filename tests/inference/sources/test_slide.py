@@ -60,7 +60,7 @@ def test_a_damaged_tile_is_named_by_file_and_window(tmp_path):
     with open_source(path, ReadOptions(level=0)) as source:
         reader = source.reader()
         assert reader.read(0, 256).any()
-        with pytest.raises(InputError, match=r'cannot read .*a.tif: the window of rows 256 to 512 and columns 0 to 144'):
+        with pytest.raises(InputError, match='cannot read .*a.tif: the window of rows 256 to 512 and columns 0 to 144'):
             reader.read(256, 600)
 
 

@@ -77,7 +77,8 @@ def test_unusable_folders_are_named(tmp_path, monkeypatch):
     (broken / '1/zarr.json').write_text('{')
     zarr.create_array(tmp_path / 'deep.zarr', shape=(2, 3, 4, 5), dtype='uint8')
     zarr.create_array(tmp_path / 'double.zarr', shape=(20, 30), dtype='float64')
-    for name, reason in (('none', 'no image folder'), ('file', 'it is a file'), ('empty', 'Zarr metadata are missing or damaged'),
+    for name, reason in (('none', 'no image folder'), ('file', 'it is a file'),
+                         ('empty', 'Zarr metadata are missing or damaged'),
                          ('several', f'name one of the images in it, e.g. {tmp_path}/several.zarr/1'),
                          ('stack', 'it holds 2 slices or time points along t; save the one'),
                          ('broken', 'Zarr metadata are missing or damaged'), ('double', 'its values are float64'),
