@@ -29,6 +29,7 @@ def run(main: Callable[[], None]) -> None:
     """
     debug = '--debug' in sys.argv
     sys.argv[:] = [argument for argument in sys.argv if argument != '--debug']
+    os.environ.setdefault('GDAL_CACHEMAX', '128')  # MB; by default, GDAL keeps tiles in 5 % of the machine's memory
     try:
         main()
         if torch.distributed.is_available() and torch.distributed.is_initialized():

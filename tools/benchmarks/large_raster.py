@@ -21,7 +21,7 @@ import torch
 from rasterio.features import shapes
 from rasterio.transform import from_origin
 from rasterio.windows import Window
-from rio_cogeo import cog_validate
+from rio_cogeo.cogeo import cog_validate
 
 from xcit_mm.apis import init_model
 from xcit_mm.config import load_config

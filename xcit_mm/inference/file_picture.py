@@ -25,6 +25,7 @@ def show(source: Source, is_bgr: bool) -> np.ndarray:
     masks = (source.valid(start, stop) for start, stop in rows)
     valid = thin(np.ones((stop - start, source.width), bool) if mask is None else mask.numpy()
                  for mask, (start, stop) in zip(masks, rows))
-    if valid.any():
-        pixels[~valid] = pixels[valid].min()
+    if valid.any() and not valid.all():
+        lowest = pixels.min(where=valid[..., None], initial=pixels.max())
+        np.copyto(pixels, lowest, where=~valid[..., None])
     return to_rgb(pixels, is_bgr)

@@ -57,7 +57,8 @@ def segment_to_files(model: BaseSegmentor, path: Path, folder: Path, options: Op
             options.progress(1.0)
             return 'none'
         # Several sinks run after the network.
-        segmentation = Segmentation(model, file.open, options, to[0].kept_bytes(meta.width) if len(to) == 1 else 0)
+        kept = to[0].kept_bytes(meta.width) if len(to) == 1 else 0
+        segmentation = Segmentation(model, file.open, replace(options, scratch=folder), kept)
         # Unlike a loop, map keeps no band while the next one is computed.
         write_parts(to, folder, chain(parts.without_data(0, box.top), map(parts.of_band, segmentation),
                                       parts.without_data(box.bottom, meta.height)), meta)

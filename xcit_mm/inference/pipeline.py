@@ -109,14 +109,21 @@ def to_rgb(pixels: np.ndarray, is_bgr: bool) -> np.ndarray:
     scaled to 0 … 255.
     """
     bands = np.atleast_3d(pixels)
-    bands = bands[..., [0, 0, 0] if bands.shape[2] < 3 else [2, 1, 0] if is_bgr else [0, 1, 2]]
+    if bands.shape[2] < 3:
+        bands = np.broadcast_to(bands[..., :1], (*bands.shape[:2], 3))
+    else:
+        bands = bands[..., 2::-1] if is_bgr else bands[..., :3]
     if bands.dtype == np.uint8:
         return np.ascontiguousarray(bands)
-    values = np.nan_to_num(bands.astype(np.float32), copy=False)
-    low, high = values.min(), values.max()
-    values -= low
-    values *= 255 / max(high - low, 1e-12)
-    return values.astype(np.uint8)
+    # Row by row, because copies of the whole image take memory.
+    limits = [(row[known].min(), row[known].max()) for row in bands if (known := np.isfinite(row)).any()]
+    lows, highs = zip(*limits or [(0, 0)])
+    low, high = float(min(lows)), float(max(highs))
+    shown = np.empty(bands.shape, np.uint8)
+    for row, values in zip(shown, bands):
+        values = np.nan_to_num(values.astype(np.float32), nan=low, posinf=high, neginf=low)
+        row[:] = (values - low) * (255 / max(high - low, 1e-12))
+    return shown
 
 
 def _decoding(config: Config) -> dict[str, Any]:

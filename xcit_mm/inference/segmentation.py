@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from mmengine.structures import PixelData
@@ -35,6 +36,7 @@ class Options:
         return_logits: whether to return ``seg_logits``, which take 4 bytes per class per pixel.
         classes: indices of the classes to return probabilities for.
         progress: called with the fraction of the work done, from 0 to 1.
+        scratch: folder for temporary files with large maps; None to keep them in memory.
     """
     mode: str = 'auto'
     max_memory: int | str | None = None
@@ -43,6 +45,7 @@ class Options:
     return_logits: bool = False
     classes: Sequence[int] = ()
     progress: Callable[[float], None] = lambda share: None
+    scratch: Path | None = None
 
     @classmethod
     def of_config(cls, test_cfg: Mapping) -> Options:
@@ -75,7 +78,7 @@ class Segmentation:
                  result_bytes: int = 0) -> None:
         self.model, self.open_scene, self.options, self.result_bytes = model, open_scene, options, result_bytes
         self.device = next(model.parameters()).device
-        self.requested, self.scene = build_mode(options.mode), open_scene()
+        self.requested, self.scene = build_mode(options.mode, options.scratch), open_scene()
         self._use(self.requested.choose(model, self.scene, self._budget()))
 
     def _use(self, mode: Mode) -> None:

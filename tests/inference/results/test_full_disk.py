@@ -1,11 +1,10 @@
 """A full disk or a killed run leaves neither an incomplete result nor files that stay."""
-import resource
 import shutil
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
 import torch
+from full_disk import files_up_to
 
 from xcit_mm.errors import InputError
 from xcit_mm.inference.results import PREDICTED, Part, ResultMeta, build_sinks, is_result, result_file, write_parts
@@ -29,17 +28,6 @@ def write(sinks, folder, between=lambda: None):
 
     write_parts(build_sinks(SINKS[sinks]), folder, parts(), META)
     return sorted(file for file in folder.iterdir() if file.name != '.xcit_mm_results')
-
-
-@contextmanager
-def files_up_to(size):
-    """Let writes fail beyond a size, in bytes, as on a full disk; Python ignores the signal."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize('sinks', SINKS)

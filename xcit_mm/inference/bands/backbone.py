@@ -1,4 +1,4 @@
-"""Run XCiT in bands of rows, using memory for one N x C map plus one more per tap.
+"""Run XCiT in bands of rows, using memory for one N x C map plus one more per tap, unless a file holds it.
 
 Everything in an XCiT (stem, layer norms, LPI and MLP) is local except for one sum over the tokens in each block, and
 that sum can be accumulated band by band (see ``xcit_mm.statistics``). Each block sweeps over the rows once: it applies
@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from ...backbone import XCiT
@@ -24,15 +26,18 @@ from ...ops.products import add_affine_
 from ...ops.row_operations import Convolution, Pointwise
 from ...ops.rows import Rows, Stored, bands
 from ...statistics import Moments, Statistics
+from .map_file import MapFile
 
 BAND_TOKENS = 4096  # tokens per band, but at least one row
 # The same in the stem, whose maps are larger. Memory for a map of more than 32 MB comes fresh from the system, which
 # takes longer than the arithmetic.
 STEM_TOKENS = 1024
+FILE_BYTES = 64 << 20  # smaller maps stay in memory
 Progress = Callable[[float], None]
 
 
-def compute_levels(backbone: XCiT, image: Rows, statistics: Statistics, progress: Progress) -> list[Rows]:
+def compute_levels(backbone: XCiT, image: Rows, statistics: Statistics, progress: Progress,
+                   scratch: Path | None = None) -> list[Rows]:
     """Return the maps of ``backbone(image, statistics)`` as rows that are resampled when read.
 
     Args:
@@ -40,6 +45,7 @@ def compute_levels(backbone: XCiT, image: Rows, statistics: Statistics, progress
         image: normalised, with as many channels as the backbone takes.
         statistics: empty sums for this image.
         progress: called with the fraction of the work done, from 0 to 1.
+        scratch: folder for temporary files with the largest maps; None to keep them in memory.
     """
     tokens = _embed(backbone, image)  # (height, width, C)
     blocks = cast(list[XCiTBlock], list(backbone.blocks))
@@ -57,18 +63,26 @@ def compute_levels(backbone: XCiT, image: Rows, statistics: Statistics, progress
             moments = next_moments
         for level, tap in enumerate(backbone.out_indices):
             if tap == index:
-                levels[level] = _keep(backbone, level, tokens, is_last)
+                levels[level] = _keep(backbone, level, tokens, is_last, scratch)
         progress((index + 1) / len(blocks))
     return [levels[level] for level in range(len(levels))]
 
 
-def _keep(backbone: XCiT, level: int, tokens: Tensor, is_last: bool) -> Rows:
+def _keep(backbone: XCiT, level: int, tokens: Tensor, is_last: bool, scratch: Path | None) -> Rows:
     """Return a pyramid level computed from tokens that later blocks will overwrite."""
     factor = backbone.out_strides[level] / backbone.variant.patch_size
     resampler = backbone.resamplers()[level]
     if factor > 1:  # keep the pooled map, which is smaller than its source
         return Stored(Resampled(Stored(tokens), resampler, factor).reader().read_all().clone())
-    return Resampled(Stored(tokens if is_last else tokens.clone()), resampler, factor)
+    if is_last:
+        return Resampled(Stored(tokens), resampler, factor)
+    return Resampled(MapFile(tokens, scratch) if scratch and goes_to_file(tokens.nbytes, tokens.device)
+                     else Stored(tokens.clone()), resampler, factor)
+
+
+def goes_to_file(size: int, device: torch.device) -> bool:
+    """Return whether a map of ``size`` bytes that waits for the head goes to a file, if there is a folder for it."""
+    return device.type == 'cpu' and size >= FILE_BYTES
 
 
 class Resampled(Rows):
@@ -94,7 +108,7 @@ class Resampled(Rows):
     def compute(self, start: int, stop: int) -> Tensor:
         first = int(start * self.step)
         last = -int(-stop * self.step // 1)
-        x = self.source.read(first, last)
+        x = self.source.read(first, last, int(stop * self.step))
         y = to_rows(self.module(to_batch(x)))
         ahead = start - int(first / self.step)  # rows before ``start`` that come from the same row of the source
         return y[ahead:ahead + stop - start]

@@ -35,14 +35,14 @@ class Banded(Mode):
             banded(part).check(part, levels)
 
     def estimate_bytes(self, model: BaseSegmentor, height: int, width: int) -> int:
-        return footprint.banded_bytes(model, height, width)
+        return footprint.banded_bytes(model, height, width, self.scratch is not None)
 
     def logits(self, model: BaseSegmentor, pixels: Rows, statistics: Callable[[], Statistics],
                progress: Progress) -> Rows:
         from ..bands import backbone, banded
 
         sums = statistics()
-        levels = backbone.compute_levels(model.backbone, pixels, sums, progress)
+        levels = backbone.compute_levels(model.backbone, pixels, sums, progress, self.scratch)
         if model.with_neck:
             levels = banded(model.neck).run(model.neck, levels, sums)
         logits: Rows = banded(model.decode_head).run(model.decode_head, levels, sums)

@@ -54,14 +54,16 @@ class Auto(Mode):
             return [Delegated()]
         if model.test_cfg.get('mode') == 'slide':
             return [Slide()]
+        banded = Banded()
+        banded.scratch = self.scratch
         try:
-            Banded().check(model)
+            banded.check(model)
         except InputError as error:
             whole = Whole()
             whole.reason = str(error).partition('; ')[0]  # the rest is advice
             return [whole]
         # Bands fit in a CPU's caches. On a GPU, their many small kernels add overhead.
-        return [Whole(), Banded()] if next(model.parameters()).is_cuda else [Banded()]
+        return [Whole(), banded] if next(model.parameters()).is_cuda else [banded]
 
     def estimate_bytes(self, model: BaseSegmentor, height: int, width: int) -> int:
         return min(mode.estimate_bytes(model, height, width) for mode in self.candidates(model))

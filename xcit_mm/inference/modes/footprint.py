@@ -66,8 +66,12 @@ class Budget:
             f'image{other}')
 
 
-def banded_bytes(model: BaseSegmentor, height: int, width: int) -> int:
-    """Estimate a model's peak memory when run in bands of rows; see ``Mode.estimate_bytes``."""
+def banded_bytes(model: BaseSegmentor, height: int, width: int, uses_files: bool) -> int:
+    """Estimate a model's peak memory when run in bands of rows; see ``Mode.estimate_bytes``.
+
+    Args:
+        uses_files: whether there is a folder for temporary files.
+    """
     from ..bands import banded
 
     head, classes = model.decode_head, num_logits(model)
@@ -79,7 +83,7 @@ def banded_bytes(model: BaseSegmentor, height: int, width: int) -> int:
     folded = 16 / 9 * FLOAT * sum(parameter.numel() for parameter in head.parameters())
     band, transforms = logit_band_bytes(model, height, width), winograd.buffer_bytes(_head_width(model), columns)
     return int(LOGIT_BUFFERS * band + rows + folded + transforms
-               + _backbone_bytes(model.backbone, height, width, in_bands=True))
+               + _backbone_bytes(model.backbone, height, width, True, uses_files))
 
 
 def whole_bytes(model: BaseSegmentor, height: int, width: int, windows: int = 1, held: float = 0.0,
@@ -121,19 +125,23 @@ def _finest_stride(backbone: nn.Module) -> int:
     return min(backbone.out_strides) if isinstance(backbone, XCiT) else STRIDE
 
 
-def _backbone_bytes(backbone: nn.Module, height: int, width: int, in_bands: bool = False) -> float:
+def _backbone_bytes(backbone: nn.Module, height: int, width: int, in_bands: bool = False,
+                    uses_files: bool = False) -> float:
     """Return the number of bytes taken up by the tokens, their copies or pooled maps at the taps, and the hidden layer.
 
     In bands of rows or on a CPU, only part of the hidden layer is in memory at once. If the backbone is not an XCiT,
     measure it instead.
     """
-    from ..bands.backbone import BAND_TOKENS
+    from ..bands.backbone import BAND_TOKENS, goes_to_file
 
     if not isinstance(backbone, XCiT):
         return bytes_per_pixel(backbone) * height * width
     patch, channels = backbone.variant.patch_size, backbone.variant.embed_dim
     tokens = math.ceil(height / patch) * math.ceil(width / patch)
-    copies = 1 + sum(min(patch / stride, 1.0)**2 for stride in backbone.out_strides)
-    is_chunked = in_bands or next(backbone.parameters()).device.type == 'cpu'
+    device = next(backbone.parameters()).device
+    in_files = uses_files and goes_to_file(FLOAT * channels * tokens, device)
+    copies = 1 + sum(0.0 if in_files and stride <= patch else min(patch / stride, 1.0)**2
+                     for stride in backbone.out_strides)
+    is_chunked = in_bands or device.type == 'cpu'
     hidden = MLP_RATIO * (min(BAND_TOKENS, tokens) if is_chunked else tokens)
     return FLOAT * channels * (tokens * copies + 2 * hidden)  # the hidden layer, and its activation or other maps

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -36,6 +37,7 @@ class Mode(ABC):
         share_before: fraction of the time spent before the first rows of logits are computed, from 0 to 1.
         takes_precision: whether products run in the precision that the user asks for.
         runs_whole_image: whether the network computes its statistics over the whole image.
+        scratch: folder for temporary files; None to keep everything in memory.
     """
 
     name: ClassVar[str]
@@ -43,6 +45,7 @@ class Mode(ABC):
     share_before: ClassVar[float] = 0.0
     takes_precision: ClassVar[bool] = True
     runs_whole_image: ClassVar[bool] = True
+    scratch: Path | None = None
     reason: str = ''  # why mode auto could not choose a better mode
 
     def __str__(self) -> str:
@@ -129,12 +132,14 @@ def require_eval(model: BaseSegmentor) -> None:
         raise InputError('inference needs a model in eval mode: call its eval() first')
 
 
-def build_mode(name: str) -> Mode:
-    """Build the mode registered under a name.
+def build_mode(name: str, scratch: Path | None = None) -> Mode:
+    """Build the mode registered under a name, with a folder for temporary files.
 
     Raises:
         InputError: no mode has this name.
     """
     if name not in MODES.module_dict:
         raise InputError(f'mode must be one of {", ".join(sorted(MODES.module_dict))}, but got {name!r}')
-    return MODES.module_dict[name]()
+    mode: Mode = MODES.module_dict[name]()
+    mode.scratch = scratch
+    return mode

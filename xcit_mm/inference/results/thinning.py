@@ -24,12 +24,14 @@ class Thinning:
 
     def __call__(self, bands: Iterable[np.ndarray]) -> np.ndarray:
         """Return the pixels to show of bands (rows, W) or (rows, W, ...) that arrive from top to bottom."""
-        parts, start = [], 0
+        shown, start, end = np.empty(0), 0, 0
         for band in bands:
             rows = self.rows[(self.rows >= start) & (self.rows < start + len(band))] - start
-            parts.append(band[rows][:, self.columns])
-            start += len(band)
-        return np.concatenate(parts)
+            if start == 0:
+                shown = np.empty((len(self.rows), len(self.columns), *band.shape[2:]), band.dtype)
+            shown[end:end + len(rows)] = band[rows][:, self.columns]
+            start, end = start + len(band), end + len(rows)
+        return shown
 
 
 def _positions(size: int, number: int) -> np.ndarray:
