@@ -55,7 +55,8 @@ function paint(context) {
 
 async function labelTile(name) {
   const [level, column, row] = name.split(/[/_]/).map(Number);
-  const side = (size, index) => Math.min(RESULT.tile, Math.ceil(size / 2 ** (RESULT.finest - level)) - index * RESULT.tile);
+  const scale = 2 ** (RESULT.finest - level);
+  const side = (size, index) => Math.min(RESULT.tile, Math.ceil(size / scale) - index * RESULT.tile);
   const labels = await decode(await loadScript(name));
   const canvas = document.createElement('canvas');
   [canvas.width, canvas.height] = [side(RESULT.width, column), side(RESULT.height, row)];
@@ -83,7 +84,8 @@ const viewer = OpenSeadragon({
       getTileUrl: (level, column, row) => `${level}/${column}_${row}`,
       hasTransparency: () => true,
       downloadTileStart: (job) => {
-        labelTile(job.src).then((context) => job.finish(context, null, 'context2d'), (error) => job.fail(error.message));
+        labelTile(job.src).then((context) => job.finish(context, null, 'context2d'),
+                                (error) => job.fail(error.message));
       },
       downloadTileAbort: () => {},
     }), opacity: 0.5},
@@ -103,7 +105,7 @@ for (const event of ['open', 'zoom', 'resize']) viewer.addHandler(event, smooth)
 
 // Returns a size in the largest of the given units in which it is at least 1.
 function inUnits(value, units) {
-  const [size, unit] = units.find(([each]) => value >= each) ?? units.at(-1);
+  const [size, unit] = units.find(([each]) => value >= each * (1 - 1e-9)) ?? units.at(-1);
   return `${(value / size).toLocaleString('en', {maximumSignificantDigits: 3})} ${unit}`;
 }
 
@@ -120,7 +122,7 @@ function drawScale() {
   const longest = 150 * perPixel;
   const power = 10 ** Math.floor(Math.log10(longest));
   const length = [5, 2, 1].map((factor) => factor * power).find((each) => each <= longest);
-  byId('scale-text').textContent = inUnits(length * (1 + 1e-9), [[1e3, 'km'], [1, 'm'], [1e-2, 'cm'], [1e-3, 'mm'], [1e-6, 'µm']]);
+  byId('scale-text').textContent = inUnits(length, [[1e3, 'km'], [1, 'm'], [1e-2, 'cm'], [1e-3, 'mm'], [1e-6, 'µm']]);
   byId('scale-bar').style.width = `${length / perPixel}px`;
   byId('scale').hidden = false;
 }
@@ -133,7 +135,8 @@ function redraw() {
 
 function addClass({index, name, color, pixels}) {
   const item = document.createElement('li');
-  item.innerHTML = '<label><input type="checkbox"><span class="color"></span><span class="name"></span><span class="area"></span></label>';
+  item.innerHTML = '<label><input type="checkbox"><span class="color"></span><span class="name"></span>'
+    + '<span class="area"></span></label>';
   const [box, swatch, text, area] = item.firstChild.children;
   box.checked = shown.has(index);
   box.value = index;
