@@ -18,6 +18,7 @@ from xcit_mm.inference.file_picture import show
 from xcit_mm.inference.results import ResultMeta, build_sinks, write_labels
 from xcit_mm.inference.sources import open_source
 
+pytestmark = pytest.mark.xdist_group('browser')  # the tests share a browser
 SIZE = 1100, 1300  # with pixels of 50 cm
 CLASSES = ['background', 'road', 'water', 'roof']
 PALETTE = np.array([[0, 0, 0], [240, 40, 20], [0, 90, 255], [9, 9, 9]])
