@@ -1,18 +1,14 @@
 """The page of a result works in a browser, opened from disk."""
-import io
 import json
 import os
-import shutil
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from browser import NEEDED, ShownPage, find_chromium, running_chromium
 from rasters import write_raster
-from selenium import webdriver
 from selenium.webdriver import ActionChains, Keys
-from selenium.webdriver.support.wait import WebDriverWait
 
 from xcit_mm.inference.file_picture import show
 from xcit_mm.inference.results import ResultMeta, build_sinks, write_labels
@@ -24,65 +20,15 @@ CLASSES = ['background', 'road', 'water', 'roof']
 PALETTE = np.array([[0, 0, 0], [240, 40, 20], [0, 90, 255], [9, 9, 9]])
 COLOR = np.array([90, 160, 120])  # of the image
 ROAD, WATER, BACKGROUND = (650, 300), (1000, 500), (200, 1000)  # x and y of a pixel of each
-IS_LOADED = """return [0, 1].every((layer) => viewer.world.getItemAt(layer)?.getFullyLoaded()) && !viewer.isAnimating()
-    && viewer.viewport.getBounds(true).equals(viewer.viewport.getBounds(false))"""
 
 
 @pytest.fixture(scope='module')
 def chromium():
     """Return a running browser."""
-    names = 'chromium', 'chromium-browser', 'google-chrome'
-    program, driver = next(filter(None, map(shutil.which, names)), None), shutil.which('chromedriver')
-    if not program or not driver:
-        (pytest.fail if os.environ.get('CI') else pytest.skip)(
-            'needs Chromium and chromedriver, e.g. apt-get install chromium chromium-driver')
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    for argument in ('headless=new', 'no-sandbox', 'disable-dev-shm-usage', 'force-device-scale-factor=1',
-                     'window-size=1200,800'):
-        options.add_argument(f'--{argument}')
-    options.set_capability('goog:loggingPrefs', dict(browser='ALL', performance='ALL'))
-    with webdriver.Chrome(options, webdriver.ChromeService(driver)) as browser:
+    if not find_chromium():
+        (pytest.fail if os.environ.get('CI') else pytest.skip)(f'needs {NEEDED}')
+    with running_chromium() as browser:
         yield browser
-
-
-class Shown:
-    """A page in a browser."""
-
-    def __init__(self, browser, file):
-        self.browser = browser
-        browser.get(file.as_uri())
-        self.wait()
-
-    def wait(self):
-        """Wait until the image and the labels are shown and nothing moves."""
-        WebDriverWait(self.browser, 60).until(lambda browser: browser.execute_script(IS_LOADED))
-        self.browser.execute_async_script('requestAnimationFrame(() => requestAnimationFrame(arguments[0]))')
-
-    def element(self, selector):
-        return self.browser.find_element('css selector', selector)
-
-    def screenshot(self):
-        return np.asarray(Image.open(io.BytesIO(self.browser.get_screenshot_as_png())).convert('RGB')).astype(int)
-
-    def place(self, x, y):
-        """Return where a pixel of the image is on the screen."""
-        return self.browser.execute_script(
-            'const {x, y} = viewer.world.getItemAt(0).imageToViewerElementCoordinates('
-            f'new OpenSeadragon.Point({x} + 0.5, {y} + 0.5)); return [Math.floor(x), Math.floor(y)]')
-
-    def color(self, x, y):
-        """Return the colour on the screen of a pixel of the image."""
-        self.wait()
-        column, row = self.place(x, y)
-        return self.screenshot()[row, column]
-
-    def road(self):
-        """Return the first and the last column of the road on the screen, in the middle of the window."""
-        self.wait()
-        row = self.screenshot()[400, :800]
-        columns = np.flatnonzero(np.abs(row - (COLOR + PALETTE[1]) / 2).max(axis=1) < 6)
-        return columns[0], columns[-1] + 1
 
 
 @pytest.fixture(scope='module')
@@ -102,7 +48,14 @@ def file(tmp_path_factory):
 
 @pytest.fixture
 def page(chromium, file):
-    return Shown(chromium, file)
+    return ShownPage(chromium, file)
+
+
+def road_on_screen(page):
+    """Return the first and the last column of the road on the screen, in the middle of the window."""
+    row = page.screenshot()[400, :800].astype(int)
+    columns = np.flatnonzero(np.abs(row - (COLOR + PALETTE[1]) / 2).max(axis=1) < 6)
+    return columns[0], columns[-1] + 1
 
 
 def assert_similar(found, expected):
@@ -112,7 +65,7 @@ def assert_similar(found, expected):
 def test_it_loads_from_disk_without_errors_and_network(chromium, file):
     for kind in ('browser', 'performance'):
         chromium.get_log(kind)
-    page = Shown(chromium, file)
+    page = ShownPage(chromium, file)
     assert chromium.get_log('browser') == []
     events = [json.loads(entry['message'])['message'] for entry in chromium.get_log('performance')]
     urls = [event['params']['request']['url'] for event in events if event['method'] == 'Network.requestWillBeSent']
@@ -162,23 +115,23 @@ def test_zooming_and_the_scale_bar(page):
     for clicks in (0, 1, 1):
         for _ in range(clicks):
             page.element('#zoom-in').click()
-        left, right = page.road()
+        left, right = road_on_screen(page)
         meters = 80 / (right - left)  # per pixel of the screen; the road is 160 px wide
         length, unit = page.element('#scale-text').text.split()
         bar = page.element('#scale-bar').size['width'] * meters
         assert unit == 'm' and bar == pytest.approx(float(length), rel=0.03)
     page.element('#home').click()
-    assert page.road()[1] - page.road()[0] < (right - left) / 2
+    assert road_on_screen(page)[1] - road_on_screen(page)[0] < (right - left) / 2
 
 
 def test_dragging_and_keys_move_the_image(page):
     page.element('#zoom-in').click()
-    before = page.road()
+    before = road_on_screen(page)
     ActionChains(page.browser).drag_and_drop_by_offset(page.element('.openseadragon-canvas'), 120, 0).perform()
-    dragged = page.road()
+    dragged = road_on_screen(page)
     assert dragged[0] > before[0] + 60
     page.element('.openseadragon-canvas').send_keys(Keys.ARROW_RIGHT)
-    assert page.road()[0] < dragged[0]
+    assert road_on_screen(page)[0] < dragged[0]
 
 
 def test_more_than_255_classes(chromium, tmp_path):
@@ -188,7 +141,7 @@ def test_more_than_255_classes(chromium, tmp_path):
     image = np.full((90, 70, 3), COLOR, np.uint8)
     meta = ResultMeta('b', 90, 70, list(map(str, range(300))), palette.tolist(), lambda: [image], None)
     write_labels(build_sinks(['page']), tmp_path, [labels], meta)
-    page = Shown(chromium, tmp_path / 'b_page/index.html')
+    page = ShownPage(chromium, tmp_path / 'b_page/index.html')
     assert [row.text for row in chromium.find_elements('css selector', 'li')] == ['299\n3,150 px']
     assert not page.element('#scale').is_displayed()
     page.element('#opacity').send_keys(Keys.END)
