@@ -22,6 +22,7 @@ class BuildWithMim(build_py):
             shutil.copy(HERE / 'model-index.yml', mim)
 
 
+VIEWER = 'xcit_mm/inference/results/page/viewer'
 VERSION = re.search(r"__version__ = '(.+)'", (HERE / 'xcit_mm/__init__.py').read_text())[1]
 TIFF = ['tifffile>=2024.1', 'imagecodecs>=2024.1']
 GEO = [*TIFF, 'rasterio>=1.4', 'pyogrio>=0.10', 'shapely>=2.1']
@@ -38,7 +39,8 @@ setup(
     description='XCiT as a backbone for MMSegmentation and MMDetection: segmentation of large images in bounded memory',
     long_description=(HERE / 'README.md').read_text(),
     long_description_content_type='text/markdown',
-    license='Apache-2.0',
+    license='Apache-2.0 AND BSD-3-Clause',  # the latter is that of OpenSeadragon
+    license_files=['LICENSE', f'{VIEWER}/openseadragon-LICENSE.txt'],
     python_requires='>=3.10',
     # tests/adoption.sh has passed with each of these versions.
     classifiers=[f'Programming Language :: Python :: 3.{minor}' for minor in (10, 11, 12, 13)],

@@ -15,9 +15,9 @@ IS_LOADED = """return [0, 1].every((layer) => viewer.world.getItemAt(layer)?.get
 
 def find_chromium():
     """Return the paths of Chromium and of its driver, or None if one of them is missing."""
-    programs = [program for name in ('chromium', 'chromium-browser', 'google-chrome') if (program := shutil.which(name))]
+    program = shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
     driver = shutil.which('chromedriver')
-    return (programs[0], driver) if programs and driver else None
+    return (program, driver) if program and driver else None
 
 
 @contextmanager
