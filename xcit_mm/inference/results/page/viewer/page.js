@@ -48,7 +48,8 @@ function paint(context) {
   const {width, height} = context.canvas;
   const pixels = new ImageData(width, height);
   const colors = new Uint32Array(pixels.data.buffer);
-  context.labels.forEach((label, position) => { colors[position] = palette[label]; });
+  const {labels} = context;
+  for (let position = 0; position < labels.length; position++) colors[position] = palette[labels[position]];
   context.putImageData(pixels, 0, 0);
   context.painted = version;
 }
