@@ -22,6 +22,7 @@ class BuildWithMim(build_py):
             shutil.copy(HERE / 'model-index.yml', mim)
 
 
+VIEWER = 'xcit_mm/inference/results/page/viewer'
 VERSION = re.search(r"__version__ = '(.+)'", (HERE / 'xcit_mm/__init__.py').read_text())[1]
 TIFF = ['tifffile>=2024.1', 'imagecodecs>=2024.1']
 GEO = [*TIFF, 'rasterio>=1.4', 'pyogrio>=0.10', 'shapely>=2.1']
@@ -38,11 +39,13 @@ setup(
     description='XCiT as a backbone for MMSegmentation and MMDetection: segmentation of large images in bounded memory',
     long_description=(HERE / 'README.md').read_text(),
     long_description_content_type='text/markdown',
-    license='Apache-2.0',
+    license='Apache-2.0 AND BSD-3-Clause',  # the latter is that of OpenSeadragon
+    license_files=['LICENSE', f'{VIEWER}/openseadragon-LICENSE.txt'],
     python_requires='>=3.10',
     # tests/adoption.sh has passed with each of these versions.
     classifiers=[f'Programming Language :: Python :: 3.{minor}' for minor in (10, 11, 12, 13)],
     packages=find_packages(include=['xcit_mm', 'xcit_mm.*']),
+    package_data={'xcit_mm.inference.results.page': ['viewer/*']},
     install_requires=['torch>=2.6', 'filelock>=3.12', 'numpy>=1.24', 'pillow>=10.1', 'psutil>=5.9', 'rich>=13'],
     # The two MM families use the same import names, so install only one of them.
     extras_require={
@@ -62,8 +65,8 @@ setup(
         'dev': [*DATA, *DIGITS, *SAFETENSORS, *GEO, *SLIDES, *ZARR, *EXPORT, 'build>=1.2', 'furo>=2024.8',
                 'hypothesis>=6.100', 'import-linter>=2.1', 'ipykernel>=6', 'loralib>=0.1.2', 'matplotlib>=3.8',
                 'mypy>=2.4', 'myst-parser>=4', 'nbclient>=0.10', 'openvino>=2024.6', 'peft>=0.17', 'pylint>=4',
-                'pytest>=8', 'pytest-xdist>=3.6', 'rio-cogeo>=5.4', 'ruff>=0.6', 'sphinx>=8', 'sybil>=9',
-                'tensorboard>=2.17'],
+                'pytest>=8', 'pytest-xdist>=3.6', 'rio-cogeo>=5.4', 'ruff>=0.6', 'selenium>=4.20', 'sphinx>=8',
+                'sybil>=9', 'tensorboard>=2.17'],
     },
     cmdclass={'build_py': BuildWithMim},
 )

@@ -4,11 +4,12 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+VIEWER = ROOT / 'xcit_mm/inference/results/page/viewer'
 
 
 def main(wheel: str) -> None:
     actual = {name for name in zipfile.ZipFile(wheel).namelist() if '.dist-info/' not in name}
-    package = {str(path.relative_to(ROOT)) for path in (ROOT / 'xcit_mm').rglob('*.py')}
+    package = {str(path.relative_to(ROOT)) for path in [*(ROOT / 'xcit_mm').rglob('*.py'), *VIEWER.iterdir()]}
     extra = {f'xcit_mm/.mim/{path.relative_to(ROOT)}'
              for path in [ROOT / 'model-index.yml', *(ROOT / 'configs').rglob('*'), *(ROOT / 'tools').rglob('*')]
              if path.is_file() and path.suffix != '.pyc' and 'benchmark' not in str(path.relative_to(ROOT))}

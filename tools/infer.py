@@ -82,6 +82,8 @@ def parse_args() -> argparse.Namespace:
     segmentors.add_argument('--probabilities', nargs='+', default=[], metavar='CLASS',
                             help='names or indices of classes to write probabilities for, as 16-bit PNG files for '
                             'pictures and as 8-bit GeoTIFF files for other files')
+    segmentors.add_argument('--page', action='store_true',
+                            help='also write a web page that shows the image with the labels over it, from disk')
     detectors = parser.add_argument_group('detectors')
     detectors.add_argument('--min-score', type=float, metavar='SCORE',
                            help=f'leave out objects below this score, 0 … 1 (default: {MIN_SCORE})')
@@ -108,7 +110,7 @@ class Results:
         """Describe the result for an image whose height and width are ``size``."""
         known = self.model.dataset_meta
         return ResultMeta(self.name, *size, classes=known['classes'], palette=known['palette'],
-                          read_image=lambda: read_as_shown(self.model.cfg, self.path))
+                          read_image=lambda: [read_as_shown(self.model.cfg, self.path)])
 
 
 def detect(args: argparse.Namespace, model: BaseModel, path: Path) -> None:
@@ -123,15 +125,15 @@ def detect(args: argparse.Namespace, model: BaseModel, path: Path) -> None:
 
 def segment(args: argparse.Namespace, model: BaseModel, path: Path, advance: Callable[[float], None]) -> str:
     """Write the results for an image, and return the mode and the statistics used."""
-    polygons = polygon_sinks(args)
+    more = [*polygon_sinks(args), *(['page'] if args.page else [])]
     scaled = args.level is not None or args.microns_per_pixel is not None
     if args.bands or scaled or not is_picture(path):
         maps = [dict(type='probabilities', classes=args.probabilities)] if args.probabilities else []
         return segment_file(model, path, args.out, args.mode, max_memory=args.max_memory, statistics=args.statistics,
-                            precision=args.precision, sinks=['tiff', 'overlay', *maps, *polygons],
+                            precision=args.precision, sinks=['tiff', 'overlay', *maps, *more],
                             name=result_name(path, args.inputs), bands=args.bands, level=args.level,
                             microns_per_pixel=args.microns_per_pixel, progress=advance)
-    results = Results(args, model, path, 'png', 'overlay', *polygons)
+    results = Results(args, model, path, 'png', 'overlay', *more)
     classes = [class_index(model.dataset_meta['classes'], name) for name in args.probabilities]
     for index in classes:
         require_replaceable(args.out / f'{results.name}{probability_ending(index, model.dataset_meta["classes"])}')
@@ -159,7 +161,7 @@ def check(args: argparse.Namespace, detects: bool) -> None:
     """Before anything is computed, reject options that cannot work."""
     wrong = ([args.mode != 'auto', args.max_memory, args.full_resolution, args.bands, args.level is not None,
               args.microns_per_pixel is not None, args.polygons, args.min_area, args.simplify, args.polygon_scores,
-              args.probabilities] if detects else [args.boxes_only, args.min_score is not None])
+              args.probabilities, args.page] if detects else [args.boxes_only, args.min_score is not None])
     if any(wrong):
         kinds = ('segmentors', 'a detector') if detects else ('detectors', 'a segmentor')
         raise InputError(f'an option only for {kinds[0]} was given, but {args.config} is {kinds[1]}; see --help')

@@ -98,9 +98,14 @@ def size_and_time(path: Path) -> tuple[int, int]:
 
 
 def digest(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal digits."""
+    """Return the SHA-256 of a file, or of the names and contents of all files in a folder, in hexadecimal digits."""
+    hashed = hashlib.sha256()
+    if path.is_dir():
+        for inner in sorted(path.rglob('*')):
+            content = '' if inner.is_dir() else digest(inner)
+            hashed.update(f'{content}  {inner.relative_to(path).as_posix()}\n'.encode())
+        return hashed.hexdigest()
     with path.open('rb') as file:
-        hashed = hashlib.sha256()
         while piece := file.read(1 << 20):
             hashed.update(piece)
     return hashed.hexdigest()

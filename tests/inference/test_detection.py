@@ -78,7 +78,7 @@ def test_sinks_write_instances_and_overlay(tmp_path, monkeypatch, detector, imag
     monkeypatch.setattr('xcit_mm.inference.results.overlay.DRAWN', limit)
     found = inference_detector(detector, image, rle=True).pred_instances
     classes, palette = detector.dataset_meta['classes'], detector.dataset_meta['palette']
-    meta = ResultMeta('photo', 50, 71, classes, palette, lambda: image[..., ::-1])
+    meta = ResultMeta('photo', 50, 71, classes, palette, lambda: [image[..., ::-1]])
     for sink in build_sinks(['coco_json', 'overlay']):
         sink.write_objects(tmp_path, found, meta)
     rows = json.loads((tmp_path / 'photo_instances.json').read_text())

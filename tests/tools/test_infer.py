@@ -113,6 +113,21 @@ def test_a_picture_has_polygons_in_pixels(run_here, tmp_path, weights, scenes):
     assert (tmp_path / '00000_overlay.png').exists()
 
 
+def test_pages_of_pictures_and_rasters_are_no_inputs(run_here, capsys, tmp_path, weights, scenes):
+    (tmp_path / 'a/sub').mkdir(parents=True)
+    (tmp_path / 'a/sub/photo.png').write_bytes((scenes / 'images/val/00000.png').read_bytes())
+    write_raster(tmp_path / 'a/raster.tif', random_bands())
+    arguments = ['infer', DIGITS, weights, tmp_path / 'a', '--out', tmp_path / 'a', '--recursive', '--page']
+    for _ in range(2):
+        assert run_here(*arguments) is None
+        assert '2 image(s)' in capsys.readouterr().out
+    for name in ('raster_page', 'sub/photo_page'):
+        files = {path.name for path in (tmp_path / 'a' / name).iterdir()}
+        assert files >= {'index.html', 'image', 'labels', 'openseadragon-LICENSE.txt', 'result.js'}
+    arguments[1] = 'configs/xcit_mask_rcnn_nuclei.py'
+    assert is_one_line(run_here(*arguments), 'an option only for segmentors was given')
+
+
 def test_polygons_are_simplified_and_scored(run_here, tmp_path, weights, scenes):
     path = scenes / 'images/val/00000.png'
     arguments = ['infer', DIGITS, weights, path, '--out', tmp_path, '--polygons']

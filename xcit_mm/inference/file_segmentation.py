@@ -3,10 +3,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
-import numpy as np
 from mmengine.logging import print_log
 from mmseg.models import BaseSegmentor
 
@@ -17,7 +17,7 @@ from .file_scenes import FileScenes
 from .pipeline import only_packs, reads_as_stored, trained_bands
 from .results import ResultMeta, SinkChoice, build_sinks, require_replaceable_results, write_parts
 from .segmentation import Options, Segmentation
-from .sources import ReadOptions, open_source
+from .sources import ReadOptions
 
 
 def segment_to_files(model: BaseSegmentor, path: Path, folder: Path, options: Options, sinks: Sequence[SinkChoice],
@@ -42,14 +42,10 @@ def segment_to_files(model: BaseSegmentor, path: Path, folder: Path, options: Op
     require_replaceable_results(to, folder, name, names)
     reading = replace(reading, as_stored=reads_as_stored(model.cfg), bands=reading.bands or trained_bands(model.cfg))
 
-    def read_image() -> np.ndarray:
-        with open_source(path, reading) as source:
-            return show(source, is_bgr=not reading.as_stored)
-
     with FileScenes(model, path, reading) as file:
         mask = file.mask
-        meta = ResultMeta(name, mask.height, mask.width, names, model.dataset_meta['palette'], read_image,
-                          file.georeference)
+        meta = ResultMeta(name, mask.height, mask.width, names, model.dataset_meta['palette'],
+                          partial(show, file.open_file, not reading.as_stored), file.georeference, file.microns)
         parts = FileParts(mask, meta, sorted({index for sink in to for index in sink.needed_classes(names)}))
         if (box := mask.box) is None:
             write_parts(to, folder, parts.without_data(0, meta.height), meta)

@@ -96,7 +96,7 @@ class Manifest:
         changed = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
         if changed:
             return ', '.join(f'--{name.replace("_", "-")}' for name in changed) + ' changed'
-        missing = [name for name in entry['results'] if not (self.folder / name).is_file()]
+        missing = [name for name in entry['results'] if not (self.folder / name).exists()]
         return f'{self.folder / missing[0]} is missing' if missing else ''
 
 

@@ -13,8 +13,8 @@ SIZE = 700, 600
 LABELS = torch.from_numpy(np.kron(np.random.default_rng(0).integers(1, 4, (70, 60)), np.ones((10, 10), np.uint8)))
 NOISE = torch.from_numpy(np.random.default_rng(1).integers(0, 255, SIZE, dtype=np.uint8))
 META = ResultMeta('a', *SIZE, list('abcd'), [[0, 0, 0], [9, 9, 9], [90, 0, 0], [0, 90, 0]],
-                  lambda: np.random.default_rng(2).integers(0, 255, (*SIZE, 3), dtype=np.uint8))
-SINKS = dict(tiff=['tiff'], gpkg=['gpkg'], geojson=['geojson'], png=['png'], overlay=['overlay'],
+                  lambda: [np.random.default_rng(2).integers(0, 255, (*SIZE, 3), dtype=np.uint8)])
+SINKS = dict(tiff=['tiff'], gpkg=['gpkg'], geojson=['geojson'], png=['png'], overlay=['overlay'], page=['page'],
              several=['tiff', 'png'], probabilities=[dict(type='probabilities', classes=[2])],
              scores=[dict(type='gpkg', scores=True)])
 
@@ -32,7 +32,8 @@ def write(sinks, folder, between=lambda: None):
 
 @pytest.mark.parametrize('sinks', SINKS)
 def test_a_full_disk_leaves_no_incomplete_file(tmp_path, sinks):
-    size = max(file.stat().st_size for file in write(sinks, tmp_path / 'complete'))
+    results = write(sinks, tmp_path / 'complete')
+    size = max(file.stat().st_size for path in results for file in [path, *path.rglob('*')])
     for limit in (2000, size // 2, size - 4000, size - 1):
         with files_up_to(limit), pytest.raises(InputError, match='^cannot write [^\n]*$'):
             write(sinks, tmp_path / 'full')

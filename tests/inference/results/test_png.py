@@ -12,7 +12,7 @@ CLASSES, PALETTE = ('background', 'nucleus'), [[0, 0, 0], [255, 0, 0]]
 
 
 def write(folder, image, labels, classes=CLASSES, palette=PALETTE):
-    meta = ResultMeta('photo', *labels.shape, classes, palette, lambda: image[..., ::-1])
+    meta = ResultMeta('photo', *labels.shape, classes, palette, lambda: [image[..., ::-1]])
     write_labels(build_sinks(['png', 'overlay']), folder, torch.from_numpy(labels).split(7), meta)
 
 

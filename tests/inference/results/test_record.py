@@ -21,7 +21,7 @@ CLASSES, PALETTE = ('background', 'nucleus'), [[0, 0, 0], [255, 0, 0]]
 
 
 def write(folder, kind, name='photo', value=0):
-    meta = ResultMeta(name, 20, 30, CLASSES, PALETTE, lambda: np.zeros((20, 30, 3), np.uint8))
+    meta = ResultMeta(name, 20, 30, CLASSES, PALETTE, lambda: [np.zeros((20, 30, 3), np.uint8)])
     sink, = build_sinks([kind])
     if kind == 'coco_json':
         objects = InstanceData(labels=torch.tensor([value]), scores=torch.ones(1), bboxes=torch.ones(1, 4))

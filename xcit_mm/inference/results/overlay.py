@@ -31,14 +31,13 @@ class Overlay(Sink):
 
     def write_labels(self, folder: Path, bands: Iterable[Tensor], meta: ResultMeta) -> None:
         thin = Thinning(meta.height, meta.width)
-        labels, image = thin(band.numpy() for band in bands), meta.read_image()
-        if image.shape[:2] != labels.shape:
-            image = thin([image])
-        picture = draw_overlay(image, labels, meta.classes, meta.palette)
+        labels = thin(band.numpy() for band in bands)
+        picture = draw_overlay(thin(meta.read_image()), labels, meta.classes, meta.palette)
         save_png(picture, folder / f'{meta.name}_overlay.png')
 
     def write_objects(self, folder: Path, objects: InstanceData, meta: ResultMeta) -> None:
-        picture = draw_instances(meta.read_image(), objects, dict(classes=meta.classes, palette=meta.palette))
+        image = np.concatenate(list(meta.read_image()))
+        picture = draw_instances(image, objects, dict(classes=meta.classes, palette=meta.palette))
         save_png(picture, folder / f'{meta.name}_overlay.png')
 
 

@@ -28,16 +28,18 @@ class ResultMeta:
         height, width: px.
         classes: name of each class.
         palette: RGB of each class, 0 … 255.
-        read_image: returns the image for display, (H, W, 3) uint8, RGB; a large one may be thinned, by ``Thinning``.
+        read_image: returns the image for display, a few rows at a time from top to bottom: (rows, W, 3) uint8, RGB.
         georeference: the image's georeference, if it has one.
+        microns: micrometres per pixel (down, right); None if unknown.
     """
     name: str
     height: int
     width: int
     classes: Sequence[str]
     palette: Sequence[Sequence[int]]
-    read_image: Callable[[], np.ndarray]
+    read_image: Callable[[], Iterable[np.ndarray]]
     georeference: GeoReference | None = None
+    microns: tuple[float, float] | None = None
 
     @property
     def dtype(self) -> torch.dtype:
@@ -58,8 +60,8 @@ class Sink:
 
     Attributes:
         summary: one line for help texts.
-        endings: the part of each file name that follows the name of the result. None of these files is written unless
-            each one is new or the result of an earlier run.
+        endings: the part of the name of each file or folder that follows the name of the result. None of these is
+            written unless each one is new or the result of an earlier run.
         packages: packages that the sink needs, from ``sources.packages.EXTRAS``.
     """
 

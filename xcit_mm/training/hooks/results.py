@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
@@ -66,7 +67,7 @@ class ResultsHook(Hook):
             path = Path(sample.img_path)
             height, width = sample.ori_shape[:2]
             meta = ResultMeta(result_name(path, self.roots), height, width, self.known['classes'],
-                              self.known['palette'], partial(read_as_shown, self.config, path))
+                              self.known['palette'], partial(self._read_image, path))
             if 'pred_sem_seg' in sample:
                 labels = sample.pred_sem_seg.data[0].cpu()
                 for _, sink, folder in self.targets:
@@ -76,6 +77,9 @@ class ResultsHook(Hook):
                 for name, sink, folder in self.targets:
                     shown = objects[objects.scores >= MIN_SCORE] if name == 'overlay' else objects
                     sink.write_objects(folder, shown, meta)
+
+    def _read_image(self, path: Path) -> list[np.ndarray]:
+        return [read_as_shown(self.config, path)]
 
 
 def _image_folders(dataset: object) -> Iterator[str]:
