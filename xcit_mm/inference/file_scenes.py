@@ -24,7 +24,7 @@ class FileScenes(AbstractContextManager):
 
     Attributes:
         mask: where the file holds data; if its ``box`` is None, there is nothing to segment.
-        georeference: where the image lies on Earth; None if unknown.
+        georeference, microns: see ``Source``.
 
     Raises:
         InputError: see ``open_source``; also if the network expects another number of bands.
@@ -34,7 +34,7 @@ class FileScenes(AbstractContextManager):
         self.model, self.open_file, self._files = model, partial(open_source, path, reading), ExitStack()
         with self.open_file() as source:
             require_bands(source, model)
-            self.mask, self.georeference = DataMask(source), source.georeference
+            self.mask, self.georeference, self.microns = DataMask(source), source.georeference, source.microns
 
     def __exit__(self, *_: object) -> None:
         self._files.close()

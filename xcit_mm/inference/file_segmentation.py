@@ -49,7 +49,7 @@ def segment_to_files(model: BaseSegmentor, path: Path, folder: Path, options: Op
     with FileScenes(model, path, reading) as file:
         mask = file.mask
         meta = ResultMeta(name, mask.height, mask.width, names, model.dataset_meta['palette'], read_image,
-                          file.georeference)
+                          file.georeference, file.microns)
         parts = FileParts(mask, meta, sorted({index for sink in to for index in sink.needed_classes(names)}))
         if (box := mask.box) is None:
             write_parts(to, folder, parts.without_data(0, meta.height), meta)

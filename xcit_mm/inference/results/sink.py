@@ -30,6 +30,7 @@ class ResultMeta:
         palette: RGB of each class, 0 … 255.
         read_image: returns the image for display, (H, W, 3) uint8, RGB; a large one may be thinned, by ``Thinning``.
         georeference: the image's georeference, if it has one.
+        microns: micrometres per pixel (down, right); None if unknown.
     """
     name: str
     height: int
@@ -38,6 +39,7 @@ class ResultMeta:
     palette: Sequence[Sequence[int]]
     read_image: Callable[[], np.ndarray]
     georeference: GeoReference | None = None
+    microns: tuple[float, float] | None = None
 
     @property
     def dtype(self) -> torch.dtype:

@@ -31,11 +31,13 @@ class View(NamedTuple):
         size: its height and width, px.
         scale: pixels of the level per pixel of the result; ``FULL`` if it is not resampled.
         downsample: pixels of level 0 per pixel of the result.
+        microns: micrometres per pixel of the result; None if unknown.
     """
     level: int
     size: tuple[int, int]
     scale: Pair
     downsample: Pair
+    microns: Pair | None = None
 
 
 class PyramidFile(PiecewiseFile):
@@ -54,7 +56,7 @@ class PyramidFile(PiecewiseFile):
     def __init__(self, path: Path, view: View, tile_height: int, as_stored: bool, has_mask: bool) -> None:
         height, width = (max(round(size / scale), 1) for size, scale in zip(view.size, view.scale))
         super().__init__(path, height, width, view.size[0], piece_height(tile_height))
-        self.view, self.as_stored, self.has_mask = view, as_stored, has_mask
+        self.view, self.as_stored, self.has_mask, self.microns = view, as_stored, has_mask, view.microns
         down, right = view.downsample
         if view.downsample != FULL:
             self.georeference = GeoReference(None, (right, 0.0, 0.0, 0.0, down, 0.0))
@@ -103,7 +105,7 @@ def choose_view(path: Path, sizes: Sequence[tuple[int, int]], microns: Pair | No
     if microns_per_pixel is None:
         if not 0 <= (chosen := level or 0) < len(sizes):
             raise InputError(f'cannot read level {chosen} of {path}: its levels are 0 to {len(sizes) - 1}')
-        return View(chosen, sizes[chosen], FULL, steps[chosen])
+        return _view(chosen, sizes, FULL, steps[chosen], microns)
     if microns is None:
         raise InputError(f'cannot read {path} at {microns_per_pixel} microns per pixel: the file does not give the '
                          f'size of its pixels; choose a level instead (0 to {len(sizes) - 1})')
@@ -111,11 +113,17 @@ def choose_view(path: Path, sizes: Sequence[tuple[int, int]], microns: Pair | No
     for chosen in reversed(range(len(sizes))):
         scale = wanted[0] / steps[chosen][0], wanted[1] / steps[chosen][1]
         if 1 / SAME <= min(scale) and max(scale) <= SAME:
-            return View(chosen, sizes[chosen], FULL, steps[chosen])
+            return _view(chosen, sizes, FULL, steps[chosen], microns)
         if min(scale) >= 1:
-            return View(chosen, sizes[chosen], scale, wanted)
+            return _view(chosen, sizes, scale, wanted, microns)
     raise InputError(f'cannot read {path} at {microns_per_pixel} microns per pixel: its finest pixels measure '
                      f'{max(microns):g} microns; choose at least that, or level 0')
+
+
+def _view(level: int, sizes: Sequence[tuple[int, int]], scale: Pair, downsample: Pair, microns: Pair | None) -> View:
+    """Return a view, given the micrometres per pixel of level 0."""
+    down, right = downsample
+    return View(level, sizes[level], scale, downsample, microns and (down * microns[0], right * microns[1]))
 
 
 def _downsample(full: int, reduced: int) -> float:

@@ -59,6 +59,7 @@ class Source(Rows, AbstractContextManager):
             format, even if the suffix is that of another format. Empty if the source is chosen by suffix alone.
         bands: number of bands.
         georeference: None if the file has none.
+        microns: micrometres per pixel (down, right); None if unknown.
     """
 
     suffixes: ClassVar[tuple[str, ...]]
@@ -66,6 +67,7 @@ class Source(Rows, AbstractContextManager):
     options: ClassVar[tuple[str, ...]] = ()
     bands: int = 3
     georeference: GeoReference | None = None
+    microns: tuple[float, float] | None = None
 
     def __init__(self, path: Path, height: int, width: int) -> None:
         super().__init__(height, width)
