@@ -9,6 +9,7 @@ from .formats import find_format
 from .image_file import ImageFile
 from .local_file import read_bytes, require_file
 from .ome_tiff import OmeTiff
+from .pyramid import PyramidFile
 from .raster import RasterFile
 from .read_options import ReadOptions
 from .slide import SlideFile, is_slide
@@ -75,6 +76,15 @@ def open_source(path: Path, options: ReadOptions = ReadOptions()) -> Source:
         raise InputError(f'cannot read {path} at another resolution: only slides, OME-TIFF, OME-Zarr and tiled TIFF '
                          'pyramids without a georeference have levels; choose neither a level nor microns per pixel')
     return kind(path, **{name: getattr(options, name) for name in kind.options})
+
+
+def is_pyramid(path: Path, options: ReadOptions = ReadOptions()) -> bool:
+    """Return whether a file is read as a slide, OME-TIFF or OME-Zarr.
+
+    Raises:
+        InputError: see ``choose_source``.
+    """
+    return issubclass(choose_source(path, options), PyramidFile)
 
 
 def is_picture(path: Path) -> bool:
