@@ -3,7 +3,8 @@
 Pictures (PNG, JPEG, BMP, WebP, and TIFF in strips without a georeference) go through the config's test pipeline, which
 gives overlays plus PNG files of class indices, or JSON files of objects. Other files, such as GeoTIFF, tiled TIFF, VRT
 and JPEG 2000, are segmented by rows at full resolution, which gives overlays plus cloud-optimised GeoTIFF files. Whole
-slides, OME-TIFF and OME-Zarr are, too, at the level or the size of the pixels that is chosen.
+slides, OME-TIFF and OME-Zarr are, too, at the level or the size of the pixels that is chosen; this gives overlays plus
+pyramidal OME-TIFF files.
 """
 import argparse
 from collections.abc import Callable
@@ -39,7 +40,7 @@ from xcit_mm.inference.results import (
     write_parts,
     write_probabilities,
 )
-from xcit_mm.inference.sources import find_images, is_picture, result_name
+from xcit_mm.inference.sources import ReadOptions, find_images, is_picture, is_pyramid, result_name
 from xcit_mm.many_files import Manifest, for_each_image, join_ranks, part_of, settings_of
 
 # Options that do not change results, and those whose contents the manifest compares.
@@ -126,11 +127,12 @@ def detect(args: argparse.Namespace, model: BaseModel, path: Path) -> None:
 def segment(args: argparse.Namespace, model: BaseModel, path: Path, advance: Callable[[float], None]) -> str:
     """Write the results for an image, and return the mode and the statistics used."""
     more = [*polygon_sinks(args), *(['page'] if args.page else [])]
-    scaled = args.level is not None or args.microns_per_pixel is not None
-    if args.bands or scaled or not is_picture(path):
+    reading = ReadOptions(args.bands, level=args.level, microns_per_pixel=args.microns_per_pixel)
+    if args.bands or reading.is_scaled or not is_picture(path):
+        map_format = 'ome_tiff' if is_pyramid(path, reading) else 'tiff'
         maps = [dict(type='probabilities', classes=args.probabilities)] if args.probabilities else []
         return segment_file(model, path, args.out, args.mode, max_memory=args.max_memory, statistics=args.statistics,
-                            precision=args.precision, sinks=['tiff', 'overlay', *maps, *more],
+                            precision=args.precision, sinks=[map_format, 'overlay', *maps, *more],
                             name=result_name(path, args.inputs), bands=args.bands, level=args.level,
                             microns_per_pixel=args.microns_per_pixel, progress=advance)
     results = Results(args, model, path, 'png', 'overlay', *more)

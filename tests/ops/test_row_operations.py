@@ -1,9 +1,12 @@
 """Maps computed in bands of rows equal those that torch computes all at once."""
+import gc
+import weakref
+
 import pytest
 import torch
 import torch.nn.functional as F
 
-from xcit_mm.ops.row_operations import Resized
+from xcit_mm.ops.row_operations import Pointwise, Resized
 from xcit_mm.ops.rows import Stored
 
 
@@ -30,3 +33,17 @@ def test_autocast_does_not_affect_the_taps():
     expected = resize(x, (36, 44))
     with torch.autocast('cpu', torch.bfloat16):
         assert torch.equal(resize(x, (36, 44)), expected)
+
+
+def test_maps_are_freed_with_their_last_reader():
+    gc.disable()
+    try:
+        source = Stored(torch.zeros(8, 4, 2))
+        reader, freed = Pointwise(source, torch.neg).reader(), weakref.ref(source)
+        reader.read(0, 5, 3)
+        del source
+        assert freed()
+        del reader
+        assert freed() is None
+    finally:
+        gc.enable()

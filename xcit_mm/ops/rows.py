@@ -6,6 +6,8 @@ computed twice.
 """
 from __future__ import annotations
 
+from weakref import WeakSet
+
 import torch
 from torch import Tensor
 
@@ -20,7 +22,7 @@ class Rows:
 
     def __init__(self, height: int, width: int) -> None:
         self.height, self.width, self.at_least = height, width, 1
-        self._readers: list[Reader] = []
+        self._readers: WeakSet[Reader] = WeakSet()  # cycles would keep maps until garbage collection
         self._first, self._end = 0, 0  # rows [first, end) are kept
         self._kept: Tensor | None = None
 
@@ -31,8 +33,8 @@ class Rows:
     def reader(self) -> Reader:
         """Return a sequential reader of this map; all readers must be created before the first row is read."""
         assert self._end == 0, 'rows that a new reader would need are gone'
-        self._readers.append(Reader(self))
-        return self._readers[-1]
+        self._readers.add(reader := Reader(self))
+        return reader
 
     def _read(self, start: int, stop: int) -> Tensor:
         kept, first, end = self._kept, self._first, self._end

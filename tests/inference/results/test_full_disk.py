@@ -14,7 +14,8 @@ LABELS = torch.from_numpy(np.kron(np.random.default_rng(0).integers(1, 4, (70, 6
 NOISE = torch.from_numpy(np.random.default_rng(1).integers(0, 255, SIZE, dtype=np.uint8))
 META = ResultMeta('a', *SIZE, list('abcd'), [[0, 0, 0], [9, 9, 9], [90, 0, 0], [0, 90, 0]],
                   lambda: [np.random.default_rng(2).integers(0, 255, (*SIZE, 3), dtype=np.uint8)])
-SINKS = dict(tiff=['tiff'], gpkg=['gpkg'], geojson=['geojson'], png=['png'], overlay=['overlay'], page=['page'],
+SINKS = dict(tiff=['tiff'], ome_tiff=['ome_tiff'], gpkg=['gpkg'], geojson=['geojson'], png=['png'], overlay=['overlay'],
+             page=['page'],
              several=['tiff', 'png'], probabilities=[dict(type='probabilities', classes=[2])],
              scores=[dict(type='gpkg', scores=True)])
 

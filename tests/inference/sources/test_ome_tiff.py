@@ -10,7 +10,7 @@ from xcit_mm.inference.sources import OmeTiff, TiffFile, is_picture, open_source
 
 def test_the_content_decides_which_source_reads_an_ome_tiff(tmp_path):
     levels = random_levels()
-    kinds = {'channels': OmeTiff, 'samples': TiffFile, 'strips': TiffFile}  # TIFF in colour is read as before
+    kinds = {'channels': OmeTiff, 'samples': OmeTiff, 'strips': TiffFile}  # strips in colour are a picture
     for name, options in (('channels', dict()), ('samples', dict(axes='YXS')), ('strips', dict(axes='YXS', tile=None))):
         path = write_ome_tiff(tmp_path / f'{name}.ome.tif', levels, **options)
         with open_source(path) as source:

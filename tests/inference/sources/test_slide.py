@@ -5,7 +5,7 @@ import tifffile
 from pyramids import random_levels, write_slide
 
 from xcit_mm.errors import InputError
-from xcit_mm.inference.sources import ReadOptions, SlideFile, open_source
+from xcit_mm.inference.sources import ReadOptions, SlideFile, TiffFile, open_source
 
 LEICA = '''<?xml version="1.0"?><scn xmlns="http://www.leica-microsystems.com/scn/2010/10/01">
 <collection name="a" sizeX="200000" sizeY="400000"><image name="a"><pixels sizeX="144" sizeY="304">
@@ -62,6 +62,20 @@ def test_a_damaged_tile_is_named_by_file_and_window(tmp_path):
         assert reader.read(0, 256).any()
         with pytest.raises(InputError, match='cannot read .*a.tif: the window of rows 256 to 512 and columns 0 to 144'):
             reader.read(256, 600)
+
+
+def test_a_slide_in_a_tiff_file_is_recognised_without_options(tmp_path, monkeypatch):
+    levels = random_levels()
+    slide = write_slide(tmp_path / 'a.svs', levels).rename(tmp_path / 'a.tif')
+    generic = write_slide(tmp_path / 'b.tif', levels)
+    with open_source(slide) as source:
+        assert type(source) is SlideFile and source.microns == (0.25, 0.25)
+        assert np.array_equal(source.reader().read_all().numpy(), levels[0][..., ::-1])
+    with open_source(generic) as source:
+        assert type(source) is TiffFile
+    monkeypatch.setattr('xcit_mm.inference.sources.choose.find_spec', lambda name: None)
+    with pytest.raises(InputError, match='several images'):  # the thumbnail
+        open_source(slide)
 
 
 def test_files_that_are_no_slides_are_named(tmp_path, monkeypatch):

@@ -9,9 +9,10 @@ from .formats import find_format
 from .image_file import ImageFile
 from .local_file import read_bytes, require_file
 from .ome_tiff import OmeTiff
+from .pyramid import PyramidFile
 from .raster import RasterFile
 from .read_options import ReadOptions
-from .slide import SlideFile, is_slide
+from .slide import GENERIC, SlideFile, slide_vendor
 from .source import SOURCES, Source, find_source, known_suffixes
 from .tiff import TiffFile, is_raster, is_tiled, open_tiff, readable
 
@@ -24,8 +25,9 @@ def choose_source(path: Path, options: ReadOptions = ReadOptions()) -> type[Sour
 
     Args:
         path: the file, or a folder that is an image.
-        options: what to read. Other TIFF files are read at full resolution, unless a level or the size of the pixels is
-            chosen: then OME-TIFF files and those that OpenSlide recognises are read as pyramids.
+        options: what to read. Other TIFF files are read as slides if a microscope wrote them, and as OME-TIFF if they
+            are tiled or have a page for each channel. The rest are read at full resolution, unless a level or the size
+            of the pixels is chosen: then all OME-TIFF files and all that OpenSlide can read are pyramids.
 
     Raises:
         InputError: no source reads files with this suffix, or the file needs a package that is not installed.
@@ -50,9 +52,15 @@ def _choose_tiff(path: Path, is_scaled: bool) -> type[Source]:
     if is_raster(path):
         return RasterFile
     with open_tiff(path) as file, readable(path):
-        if file.is_ome and (is_scaled or len(file.series[0].pages) > 1):  # a page for each channel
-            return OmeTiff
-    return SlideFile if is_scaled and is_slide(path) else TiffFile
+        if file.is_ome:
+            first = file.pages.first
+            is_tiled_color = first.is_tiled and first.samplesperpixel > 2
+            if is_scaled or is_tiled_color or len(file.series[0].pages) > 1:  # a page for each channel
+                return OmeTiff
+    if not is_scaled and not find_spec('openslide'):
+        return TiffFile
+    vendor = slide_vendor(path)
+    return SlideFile if vendor and (is_scaled or vendor != GENERIC) else TiffFile
 
 
 def open_source(path: Path, options: ReadOptions = ReadOptions()) -> Source:
@@ -75,6 +83,15 @@ def open_source(path: Path, options: ReadOptions = ReadOptions()) -> Source:
         raise InputError(f'cannot read {path} at another resolution: only slides, OME-TIFF, OME-Zarr and tiled TIFF '
                          'pyramids without a georeference have levels; choose neither a level nor microns per pixel')
     return kind(path, **{name: getattr(options, name) for name in kind.options})
+
+
+def is_pyramid(path: Path, options: ReadOptions = ReadOptions()) -> bool:
+    """Return whether a file is read as a slide, OME-TIFF or OME-Zarr.
+
+    Raises:
+        InputError: see ``choose_source``.
+    """
+    return issubclass(choose_source(path, options), PyramidFile)
 
 
 def is_picture(path: Path) -> bool:

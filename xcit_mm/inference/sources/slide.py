@@ -14,6 +14,8 @@ from .pyramid import Pair, PyramidFile, choose_view
 from .source import SOURCES, damaged_window
 from .spectral_bands import in_order, require_bands
 
+GENERIC = 'generic-tiff'  # OpenSlide's name for any tiled TIFF file
+
 
 @SOURCES.register_module()
 class SlideFile(PyramidFile):
@@ -83,8 +85,8 @@ def open_slide(path: Path) -> Any:
                                    ) from None
 
 
-def is_slide(path: Path) -> bool:
-    """Return whether OpenSlide recognises a file.
+def slide_vendor(path: Path) -> str | None:
+    """Return whose format a file has, in OpenSlide's words; None if OpenSlide does not recognise it.
 
     Raises:
         InputError: openslide is not installed.
@@ -92,7 +94,7 @@ def is_slide(path: Path) -> bool:
     require_package('openslide', f'choosing the resolution of {path}')
     from openslide import OpenSlide
 
-    return OpenSlide.detect_format(path) is not None
+    return OpenSlide.detect_format(path)
 
 
 def _scanned_area(file: Any) -> tuple[tuple[int, int], list[tuple[int, int]]]:

@@ -7,17 +7,20 @@ import json
 import shutil
 import zlib
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from ..majority import most_frequent
+from ..pyramid import TILE, Level, finest_level, kept_bytes
 from ..record import result_folder
 from ..sink import SINKS, ResultMeta, Sink, background
 from .pixel_size import pixel_size
-from .pyramid import TILE, Level, finest_level, kept_bytes, mean_color, most_frequent
 
 VIEWER = Path(__file__).with_name('viewer')  # the files that are the same in each page
 QUALITY = 85  # of JPEG
@@ -87,7 +90,7 @@ class LabelTiles(Level):
     def __init__(self, folder: Path, meta: ResultMeta) -> None:
         self.folder, self.finest = folder, finest_level(meta.height, meta.width)
         self.counts = np.zeros(len(meta.classes) + 1, np.int64)
-        super().__init__(self.finest, self._write_tile, most_frequent)
+        super().__init__(self.finest, self._write_tile, partial(most_frequent, nodata=len(meta.classes)))
 
     def add(self, rows: np.ndarray) -> None:
         classes = np.minimum(rows, len(self.counts) - 1)
@@ -98,6 +101,12 @@ class LabelTiles(Level):
         name = f'{level}/{column}_{row}'
         content = base64.b64encode(zlib.compress(labels.astype(labels.dtype.newbyteorder('<')).tobytes())).decode()
         _write(self.folder / f'{name}.js', f'addTile("{name}", "{content}");\n'.encode())
+
+
+def mean_color(pixels: np.ndarray) -> np.ndarray:
+    """Reduce pixels (n, W, 3) uint8 to the mean of each 2 x 2 of them."""
+    height, width = pixels.shape[:2]
+    return cv2.resize(pixels, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
 
 
 def _describe(meta: ResultMeta, tiles: LabelTiles) -> dict[str, Any]:

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import cv2
 import numpy as np
 
 TILE = 512  # side, px; even, so that a pair of rows never spans two tiles
@@ -60,17 +59,3 @@ def finest_level(height: int, width: int) -> int:
 def kept_bytes(width: int) -> int:
     """Return how many bytes of 8-bit rows wait in memory, with the copy made to append to them."""
     return 2 * 2 * TILE * width  # all the coarser levels together need as much as the finest
-
-
-def most_frequent(labels: np.ndarray) -> np.ndarray:
-    """Reduce labels (n, W) to the most frequent one of each 2 x 2 pixels; of two, to the one further up or left."""
-    a, b, c, d = labels[::2, ::2], labels[::2, 1::2], labels[1::2, ::2], labels[1::2, 1::2]
-    first_occurs_once = (a != b) & (a != c) & (a != d)
-    pair = np.where((b == c) | (b == d), b, np.where(c == d, c, a))
-    return np.where(first_occurs_once, pair, a)
-
-
-def mean_color(pixels: np.ndarray) -> np.ndarray:
-    """Reduce pixels (n, W, 3) uint8 to the mean of each 2 x 2 of them."""
-    height, width = pixels.shape[:2]
-    return cv2.resize(pixels, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
