@@ -8,7 +8,7 @@ import numpy as np
 
 from ..ops.rows import bands
 from .data_mask import ROWS_AT_ONCE
-from .pipeline import to_rgb, value_range
+from .display import to_rgb, value_range
 from .sources import Source
 
 

@@ -53,6 +53,7 @@ def test_pixels_of_another_size_are_means_over_their_area(tmp_path, name):
     expected = expected.reshape(100, 3, 48, 3, 3).mean(axis=(1, 3))
     whole, _, source = read(path, microns_per_pixel=0.75, as_stored=True)
     assert source.view.level == 1 and source.georeference.transform == (3.0, 0, 0, 0, 3.0, 0)
+    assert source.microns == pytest.approx((0.75, 0.75)) and read(path, level=1)[2].microns == (0.5, 0.5)
     assert whole.shape == (101, 48, 3) and np.abs(whole[:100] - expected).max() <= 0.5001
     in_bands = read(path, (1, 2, 30, 31, 77), microns_per_pixel=0.75, as_stored=True)[0]
     assert np.array_equal(in_bands, whole)
