@@ -26,8 +26,9 @@ VIEWER = 'xcit_mm/inference/results/page/viewer'
 VERSION = re.search(r"__version__ = '(.+)'", (HERE / 'xcit_mm/__init__.py').read_text())[1]
 TIFF = ['tifffile>=2024.1', 'imagecodecs>=2024.1']
 GEO = [*TIFF, 'rasterio>=1.4', 'pyogrio>=0.10', 'shapely>=2.1']
-SLIDES = ['openslide-python>=1.4', 'openslide-bin>=4.0']
-ZARR = ['zarr>=3.0']  # needs Python 3.11
+# Results of slides and OME-Zarr are OME-TIFF files.
+SLIDES = [*TIFF, 'openslide-python>=1.4', 'openslide-bin>=4.0']
+ZARR = [*TIFF, 'zarr>=3.0']  # needs Python 3.11
 SAFETENSORS = ['safetensors>=0.4']
 DATA = ['pooch>=1.8', 'requests>=2.28', 'opencv-python>=4.8']
 EXPORT = ['torch>=2.9', 'onnx>=1.16', 'onnxruntime>=1.18', 'onnxscript>=0.5']

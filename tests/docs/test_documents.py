@@ -15,6 +15,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import Runner
 from PIL import Image
+from pyramids import write_slide
 from rasters import write_raster
 from sybil import Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser, SkipParser
@@ -46,6 +47,8 @@ def project(tmp_path_factory, scenes):
     bands = np.asarray(photo.convert('RGB')).transpose(2, 0, 1)
     write_raster(folder / 'orthophoto.tif', bands)
     write_raster(folder / 'sentinel.tif', bands[[0, 2, 1, 0, 0]].astype(np.uint16))
+    pixels = bands.transpose(1, 2, 0)
+    write_slide(folder / 'slide.svs', [pixels, pixels[::2, ::2], pixels[::4, ::4]])
     (folder / CHECKPOINT).parent.mkdir(parents=True)
     torch.manual_seed(0)
     torch.save(init_model(ROOT / 'configs/xcit_upernet_digits.py').state_dict(), folder / CHECKPOINT)

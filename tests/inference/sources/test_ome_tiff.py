@@ -5,7 +5,7 @@ import tifffile
 from pyramids import random_levels, write_ome_tiff
 
 from xcit_mm.errors import InputError
-from xcit_mm.inference.sources import OmeTiff, TiffFile, is_picture, open_source
+from xcit_mm.inference.sources import OmeTiff, ReadOptions, TiffFile, is_picture, open_source
 
 
 def test_the_content_decides_which_source_reads_an_ome_tiff(tmp_path):
@@ -47,3 +47,32 @@ def test_a_damaged_tile_is_named_by_file_and_window(tmp_path, compression):
         assert reader.read(0, 256).any()
         with pytest.raises(InputError, match='a.ome.tif: the window of rows 256 to 320 and columns 32 to 64'):
             reader.read(256, 257)
+
+
+@pytest.mark.parametrize('bigtiff', [False, True])
+def test_a_file_that_lost_its_description_is_not_read_as_its_first_channel(tmp_path, bigtiff):
+    """Bio-Formats writes the description last."""
+    path = tmp_path / 'a.ome.tif'
+    pixels = random_levels()[0].transpose(2, 0, 1)
+    tifffile.imwrite(path, pixels, photometric='minisblack', metadata=dict(axes='CYX'), ome=True, bigtiff=bigtiff)
+    with tifffile.TiffFile(path, mode='r+b') as file:
+        file.pages.first.tags[270].overwrite(file.ome_metadata + ' ' * 100)  # is moved to the end
+    assert np.array_equal(open_source(path).reader().read_all().numpy(), pixels[::-1].transpose(1, 2, 0))
+    path.write_bytes(path.read_bytes()[:-150])
+    with pytest.raises(InputError, match=f'cannot read {path}: it is damaged or incomplete, because its description'):
+        open_source(path)
+
+
+def test_alpha_is_no_band_and_other_colour_spaces_are_refused(tmp_path):
+    pixels = random_levels(bands=4)[0]
+    options = dict(tile=(64, 64), metadata=dict(axes='YXS'), ome=True)
+    path = tmp_path / 'a.ome.tif'
+    for meaning, expected in (('unassalpha', pixels[..., 2::-1]), ('unspecified', pixels)):
+        tifffile.imwrite(path, pixels, photometric='rgb', extrasamples=[meaning], **options)
+        with open_source(path, ReadOptions(level=0)) as source:
+            assert np.array_equal(source.reader().read_all().numpy(), expected)
+    with open_source(path, ReadOptions((4, ))) as source:
+        assert np.array_equal(source.reader().read_all().numpy(), pixels[..., 3:])
+    tifffile.imwrite(path, pixels, photometric='separated', **options)
+    with pytest.raises(InputError, match=f'cannot read {path}: its colour space is SEPARATED; convert it to grey or'):
+        open_source(path)

@@ -76,12 +76,14 @@ def test_unusable_folders_are_named(tmp_path, monkeypatch):
     broken = write_ome_zarr(tmp_path / 'broken.zarr', levels)
     (broken / '1/zarr.json').write_text('{')
     zarr.create_array(tmp_path / 'deep.zarr', shape=(2, 3, 4, 5), dtype='uint8')
+    zarr.create_array(tmp_path / 'first.zarr', shape=(3, 40, 50), dtype='uint8')
     zarr.create_array(tmp_path / 'double.zarr', shape=(20, 30), dtype='float64')
     for name, reason in (('none', 'no image folder'), ('file', 'it is a file'),
                          ('empty', 'Zarr metadata are missing or damaged'),
                          ('several', f'name one of the images in it, e.g. {tmp_path}/several.zarr/1'),
                          ('stack', 'it holds 2 slices or time points along t; save the one'),
                          ('broken', 'Zarr metadata are missing or damaged'), ('double', 'its values are float64'),
+                         ('first', r'its dimensions \(3, 40, 50\) look like \(bands, H, W\)'),
                          ('deep', r'its dimensions \(2, 3, 4, 5\) are not \(H, W\)')):
         with pytest.raises(InputError, match=f'{tmp_path / name}.zarr.*{reason}|{reason} {tmp_path / name}.zarr'):
             open_source(tmp_path / f'{name}.zarr')

@@ -14,7 +14,7 @@ from .raster import RasterFile
 from .read_options import ReadOptions
 from .slide import GENERIC, SlideFile, slide_vendor
 from .source import SOURCES, Source, find_source, known_suffixes
-from .tiff import TiffFile, is_raster, is_tiled, open_tiff, readable
+from .tiff import TiffFile, is_raster, is_tiled, open_tiff, readable, require_description
 
 
 def choose_source(path: Path, options: ReadOptions = ReadOptions()) -> type[Source]:
@@ -52,6 +52,7 @@ def _choose_tiff(path: Path, is_scaled: bool) -> type[Source]:
     if is_raster(path):
         return RasterFile
     with open_tiff(path) as file, readable(path):
+        require_description(file, path)
         if file.is_ome:
             first = file.pages.first
             is_tiled_color = first.is_tiled and first.samplesperpixel > 2

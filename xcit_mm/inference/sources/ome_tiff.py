@@ -13,15 +13,17 @@ from .pyramid import MICRONS, Pair, PyramidFile, choose_view
 from .source import SOURCES
 from .spectral_bands import in_order, require_bands, require_dtypes
 from .tiff import open_tiff, readable
+from .tiff_pages import ALPHA, JPEG, color_space
 from .tiff_segments import read_segments, segment_height
 
 SLICES = dict(Z='a stack of {} slices', T='{} time points')
+COLORS = 'MINISBLACK', 'RGB', 'PALETTE'  # indices into a palette are labels, which are read as they are
 HINT = 'convert what is to be segmented with bfconvert -series 0 -z 0 -timepoint 0'
 
 
 @SOURCES.register_module()
 class OmeTiff(PyramidFile):
-    """The image in an OME-TIFF file; its bands are the channels, or the samples of each channel.
+    """The image in an OME-TIFF file; its bands are the channels, or the samples of each channel, except for alpha.
 
     Args:
         path: the file.
@@ -47,13 +49,14 @@ class OmeTiff(PyramidFile):
                 first = self.pages[0]
                 count = len(self.pages) * first.samplesperpixel
                 require_bands(bands, count, path)
+                _require_stored_colors(first, path)
                 require_dtypes([np.dtype(series.dtype).name], as_stored, path, 'convert it with bfconvert')
                 height = segment_height(first)
         except BaseException:
             self.file.close()
             raise
         super().__init__(path, view, height, as_stored, has_mask=series.dtype.kind == 'f')
-        self._indexes = [band - 1 for band in in_order(bands or range(1, count + 1), as_stored)]
+        self._indexes = [band - 1 for band in in_order(bands or _without_alpha(first, count), as_stored)]
         self.bands = len(self._indexes)
 
     def __exit__(self, *_: object) -> None:
@@ -73,12 +76,26 @@ def _only_image(file: Any, path: Path) -> Any:
     if len(file.series) > 1:
         raise UnreadableImageError(f'cannot read {path}: it holds {len(file.series)} images; {HINT}')
     for axis, size in zip(series.axes, series.shape):
-        if axis not in 'CYXS':
+        if axis not in 'CYXS' and size > 1:
             what = SLICES.get(axis, '{} images along axis ' + axis).format(size)
             raise UnreadableImageError(f'cannot read {path}: it holds {what}; {HINT}')
     if series.is_multifile or any(page is None for level in series.levels for page in level.pages):
         raise UnreadableImageError(f'cannot read {path}: parts of it are in other files or missing; {HINT}')
     return series
+
+
+def _require_stored_colors(page: Any, path: Path) -> None:
+    """Reject pages whose values are not the brightness of red, green, blue or a channel."""
+    colors = color_space(page)
+    if colors not in COLORS and not (colors == 'YCBCR' and int(page.compression) in JPEG):  # JPEG decodes to RGB
+        raise UnreadableImageError(f'cannot read {path}: its colour space is {colors}; convert it to grey or RGB')
+
+
+def _without_alpha(page: Any, count: int) -> list[int]:
+    """Return the numbers of a file's bands except alpha, the last sample of a page."""
+    samples = page.samplesperpixel
+    has_alpha = samples > 1 and page.extrasamples[-1:] in [(value, ) for value in ALPHA]
+    return [band for band in range(1, count + 1) if band % samples or not has_alpha]
 
 
 def _microns(metadata: str) -> Pair | None:

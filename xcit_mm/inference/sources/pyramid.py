@@ -104,7 +104,8 @@ def choose_view(path: Path, sizes: Sequence[tuple[int, int]], microns: Pair | No
     steps = [(_downsample(sizes[0][0], height), _downsample(sizes[0][1], width)) for height, width in sizes]
     if microns_per_pixel is None:
         if not 0 <= (chosen := level or 0) < len(sizes):
-            raise InputError(f'cannot read level {chosen} of {path}: its levels are 0 to {len(sizes) - 1}')
+            known = ', '.join(f'{number} ({width} x {height} px)' for number, (height, width) in enumerate(sizes))
+            raise InputError(f'cannot read level {chosen} of {path}: its levels are {known}')
         return _view(chosen, sizes, FULL, steps[chosen], microns)
     if microns is None:
         raise InputError(f'cannot read {path} at {microns_per_pixel} microns per pixel: the file does not give the '

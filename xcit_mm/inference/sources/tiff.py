@@ -1,6 +1,7 @@
 """TIFF files, read a few rows at a time."""
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -22,6 +23,7 @@ from .tiff_segments import read_segments, segment_height
 
 # Pixel scale, tie points, transformation, reference system, and GDAL's nodata value
 GEO_TAGS = (33550, 33922, 34264, 34735, 42113)
+DESCRIPTION = 270  # a tag
 WORLD_FILES = ('.tfw', '.tifw', '.tiffw', '.wld')  # which give the location of the TIFF file beside them
 
 
@@ -105,6 +107,28 @@ def is_tiled(path: Path) -> bool:
     """
     with open_tiff(path) as file, readable(path):
         return bool(file.pages.first.is_tiled)
+
+
+def require_description(file: Any, path: Path) -> None:
+    """Reject a TIFF file whose description cannot be read, because that of an OME-TIFF says which channels it holds.
+
+    Bio-Formats writes it at the end of the file, so it is missing if a download was interrupted.
+
+    Args:
+        file: from ``open_tiff``.
+        path: the file, for the error.
+
+    Raises:
+        UnreadableImageError: see above.
+    """
+    page, tiff, content = file.pages.first, file.tiff, file.filehandle
+    content.seek(page.offset)
+    number, = struct.unpack(tiff.tagnoformat, content.read(tiff.tagnosize))
+    entries = content.read(number * tiff.tagsize)
+    codes = [code for code, in struct.iter_unpack(f'{tiff.byteorder}H{tiff.tagsize - 2}x', entries)]
+    if DESCRIPTION in codes and DESCRIPTION not in page.tags:
+        raise UnreadableImageError(f'cannot read {path}: it is damaged or incomplete: its description lies beyond the '
+                                   'end of the file')
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from ...errors import MissingImageError, UnreadableImageError
 from .pyramid import MICRONS, Pair
 
 FILES = ('zarr.json', '.zgroup', '.zarray')  # one of which describes a group or an array
+MOST_BANDS = 16  # which the first dimension of an array may be mistaken for
 BLOSC_HEADER = 16  # bytes; the last four give the number of bytes of the chunk
 
 
@@ -57,6 +58,9 @@ def find_levels(path: Path) -> Levels:
     if not {'y', 'x'} <= set(levels.axes) or len(set(levels.axes)) < len(shape):
         raise UnreadableImageError(f'cannot read {path}: its dimensions {shape} are not (H, W), (H, W, bands) or those '
                                    'of an OME-Zarr image')
+    if levels.axes == 'yxc' and shape[0] <= MOST_BANDS < shape[2]:
+        raise UnreadableImageError(f'cannot read {path}: its dimensions {shape} look like (bands, H, W), but the bands '
+                                   'of a plain array come last; save it as OME-Zarr, which names its dimensions')
     for axis, size in zip(levels.axes, shape):
         if axis not in 'cyx' and size > 1:
             raise UnreadableImageError(f'cannot read {path}: it holds {size} slices or time points along {axis}; save '
