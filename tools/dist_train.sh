@@ -3,6 +3,7 @@
 # With several machines, run it on each of them and set NNODES, NODE_RANK (0 …) and MASTER_ADDR (the address of machine
 # 0). Set PORT if 29500 is in use.
 set -euo pipefail
+source "$(dirname "$0")/find_python.sh"
 config=${1:?usage: tools/dist_train.sh CONFIG GPUS [arguments of train.py]}
 gpus=${2:?usage: tools/dist_train.sh CONFIG GPUS [arguments of train.py]}
 shift 2
@@ -11,5 +12,5 @@ if [[ ${NNODES:-1} == 1 ]]; then
 else
   place=(--nnodes "$NNODES" --node-rank "${NODE_RANK:?}" --master-addr "${MASTER_ADDR:?}" --master-port "${PORT:-29500}")
 fi
-exec "${PYTHON:-python}" -m torch.distributed.run "${place[@]}" --nproc-per-node "$gpus" \
+exec "$python" -m torch.distributed.run "${place[@]}" --nproc-per-node "$gpus" \
   "$(dirname "$0")/train.py" "$config" --launcher pytorch "$@"

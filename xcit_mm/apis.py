@@ -18,7 +18,7 @@ from mmengine.structures import BaseDataElement
 from . import checkpoints
 from .classes import class_index, dataset_meta
 from .config import load_config
-from .config_contents import default_scope
+from .config_contents import default_scope, require_task
 from .errors import InputError
 from .inference.choose_statistics import use_statistics
 from .inference.pipeline import Progress, predict, predict_each
@@ -105,13 +105,14 @@ def inference_segmentor(
         ``statistics_spread`` is ``Statistics.spread``.
 
     Raises:
-        InputError: the mode, class, statistic or precision is unknown, the model cannot run in this mode, memory is
-            insufficient, the list is empty, a file does not exist or is not an image, or an array has the wrong shape
-            or dtype.
+        InputError: the mode, class, statistic or precision is unknown, the model is for another task or cannot run in
+            this mode, memory is insufficient, the list is empty, a file does not exist or is not an image, or an array
+            has the wrong shape or dtype.
     """
     from .inference.scene import scene_of
     from .inference.segmentation import Options, segment  # imports mmseg, which a detector does not need
 
+    require_task(model, 'segmentor')
     names = [return_probability_of] if isinstance(return_probability_of, (int, np.integer, str)) else (
         return_probability_of)
     classes = [class_index(model.dataset_meta['classes'], name) for name in names]
@@ -157,6 +158,7 @@ def segment_file(model: BaseModel, path: str | Path, out_dir: str | Path, mode: 
     from .inference.file_segmentation import segment_to_files  # imports mmseg, which a detector does not need
     from .inference.segmentation import Options
 
+    require_task(model, 'segmentor')
     options = Options(mode, max_memory, statistics, precision, progress=progress)
     reading = ReadOptions(bands, level=level, microns_per_pixel=microns_per_pixel)
     return segment_to_files(model, Path(path), Path(out_dir), options, sinks, name or Path(path).stem, reading)
@@ -194,4 +196,5 @@ def inference_detector(model: BaseModel, image: Image | Sequence[Image], *, stat
 
             return detect(model, data, with_masks=not boxes_only)
 
+    require_task(model, 'detector')
     return predict_each(model, image, run)

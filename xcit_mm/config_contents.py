@@ -6,8 +6,12 @@ from contextlib import contextmanager
 
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import MODELS, DefaultScope
+from torch import nn
 
 from .errors import InputError
+
+# Project and base class of the models for each task; neither project is imported to check them.
+BASES = dict(segmentor=('mmseg', 'BaseSegmentor'), detector=('mmdet', 'BaseDetector'))
 
 
 def type_name(kind: object) -> str:
@@ -44,7 +48,19 @@ def is_detector(config: Config) -> bool:
     model = _model_class(config)
     if model is None:
         return default_scope(config) == 'mmdet'
-    return any(base.__name__ == 'BaseDetector' and base.__module__.startswith('mmdet.') for base in model.__mro__)
+    return _derives_from(model, *BASES['detector'])
+
+
+def require_task(model: nn.Module, task: str) -> None:
+    """Raise ``InputError`` if a model is known to be for another task than ``task``, a key of ``BASES``."""
+    for other, base in BASES.items():
+        if other != task and _derives_from(type(model), *base):
+            raise InputError(f'cannot use a {type(model).__name__} as a {task}: it is a {other}; '
+                             f'call inference_{other}')
+
+
+def _derives_from(kind: type, project: str, name: str) -> bool:
+    return any(base.__name__ == name and base.__module__.startswith(f'{project}.') for base in kind.__mro__)
 
 
 def _step_names(steps: Sequence) -> Iterator[str]:

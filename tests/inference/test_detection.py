@@ -8,8 +8,9 @@ import torch
 from detection import needs_mmdet
 from mmengine.config import Config
 from PIL import Image
+from segmentors import build
 
-from xcit_mm.apis import inference_detector, init_model
+from xcit_mm.apis import inference_detector, inference_segmentor, init_model, segment_file
 from xcit_mm.errors import InputError
 from xcit_mm.inference.results import ResultMeta, build_sinks
 from xcit_mm.inference.results.overlay import draw_instances
@@ -112,3 +113,12 @@ def test_detectors_run_in_bfloat16(detector, image, wanted):
     assert len(found.pred_instances) and len(exact)
     best = found.pred_instances.scores[0].float(), exact.scores[0]
     assert best[0] != best[1] and abs(best[0] - best[1]) < 0.02
+
+
+def test_a_model_for_another_task_is_refused(detector, image, tmp_path):
+    with pytest.raises(InputError, match='MaskRCNN as a segmentor: it is a detector; call inference_detector'):
+        inference_segmentor(detector, image)
+    with pytest.raises(InputError, match='MaskRCNN as a segmentor'):
+        segment_file(detector, 'a.tif', tmp_path)
+    with pytest.raises(InputError, match='BoundedEncoderDecoder as a detector: it is a segmentor; call inference_seg'):
+        inference_detector(build(), image)

@@ -112,6 +112,19 @@ def test_labels_without_logits(image):
         inference_segmentor(model, image, return_probability_of=0)
 
 
+def test_a_model_without_labels_is_refused(image):
+    class Depth(EncoderDecoder):
+        def postprocess_result(self, seg_logits, data_samples=None):
+            samples = super().postprocess_result(seg_logits, data_samples)
+            del samples[0].pred_sem_seg
+            return samples
+
+    model = build_mmseg()
+    model.__class__ = Depth
+    with pytest.raises(InputError, match='a Depth predicts seg_logits instead of labels'):
+        inference_segmentor(model, image)
+
+
 @pytest.mark.parametrize('mode', ['whole', 'banded', 'slide'])
 @pytest.mark.parametrize('padding', [None, dict(size_divisor=32), dict(size=(200, 160))])
 @pytest.mark.parametrize('flip', [None, 'horizontal', 'vertical'])

@@ -47,6 +47,9 @@ class Delegated(Mode):
         is_default = sums.is_plain and not own_statistics(model)
         with nullcontext() if is_default else passed_to_backbone(model, lambda images: statistics()):
             sample = predict(model, scene.data)
+        if 'pred_sem_seg' not in sample:
+            raise InputError(f'a {type(model).__name__} predicts {", ".join(sample.keys()) or "nothing"} instead of '
+                             'labels; run its own test_step')
         scores = sample.seg_logits.data.permute(1, 2, 0) if 'seg_logits' in sample else None
         yield Band(0, sample.pred_sem_seg.data[0], scores)
         progress(1.0)
