@@ -3,8 +3,7 @@
 Pictures (PNG, JPEG, BMP, WebP, and TIFF in strips without a georeference) go through the config's test pipeline, which
 gives overlays plus PNG files of class indices, or JSON files of objects. Other files, such as GeoTIFF, tiled TIFF, VRT
 and JPEG 2000, are segmented by rows at full resolution, which gives overlays plus cloud-optimised GeoTIFF files. Whole
-slides, OME-TIFF and OME-Zarr are, too, at the level or the size of the pixels that is chosen; this gives overlays plus
-pyramidal OME-TIFF files.
+slides, OME-TIFF and OME-Zarr, read at a chosen level or size of the pixels, give pyramidal OME-TIFF files instead.
 """
 import argparse
 from collections.abc import Callable
@@ -93,14 +92,7 @@ def parse_args() -> argparse.Namespace:
 
 
 class Results:
-    """An image's result files, which are checked before anything is computed.
-
-    Args:
-        args: the command-line arguments.
-        model: the model.
-        path: the image.
-        sinks: will write the files; see ``build_sinks``.
-    """
+    """The result files of an image, which are checked before anything is computed."""
 
     def __init__(self, args: argparse.Namespace, model: BaseModel, path: Path, *sinks: SinkChoice) -> None:
         self.model, self.path, self.folder = model, path, args.out

@@ -59,7 +59,7 @@ def test_a_file_that_lost_its_description_is_not_read_as_its_first_channel(tmp_p
         file.pages.first.tags[270].overwrite(file.ome_metadata + ' ' * 100)  # is moved to the end
     assert np.array_equal(open_source(path).reader().read_all().numpy(), pixels[::-1].transpose(1, 2, 0))
     path.write_bytes(path.read_bytes()[:-150])
-    with pytest.raises(InputError, match=f'cannot read {path}: it is damaged or incomplete, because its description'):
+    with pytest.raises(InputError, match=f'cannot read {path}: it is damaged or incomplete: its description'):
         open_source(path)
 
 
