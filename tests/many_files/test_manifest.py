@@ -6,6 +6,7 @@ import signal
 import pytest
 import torch
 from mmengine.config import Config
+from rasters import random_bands, write_raster
 
 from xcit_mm.inference.results import result_file
 from xcit_mm.many_files import Manifest, for_each_image, settings_of
@@ -109,6 +110,21 @@ def test_a_killed_run_leaves_no_entry_and_no_half_result_and_its_image_comes_las
     assert 'images/b.png again: an earlier run ended while processing it' in capsys.readouterr().out
     assert process(folder) == [] and process(folder, mode='whole') == ALL
     assert not list((folder / 'out').rglob('*.begun')) and not list((folder / 'out').rglob('.*.partial'))
+
+
+def test_all_files_of_an_image_count(tmp_path):
+    tile = write_raster(tmp_path / 'tile.tif', random_bands(1))
+    for name, source in (('inner', 'tile.tif'), ('outer', 'inner.vrt')):
+        (tmp_path / f'{name}.vrt').write_text(
+            '<VRTDataset rasterXSize="141" rasterYSize="301"><VRTRasterBand dataType="Byte" band="1"><SimpleSource>'
+            f'<SourceFilename relativeToVRT="1">{source}</SourceFilename><SourceBand>1</SourceBand></SimpleSource>'
+            '</VRTRasterBand></VRTDataset>')
+    manifest = Manifest(tmp_path / 'out', [tmp_path], dict(config='', checkpoint='', options={}), resume=True)
+    with manifest.recording(image := tmp_path / 'outer.vrt'):
+        pass
+    assert manifest.is_finished(image)
+    touch(tile)
+    assert not manifest.is_finished(image)
 
 
 def test_an_image_that_fails_has_no_entry(folder):

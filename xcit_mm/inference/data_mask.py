@@ -40,16 +40,23 @@ class DataMask:
 
     def __init__(self, source: Source) -> None:
         self.height, self.width = source.height, source.width
-        self.rows: list[np.ndarray] | None = []  # (rows, bytes) each; None if every pixel holds data
+        # (rows, bytes) each, or None if all of the rows hold data; None if every pixel does.
+        self.rows: list[np.ndarray | None] | None = []
         self.box: Box | None = Box(0, self.height, 0, self.width)
-        columns, filled, is_full = np.zeros(self.width, bool), [], True
+        columns, is_full = np.zeros(self.width, bool), True
+        filled: list[int] = []  # rows with data
         for start, stop in bands(self.height, ROWS_AT_ONCE):
             valid = source.valid(start, stop)
-            part = np.ones((stop - start, self.width), bool) if valid is None else valid.numpy()
+            if valid is None or valid.all():
+                columns[:] = True
+                filled += range(start, stop)
+                self.rows.append(None)
+                continue
+            part = valid.numpy()
             columns |= part.any(axis=0)
             filled += [start + row for row in part.any(axis=1).nonzero()[0]]
             self.rows.append(np.packbits(part, axis=1))
-            is_full &= bool(part.all())
+            is_full = False
         if is_full:
             self.rows = None
             return
@@ -61,10 +68,14 @@ class DataMask:
         if self.rows is None or self.box is None:
             return None
         first, last = self.box.top + start, self.box.top + stop
-        packed = np.concatenate([
-            self.rows[number][max(first - number * ROWS_AT_ONCE, 0):last - number * ROWS_AT_ONCE]
-            for number in range(first // ROWS_AT_ONCE, -(-last // ROWS_AT_ONCE))])
-        return torch.from_numpy(np.unpackbits(packed, axis=1).view(bool)[:, self.box.left:self.box.right])
+        valid = np.ones((last - first, self.width), bool)
+        for number in range(first // ROWS_AT_ONCE, -(-last // ROWS_AT_ONCE)):
+            if (packed := self.rows[number]) is not None:
+                top = number * ROWS_AT_ONCE
+                begin, end = max(first, top), min(last, top + ROWS_AT_ONCE)
+                valid[begin - first:end - first] = np.unpackbits(packed[begin - top:end - top], axis=1,
+                                                                 count=self.width).view(bool)
+        return torch.from_numpy(valid[:, self.box.left:self.box.right])
 
     def to_whole_rows(self, values: Tensor, start: int, nodata: int) -> Tensor:
         """Return values of whole rows, (rows, W), with ``nodata`` where the image has no data.

@@ -46,6 +46,8 @@ def segment_to_files(model: BaseSegmentor, path: Path, folder: Path, options: Op
         mask = file.mask
         meta = ResultMeta(name, mask.height, mask.width, names, model.dataset_meta['palette'],
                           partial(show, file.open_file, not reading.as_stored), file.georeference, file.microns)
+        for sink in to:
+            sink.check(meta)
         parts = FileParts(mask, meta, sorted({index for sink in to for index in sink.needed_classes(names)}))
         if (box := mask.box) is None:
             write_parts(to, folder, parts.without_data(0, meta.height), meta)

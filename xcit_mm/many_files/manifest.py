@@ -14,7 +14,7 @@ from mmengine.config import Config
 from ..checkpoints.locating import locate
 from ..files import complete_file, digest, size_and_time
 from ..inference.results import collect_results
-from ..inference.sources import result_name
+from ..inference.sources import all_files, result_name
 
 FOLDER = '.xcit_mm_finished'  # in the folder of results
 
@@ -122,5 +122,5 @@ def settings_of(config: Config, checkpoint: str, options: Mapping[str, Any]) -> 
 
 def _identity(path: Path) -> dict[str, Any]:
     """Return what tells an image from another one, or from its own earlier version."""
-    size, modified = size_and_time(path)
-    return dict(path=os.path.abspath(path), size=size, modified=modified)
+    files = {os.path.abspath(file): list(size_and_time(file)) for file in all_files(path)}
+    return dict(path=os.path.abspath(path), files=files)  # lists, as JSON gives them back

@@ -45,3 +45,10 @@ def test_error_names_an_unwritable_folder(tmp_path):
     (tmp_path / 'file').touch()
     with pytest.raises(InputError, match='cannot write to the folder .*file: '):
         write(tmp_path / 'file', np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), int))
+
+
+def test_pixels_without_data_are_black_in_the_palette(tmp_path):
+    write(tmp_path, np.zeros((2, 3, 3), np.uint8), np.array([[0, 1, 255]] * 2), palette=[[9, 9, 9], [255, 0, 0]])
+    colors = Image.open(tmp_path / 'photo_palette.png')
+    assert np.asarray(colors.convert('RGB'))[0].tolist() == [[9, 9, 9], [255, 0, 0], [0, 0, 0]]
+    assert np.asarray(colors)[0].tolist() == [0, 1, 255]

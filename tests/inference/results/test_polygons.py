@@ -120,6 +120,16 @@ def test_geojson_is_in_wgs_84(tmp_path):
     assert sum(feature['properties']['area'] for feature in features) == 0.25 * (labels > 0).sum()
 
 
+def test_long_edges_are_curves_in_wgs_84(tmp_path):
+    place = GeoReference(rasterio.CRS.from_string(CRS).to_wkt(), (30.0, 0.0, 440720.0, 0.0, -30.0, 5600000.0))
+    labels = np.repeat([[1], [2]], 3000, axis=1)
+    upper, lower = (shape(each['geometry']) for each in json.loads(
+        write(GeoJson, tmp_path, labels, place=place).read_text())['features'])
+    x, y = rasterio.warp.transform(CRS, 'EPSG:4326', [440720.0 + 45000], [5600000.0 - 30])  # of the border
+    middle, tenth = shapely.Point(x[0], y[0]), 3 / 111e3  # of a pixel, in degrees
+    assert upper.exterior.distance(middle) < tenth and lower.exterior.distance(middle) < tenth
+
+
 def test_geojson_in_pixels_is_read_by_qupath(tmp_path):
     features = json.loads(write(GeoJson, tmp_path, RING, place=None).read_text())['features']
     assert in_order((feature['properties']['class'], shape(feature['geometry'])) for feature in features) == in_order(

@@ -6,6 +6,7 @@ import torch
 from rasters import CRS, TRANSFORM
 from rio_cogeo import cog_validate
 
+from xcit_mm.errors import InputError
 from xcit_mm.inference.results import Part, ResultMeta, TiffLabels, TiffProbabilities
 from xcit_mm.inference.sources import GeoReference
 
@@ -84,3 +85,19 @@ def test_probabilities_are_scaled_and_their_overviews_show_means(tmp_path):
     expected = np.full((350, 300), 120)
     expected[:, 150:], expected[300:, 150:] = 254, 255
     assert np.array_equal(overview, expected)
+
+
+@pytest.mark.parametrize('crs, is_kept', [
+    ('EPSG:2263', True), ('+proj=laea +lat_0=52 +lon_0=10 +ellps=GRS80', True),
+    ('+proj=ob_tran +o_proj=longlat +o_lon_p=-162 +o_lat_p=39.25 +lon_0=180', False)], ids=['feet', 'equal-area', 'pole'])
+def test_a_crs_that_geotiff_cannot_store_is_refused_before_the_network_runs(tmp_path, crs, is_kept):
+    place = PLACE._replace(crs=rasterio.CRS.from_string(crs).to_wkt())
+    meta = ResultMeta('b', 1, 1, ['a'], [[0, 0, 0]], None, place)
+    for sink in (TiffLabels(), TiffProbabilities(['a'])):
+        if is_kept:
+            sink.check(meta)
+        else:
+            with pytest.raises(InputError, match='cannot write b as GeoTIFF, which cannot store its coordinate'):
+                sink.check(meta)
+    path, _ = write(tmp_path, np.zeros((3, 4), int), georeference=place)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ['.xcit_mm_results', path.name]

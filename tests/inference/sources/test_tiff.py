@@ -30,6 +30,15 @@ def test_every_pixel_arrives(tmp_path, image, layout, kind):
     assert np.array_equal(read_image(path), expected)
 
 
+@pytest.mark.parametrize('layout', [dict(rowsperstrip=1500), dict(rowsperstrip=3000), dict(tile=(2048, 16))], ids=str)
+def test_strips_and_tiles_may_be_high(tmp_path, layout):
+    pixels = np.random.default_rng(0).integers(0, 256, (3000, 8, 3), dtype=np.uint8)
+    tifffile.imwrite(tmp_path / 'a.tif', pixels, photometric='rgb', compression='zlib', **layout)
+    reader = TiffFile(tmp_path / 'a.tif').reader()
+    read = [reader.read(start, min(start + 700, 3000)).numpy() for start in range(0, 3000, 700)]
+    assert np.array_equal(np.concatenate(read), pixels[..., ::-1])
+
+
 def test_white_may_be_0(tmp_path, image):
     tifffile.imwrite(tmp_path / 'a.tif', image[..., 0], photometric='miniswhite')
     assert np.array_equal(TiffFile(tmp_path / 'a.tif').reader().read(0, 301)[..., 1].numpy(), 255 - image[..., 0])

@@ -91,3 +91,10 @@ def test_unusable_folders_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr('xcit_mm.inference.sources.packages.find_spec', lambda name: None)
     with pytest.raises(InputError, match=r"stack.zarr needs zarr: pip install 'xcit_mm\[zarr\]'"):
         open_source(stack)
+
+
+def test_checksums_after_blosc_are_no_damage(tmp_path):
+    levels = random_levels()
+    codecs = [zarr.codecs.BloscCodec(), zarr.codecs.Crc32cCodec()]
+    path = write_ome_zarr(tmp_path / 'a.zarr', levels, compressors=codecs)
+    assert np.array_equal(read(path), levels[0])

@@ -137,6 +137,8 @@ def test_a_damaged_tile_is_named_or_skipped(write):
 
 
 def test_unusable_settings_are_refused(write):
+    with pytest.raises(InputError, match='cannot train with 256 classes: labels of rasters have 8 bits'):
+        RasterDataset([write()], (9.5, ) * 3, (1, 2, 3), metainfo=dict(classes=list(map(str, range(256)))))
     with pytest.raises(InputError, match='no rasters or no classes; set train_pairs, val_pairs and classes'):
         build()
     pair = write(bands=random_bands(5))

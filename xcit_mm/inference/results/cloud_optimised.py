@@ -16,6 +16,7 @@ from .record import result_file
 from .sink import ResultMeta
 
 TILE = 512  # side, px, as in GDAL's COG driver
+ONE_FILE = dict(GDAL_PAM_ENABLED=False)  # otherwise, what GeoTIFF cannot store goes to a second file, .aux.xml
 
 
 class Tiles:
@@ -58,6 +59,22 @@ def kept_bytes(width: int) -> int:
     return 2 * TILE * width
 
 
+def require_storable(meta: ResultMeta) -> None:
+    """Raise ``InputError`` if GeoTIFF cannot store the image's CRS, such as that of a rotated pole."""
+    import rasterio
+
+    if meta.georeference is None or meta.georeference.crs is None:
+        return
+    crs = rasterio.CRS.from_wkt(meta.georeference.crs)
+    with quiet(), rasterio.Env(**ONE_FILE), rasterio.MemoryFile() as memory:
+        memory.open(driver='GTiff', width=1, height=1, count=1, dtype='uint8', crs=crs).close()
+        with memory.open() as file:
+            is_kept = file.crs == crs
+    if not is_kept:
+        raise InputError(f'cannot write {meta.name} as GeoTIFF, which cannot store its coordinate reference '
+                         'system; reproject the image first, e.g. with gdalwarp -t_srs EPSG:4326')
+
+
 @contextmanager
 def cloud_optimised(path: Path, meta: ResultMeta, nodata: int, resampling: str, describe: Callable[[Any], None]
                     ) -> Iterator[Tiles]:
@@ -79,7 +96,7 @@ def cloud_optimised(path: Path, meta: ResultMeta, nodata: int, resampling: str, 
     options: dict[str, Any] = dict(width=meta.width, height=meta.height, dtype='uint8' if nodata < 256 else 'uint16')
     if meta.georeference:
         options |= dict(crs=meta.georeference.crs, transform=rasterio.Affine(*meta.georeference.transform))
-    with result_file(path) as cog, scratch_folder(cog) as folder, quiet():
+    with result_file(path) as cog, scratch_folder(cog) as folder, quiet(), rasterio.Env(**ONE_FILE):
         raw = folder / 'tiles.tif'  # the overviews of a COG come before its pixels
         with writing(path):
             file = rasterio.open(raw, 'w', driver='GTiff', count=1, nodata=nodata, tiled=True, blockxsize=TILE,

@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import InputError
-from ..sources import quiet
+from ..sources import GeoReference, quiet
 from .part import Part
 from .polygons import PolygonSink
 from .record import result_file
 from .sink import SINKS, ResultMeta
+
+LONGEST_EDGE = 64  # px; an edge of this length bends by far less than a pixel
 
 
 @SINKS.register_module(name='geojson')
@@ -28,16 +30,19 @@ class GeoJson(PolygonSink):
     endings = ('_classes.geojson', )
     packages = 'rasterio', 'shapely'
 
+    def check(self, meta: ResultMeta) -> None:
+        if meta.georeference and meta.georeference.crs:
+            _to_wgs84(np.array([meta.georeference.transform[2::3]]), meta.georeference.crs)
+
     def write(self, folder: Path, parts: Iterable[Part], meta: ResultMeta) -> None:
         import shapely
 
-        crs = meta.georeference.crs if meta.georeference else None
+        place = meta.georeference if meta.georeference and meta.georeference.crs else None
         with result_file(folder / f'{meta.name}_classes.geojson') as file, file.open('w', encoding='utf-8') as text:
             text.write('{"type": "FeatureCollection", "features": [')
             separator = '\n'
             for features in self.features(parts, meta):
-                geometry = features.geometry if crs is None else shapely.transform(
-                    features.geometry, lambda points: _to_wgs84(points, crs))
+                geometry = _on_earth(features.geometry, place) if place else features.geometry
                 rows = zip(*(values.tolist() for values in features.columns.values()))
                 for row, polygon in zip(rows, shapely.to_geojson(shapely.orient_polygons(geometry))):
                     properties = dict(zip(features.columns, row))
@@ -48,6 +53,15 @@ class GeoJson(PolygonSink):
                                f'"properties": {json.dumps(properties)}}}')
                     separator = ',\n'
             text.write('\n]}\n')
+
+
+def _on_earth(polygons: np.ndarray, place: GeoReference) -> np.ndarray:
+    """Convert polygons to WGS 84. Long edges get more corners, because straight ones become curves."""
+    import shapely
+
+    a, _, _, d, _, _ = place.transform
+    dense = shapely.segmentize(polygons, LONGEST_EDGE * float(np.hypot(a, d)))
+    return np.asarray(shapely.transform(dense, lambda points: _to_wgs84(points, str(place.crs))))
 
 
 def _to_wgs84(points: np.ndarray, crs: str) -> np.ndarray:

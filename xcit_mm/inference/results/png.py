@@ -28,7 +28,8 @@ class PngLabels(Sink):
         save_png(indices, folder / f'{meta.name}_classes.png')
         if len(meta.palette) <= 256:
             colors = indices.copy()
-            colors.putpalette(np.asarray(meta.palette, np.uint8).tobytes())
+            # All 256 colours, so that other labels, such as that of pixels without data, are black.
+            colors.putpalette(np.asarray(meta.palette, np.uint8).tobytes().ljust(3 * 256, b'\0'))
             save_png(colors, folder / f'{meta.name}_palette.png')
 
 

@@ -51,7 +51,7 @@ def complete_outlines(bands: Iterable[tuple[np.ndarray, np.ndarray]], omit: Iter
         Edges of n complete regions, numbered from 0, and the sum of the values over each of these: (n,) float64.
     """
     tracer: Tracer | None = None
-    for band, values in bands:
+    for band, values in _thick(bands):
         step = max(PIXELS_AT_ONCE // band.shape[1], 1)
         for start in range(0, len(band), step):
             rows = band[start:start + step].astype(np.int32)
@@ -60,6 +60,23 @@ def complete_outlines(bands: Iterable[tuple[np.ndarray, np.ndarray]], omit: Iter
     if tracer is not None:  # a row beyond the border completes every region
         outside = np.full((1, len(tracer.row)), OUTSIDE, np.int32)
         yield tracer.add(outside, np.zeros(outside.shape))
+
+
+def _thick(bands: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Join thin bands, because every call of ``Tracer.add`` copies all open edges."""
+    waiting: list[tuple[np.ndarray, np.ndarray]] = []
+    for band in bands:
+        waiting.append(band)
+        if sum(labels.size for labels, _ in waiting) >= PIXELS_AT_ONCE // 2:
+            yield _stack(waiting)
+            waiting = []
+    if waiting:
+        yield _stack(waiting)
+
+
+def _stack(bands: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    labels, values = map(np.concatenate, zip(*bands))
+    return labels, values
 
 
 class Tracer:

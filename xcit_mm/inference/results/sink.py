@@ -85,6 +85,13 @@ class Sink:
         """
         return ()
 
+    def check(self, meta: ResultMeta) -> None:
+        """Check, before anything is computed, that a result can be written.
+
+        Raises:
+            InputError: it cannot.
+        """
+
     def kept_bytes(self, width: int) -> int:
         """Return how much main memory the sink needs while labels of rows of ``width`` pixels arrive."""
         return 0

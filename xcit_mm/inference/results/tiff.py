@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from ...classes import class_index
-from .cloud_optimised import cloud_optimised, kept_bytes
+from .cloud_optimised import cloud_optimised, kept_bytes, require_storable
 from .part import NO_PROBABILITY, STEPS, Part
 from .probabilities import probability_ending
 from .sink import SINKS, ResultMeta, Sink
@@ -28,6 +28,9 @@ class TiffLabels(Sink):
     summary = 'a cloud-optimised GeoTIFF of class indices with a colour table and the georeference of the image'
     endings = ('_classes.tif', )
     packages = ('rasterio', )
+
+    def check(self, meta: ResultMeta) -> None:
+        require_storable(meta)
 
     def kept_bytes(self, width: int) -> int:
         return kept_bytes(width)
@@ -64,6 +67,9 @@ class TiffProbabilities(Sink):
 
     def needed_classes(self, classes: Sequence[str]) -> Sequence[int]:
         return list(dict.fromkeys(class_index(classes, name) for name in self.classes))
+
+    def check(self, meta: ResultMeta) -> None:
+        require_storable(meta)
 
     def kept_bytes(self, width: int) -> int:
         return len(self.classes) * kept_bytes(width)

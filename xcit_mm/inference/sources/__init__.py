@@ -1,4 +1,5 @@
 """Sources of pixels. Importing this package registers them."""
+from .all_files import all_files
 from .choose import is_picture, is_pyramid, open_source
 from .decode import decode
 from .find_images import find_images, result_name
@@ -14,5 +15,6 @@ from .tiff import TiffFile
 from .zarr_image import ZarrImage
 
 __all__ = ['SOURCES', 'Box', 'GeoReference', 'Image', 'ImageFile', 'OmeTiff', 'RasterFile', 'ReadOptions', 'SlideFile',
-           'Source', 'TiffFile', 'ZarrImage', 'decode', 'find_images', 'find_source', 'is_picture', 'is_pyramid',
-           'open_raster', 'open_source', 'quiet', 'read_box', 'read_image', 'require_package', 'result_name']
+           'Source', 'TiffFile', 'ZarrImage', 'all_files', 'decode', 'find_images', 'find_source', 'is_picture',
+           'is_pyramid', 'open_raster', 'open_source', 'quiet', 'read_box', 'read_image', 'require_package',
+           'result_name']

@@ -9,12 +9,14 @@ from .formats import find_format
 from .image_file import ImageFile
 from .local_file import read_bytes, require_file
 from .ome_tiff import OmeTiff
+from .picture import require_upright_picture
 from .pyramid import PyramidFile
 from .raster import RasterFile
 from .read_options import ReadOptions
 from .slide import GENERIC, SlideFile, slide_vendor
 from .source import SOURCES, Source, find_source, known_suffixes
 from .tiff import TiffFile, is_raster, is_tiled, open_tiff, readable, require_description
+from .tiff_pages import require_upright
 
 
 def choose_source(path: Path, options: ReadOptions = ReadOptions()) -> type[Source]:
@@ -78,12 +80,22 @@ def open_source(path: Path, options: ReadOptions = ReadOptions()) -> Source:
     """
     options.require_one_scale(path)
     kind = choose_source(path, options)
-    if 'bands' not in kind.options and (options.bands or options.as_stored and kind.formats):
-        kind = RasterFile
     if options.is_scaled and 'level' not in kind.options:
         raise InputError(f'cannot read {path} at another resolution: only slides, OME-TIFF, OME-Zarr and tiled TIFF '
                          'pyramids without a georeference have levels; choose neither a level nor microns per pixel')
+    if 'bands' not in kind.options and (options.bands or options.as_stored and kind.formats):
+        _require_as_displayed(path, kind)
+        kind = RasterFile
     return kind(path, **{name: getattr(options, name) for name in kind.options})
+
+
+def _require_as_displayed(path: Path, kind: type[Source]) -> None:
+    """Reject pictures that GDAL would read otherwise than they are shown."""
+    if issubclass(kind, ImageFile):
+        require_upright_picture(path, find_format(read_bytes(path, 32), str(path)))
+    elif kind is TiffFile:
+        with open_tiff(path) as file, readable(path):
+            require_upright(file.pages.first, str(path))
 
 
 def is_pyramid(path: Path, options: ReadOptions = ReadOptions()) -> bool:

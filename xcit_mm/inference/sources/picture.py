@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -86,6 +87,27 @@ def orientation_of(image: Image.Image) -> int:
     except Exception:  # damaged metadata, which viewers ignore, too
         return 1
     return found if found in TURNED else 1
+
+
+def require_upright_picture(path: Path, kind: str) -> None:
+    """Reject an image file that has several frames, or is stored rotated or mirrored.
+
+    Args:
+        path: the file.
+        kind: its format, from ``find_format``.
+
+    Raises:
+        UnreadableImageError: see above.
+    """
+    try:
+        image = PLUGINS[kind](path)
+    except Exception as error:  # Pillow raises many types of exceptions
+        raise UnreadableImageError(f'cannot read {path}: {DAMAGED} ({_first_line(error)})') from None
+    with image:
+        _require_one_frame(image, str(path))
+        if (turned := orientation_of(image)) in TURNED:
+            raise UnreadableImageError(f'cannot read chosen bands of {path}: it is stored rotated or mirrored '
+                                       f'(orientation {turned}); store it upright, e.g. with mogrify -auto-orient')
 
 
 def turn(array: np.ndarray, orientation: int) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 
 from .source import Source
 
-LEAST_ROWS, MOST_ROWS = 256, 1024  # of a piece, if the file's tiles allow it
+LEAST_ROWS = 256  # of a piece
 
 
 class PiecewiseFile(Source):
@@ -46,5 +46,5 @@ class PiecewiseFile(Source):
 
 
 def piece_height(tile_height: int) -> int:
-    """Return a height of pieces that suits a file's tiles: a multiple of theirs, unless they are very high."""
-    return tile_height * -(-LEAST_ROWS // tile_height) if tile_height <= MOST_ROWS else LEAST_ROWS
+    """Return a height of pieces that suits a file's tiles: a multiple of theirs, because each is decoded as a whole."""
+    return tile_height * -(-LEAST_ROWS // tile_height)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ...errors import UnreadableImageError
+from ...ops.rows import bands as row_bands
 from .gdal import open_raster, read_box
 from .source import SOURCES, Box, GeoReference, Source
 from .spectral_bands import in_order, require_bands, require_dtypes, to_tensor
@@ -73,10 +74,13 @@ class RasterFile(Source):
         """
         if not self._has_mask and not self._holds_floats:
             return None
-        masks = read_box(self.file, self.path, partial(self.file.read_masks, self._indexes), box)
-        valid = masks.max(axis=0) > 0
-        if self._holds_floats:
-            valid &= np.isfinite(self._read_bands(box)).all(axis=0)
+        valid = np.empty((box.height, box.width), bool)
+        for start, stop in row_bands(box.height, max(self.at_least, 256)):  # all bands at once would take memory
+            part = box._replace(top=box.top + start, bottom=box.top + stop)
+            masks = read_box(self.file, self.path, partial(self.file.read_masks, self._indexes), part)
+            valid[start:stop] = masks.max(axis=0) > 0
+            if self._holds_floats:
+                valid[start:stop] &= np.isfinite(self._read_bands(part)).all(axis=0)
         return torch.from_numpy(valid)
 
     def _read_bands(self, box: Box) -> np.ndarray:

@@ -35,6 +35,7 @@ def read_segments(page: Any, start: int, stop: int, path: Path) -> np.ndarray:
     if page.is_contiguous:
         return _read_contiguous(page, start, stop, planes)
     length = segment_height(page)
+    assert start % length == 0, f'row {start} is inside a tile'
     across, down = -(-width // page.tilewidth) if page.is_tiled else 1, -(-page.imagelength // length)
     order = [(plane * down + row) * across + column for row in range(start // length, -(-stop // length))
              for plane in range(planes) for column in range(across)]

@@ -17,7 +17,7 @@ from torch.utils.data import get_worker_info
 from ...errors import InputError
 from ...inference.sources import Box, RasterFile
 from .label_polygons import SUFFIXES, LabelPolygons
-from .label_raster import LabelRaster, Labels
+from .label_raster import IGNORED, LabelRaster, Labels
 
 TRIES = 1000  # windows to draw until one contains a label
 
@@ -61,6 +61,9 @@ class RasterDataset(BaseSegDataset):
         classes = self._metainfo.get('classes') or ()
         if not self.pairs or not classes:
             raise InputError('the data set has no rasters or no classes; set train_pairs, val_pairs and classes')
+        if len(classes) > IGNORED:
+            raise InputError(f'cannot train with {len(classes)} classes: labels of rasters have 8 bits, and {IGNORED} '
+                             f'marks pixels without a label; use at most {IGNORED} classes')
         for image, labels in self.pairs:
             path = Path(self.data_root or '', labels)
             with RasterFile(Path(self.data_root or '', image), self.bands, as_stored=True) as source:
