@@ -6,7 +6,6 @@ import rasterio
 import tifffile
 import torch
 from mmengine.config import Config
-from PIL import Image
 from pyogrio.raw import read
 from rasters import random_bands, write_raster
 from segmentors import CONFIG, SLIDING, assert_same_labels, build, digits_config
@@ -17,7 +16,7 @@ from xcit_mm.errors import InputError
 from xcit_mm.inference import scene
 from xcit_mm.inference.data_mask import DataMask
 from xcit_mm.inference.file_parts import FileParts
-from xcit_mm.inference.results import ResultMeta, thinning
+from xcit_mm.inference.results import ResultMeta
 from xcit_mm.inference.sources import open_source
 
 
@@ -185,27 +184,3 @@ def test_an_unknown_class_is_named_before_the_work(tmp_path, model):
     with pytest.raises(InputError, match="no class 'cat'"):
         segment_file(model, path, tmp_path / 'out', sinks=['tiff', dict(type='probabilities', classes=['cat'])])
     assert not (tmp_path / 'out').exists()
-
-
-@pytest.mark.parametrize('dtype, loader', [('uint8', dict()), ('float32', AS_STORED)], ids=str)
-def test_an_overlay_of_a_large_raster_is_thinned(tmp_path, monkeypatch, dtype, loader):
-    model = build()
-    find_test_dataset(model.cfg).pipeline[0].update(loader)
-    monkeypatch.setattr(thinning, 'SHOWN', 151)
-    bands = random_bands(3, dtype)
-    bands[:, :, :30] = -9999 if loader else 0
-    path = write_raster(tmp_path / 'a.tif', bands, nodata=bands[0, 0, 0])
-    segment_file(model, path, tmp_path, sinks=['overlay', 'tiff'])
-    with Image.open(tmp_path / 'a_overlay.png') as file:
-        overlay = np.asarray(file)[:151, :71]
-    labels, shown = tifffile.imread(tmp_path / 'a_classes.tif'), thinning.Thinning(301, 141)
-    labels = labels[shown.rows][:, shown.columns]
-    image = bands[:, shown.rows][:, :, shown.columns].transpose(1, 2, 0)
-    assert labels.shape == (151, 71) and len(np.unique(labels)) > 2
-    valid = labels < 255
-    low, high = (0, 255) if dtype == 'uint8' else (image[valid].min(), image[valid].max())
-    image = (image - low) * (255 / (high - low))
-    has_color = valid & (labels > 0)
-    image[has_color] = (image[has_color] + np.asarray(model.dataset_meta['palette'])[labels[has_color]]) / 2
-    image[~valid] = 0
-    assert np.abs(overlay - image).max() < 2

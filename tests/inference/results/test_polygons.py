@@ -7,64 +7,11 @@ import pytest
 import rasterio
 import shapely
 import torch
-from pyogrio.raw import read
-from rasterio.features import shapes
-from rasters import CRS, TRANSFORM
-from shapely.geometry import shape
+from polygon_maps import CLASSES, MAPS, PALETTE, PLACE, by_gdal, in_order, read_package, write
+from rasters import CRS
 
 from xcit_mm.errors import InputError
-from xcit_mm.inference.results import (
-    PREDICTED,
-    GeoJson,
-    GeoPackage,
-    Part,
-    ResultMeta,
-    build_sinks,
-    polygons,
-    regions,
-)
-from xcit_mm.inference.sources import GeoReference
-
-PLACE = GeoReference(rasterio.CRS.from_string(CRS).to_wkt(), tuple(TRANSFORM)[:6])
-CLASSES, PALETTE = ('background', 'field', 'forest', 'water'), [[0, 0, 0], [200, 200, 0], [0, 128, 0], [0, 0, 255]]
-RING = np.pad(np.pad([[1, 1, 2], [1, 0, 1], [1, 1, 1]], 1), 1, constant_values=1)  # holes that touch at corners
-
-
-def random_maps():
-    random = np.random.default_rng(0)
-    yield 'single pixel', np.array([[1]])
-    yield 'rings', RING
-    yield 'rows', np.arange(12)[:, None] % 4 * np.ones(9, int)
-    yield 'comb', np.where(np.arange(30)[:, None] == 29, 1, np.arange(21) % 2)  # joined by its last row only
-    for size in ((1, 40), (40, 1), (31, 33), (64, 50)):
-        yield f'noise {size}', random.integers(0, 4, size)
-        yield f'patches {size}', np.kron(random.integers(0, 3, size), np.ones((3, 4), int))
-        yield f'islands {size}', (random.random(size) < 0.7) * 3
-
-
-MAPS = dict(random_maps())
-
-
-def write(kind, folder, labels, rows=7, place=PLACE, palette=PALETTE, **options):
-    meta = ResultMeta('a', *labels.shape, CLASSES, palette, None, place)
-    kind(**options).write(folder, map(Part, torch.from_numpy(labels).to(torch.uint8).split(rows)), meta)
-    return folder / f'a{kind.endings[0]}'
-
-
-def read_package(path):
-    meta, _, geometries, columns = read(path)
-    columns = dict(zip(meta['fields'], columns))
-    return meta, shapely.from_wkb(geometries), columns
-
-
-def by_gdal(labels, transform=TRANSFORM):
-    """Return the class and the polygon of each region except background, traced in the whole map."""
-    found = shapes(labels.astype(np.uint8), mask=labels > 0, connectivity=4, transform=transform)
-    return [(int(label), shape(polygon)) for polygon, label in found if label != 255]
-
-
-def in_order(pairs):
-    return sorted((label, shapely.normalize(polygon).wkt) for label, polygon in pairs)
+from xcit_mm.inference.results import PREDICTED, GeoJson, GeoPackage, Part, ResultMeta, build_sinks, polygons, regions
 
 
 @pytest.mark.parametrize('rows', [1, 7, 100])
@@ -108,38 +55,6 @@ def test_a_map_of_background_gives_an_empty_file(tmp_path):
     assert json.loads(write(GeoJson, tmp_path, empty).read_text()) == dict(type='FeatureCollection', features=[])
 
 
-def test_geojson_is_in_wgs_84(tmp_path):
-    labels = MAPS['patches (31, 33)']
-    features = json.loads(write(GeoJson, tmp_path, labels).read_text())['features']
-    assert len(features) == len(by_gdal(labels))
-    x, y = rasterio.warp.transform('EPSG:4326', CRS, *zip(*features[0]['geometry']['coordinates'][0]))
-    inside = shapely.box(*rasterio.transform.array_bounds(*labels.shape, TRANSFORM)).buffer(1e-3)
-    assert shapely.contains_xy(inside, x, y).all()
-    geometries = [shape(feature['geometry']) for feature in features]
-    assert all(polygon.exterior.is_ccw for polygon in geometries)  # as RFC 7946 requires
-    assert sum(feature['properties']['area'] for feature in features) == 0.25 * (labels > 0).sum()
-
-
-def test_long_edges_are_curves_in_wgs_84(tmp_path):
-    place = GeoReference(rasterio.CRS.from_string(CRS).to_wkt(), (30.0, 0.0, 440720.0, 0.0, -30.0, 5600000.0))
-    labels = np.repeat([[1], [2]], 3000, axis=1)
-    upper, lower = (shape(each['geometry']) for each in json.loads(
-        write(GeoJson, tmp_path, labels, place=place).read_text())['features'])
-    x, y = rasterio.warp.transform(CRS, 'EPSG:4326', [440720.0 + 45000], [5600000.0 - 30])  # of the border
-    middle, tenth = shapely.Point(x[0], y[0]), 3 / 111e3  # of a pixel, in degrees
-    assert upper.exterior.distance(middle) < tenth and lower.exterior.distance(middle) < tenth
-
-
-def test_geojson_in_pixels_is_read_by_qupath(tmp_path):
-    features = json.loads(write(GeoJson, tmp_path, RING, place=None).read_text())['features']
-    assert in_order((feature['properties']['class'], shape(feature['geometry'])) for feature in features) == in_order(
-        by_gdal(RING, rasterio.Affine.identity()))
-    properties, = (feature['properties'] for feature in features if feature['properties']['class'] == 2)
-    assert properties == {
-        'class': 2, 'name': 'forest', 'area': 1.0, 'objectType': 'annotation',
-        'classification': dict(name='forest', color=[0, 128, 0])}
-
-
 @pytest.mark.parametrize('kind', [GeoPackage, GeoJson])
 def test_a_failed_write_leaves_no_file(tmp_path, kind):
     def bands():
@@ -168,13 +83,6 @@ def test_a_missing_package_is_named(monkeypatch):
             build_sinks(['png', name])  # before anything is computed
 
 
-def test_coordinates_without_a_place_on_earth_are_refused_in_geojson(tmp_path):
-    crs = 'LOCAL_CS["site",UNIT["metre",1]]'
-    with pytest.raises(InputError, match='cannot be converted to WGS 84 .*; write a GeoPackage'):
-        write(GeoJson, tmp_path, RING, place=GeoReference(crs, (1, 0, 0, 0, -1, 0)))
-    assert not list(tmp_path.iterdir())
-
-
 def test_small_regions_are_left_out(tmp_path):
     labels = MAPS['patches (31, 33)']
     limit = 9.0  # square metres: three of the patches
@@ -182,39 +90,6 @@ def test_small_regions_are_left_out(tmp_path):
     assert in_order(zip(columns['class'].tolist(), geometries)) == in_order(
         (label, polygon) for label, polygon in by_gdal(labels) if polygon.area >= limit)
     assert 0 < len(geometries) < len(by_gdal(labels)) and columns['area'].min() == limit
-
-
-def mosaic(size=200, cells=25):
-    """Return labels of cells with straight borders in all directions."""
-    seeds = np.random.default_rng(0).uniform(0, size, (cells, 2))
-    pixels = np.moveaxis(np.indices((size, size)), 0, -1)
-    return np.linalg.norm(pixels[:, :, None] - seeds, axis=-1).argmin(axis=-1) % 3 + 1
-
-
-@pytest.mark.parametrize('tolerance', [0.45, 0.9])  # 0.9 and 1.8 pixels
-def test_simplified_neighbours_keep_their_common_border(tmp_path, monkeypatch, tolerance):
-    labels = mosaic()
-    labels[50:150, 60:63] = labels[20::40, 20::40] = 0  # holes, smaller and larger than the tolerance
-    found = []
-    for rows, edges in ((200, 1 << 19), (7, 300)):
-        monkeypatch.setattr(polygons, 'EDGES_AT_ONCE', edges)
-        _, geometries, columns = read_package(write(GeoPackage, tmp_path, labels, rows, simplify=tolerance))
-        found.append(in_order(zip(columns['class'].tolist(), geometries)))
-        assert shapely.coverage_is_valid(geometries) and shapely.is_valid(geometries).all()
-    assert found[0] == found[1]
-    _, exact, areas = read_package(write(GeoPackage, tmp_path, labels, 7))
-    assert np.array_equal(areas['area'], columns['area'])  # of the pixels
-    assert shapely.get_num_coordinates(geometries).sum() < shapely.get_num_coordinates(exact).sum() / 3
-    distance = shapely.hausdorff_distance(exact, geometries)
-    assert 0 < distance.max() <= tolerance
-
-
-@pytest.mark.parametrize('name', MAPS)
-def test_simplified_polygons_are_valid_and_complete(tmp_path, name):
-    labels = MAPS[name]
-    _, geometries, columns = read_package(write(GeoPackage, tmp_path, labels, simplify=2.0))
-    assert len(geometries) == len(by_gdal(labels)) and shapely.is_valid(geometries).all()
-    assert (shapely.area(geometries) > 0).all() and columns['area'].sum() == 0.25 * (labels > 0).sum()
 
 
 def test_unusable_options_of_polygons_are_named():

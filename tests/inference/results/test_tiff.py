@@ -89,7 +89,8 @@ def test_probabilities_are_scaled_and_their_overviews_show_means(tmp_path):
 
 @pytest.mark.parametrize('crs, is_kept', [
     ('EPSG:2263', True), ('+proj=laea +lat_0=52 +lon_0=10 +ellps=GRS80', True),
-    ('+proj=ob_tran +o_proj=longlat +o_lon_p=-162 +o_lat_p=39.25 +lon_0=180', False)], ids=['feet', 'equal-area', 'pole'])
+    ('+proj=ob_tran +o_proj=longlat +o_lon_p=-162 +o_lat_p=39.25 +lon_0=180', False)],
+                         ids=['feet', 'equal-area', 'pole'])
 def test_a_crs_that_geotiff_cannot_store_is_refused_before_the_network_runs(tmp_path, crs, is_kept):
     place = PLACE._replace(crs=rasterio.CRS.from_string(crs).to_wkt())
     meta = ResultMeta('b', 1, 1, ['a'], [[0, 0, 0]], None, place)

@@ -2,8 +2,8 @@
 
 A region is a maximal set of pixels with the same label that are connected through their sides (4-connectivity, as in
 GDAL's polygonize). Each band extends the regions that touch its first row. Only the outlines of regions that touch the
-last row are kept; all others are complete. An outline consists of edges between pixels, directed so that its region is
-on the right: the outer ring runs clockwise as displayed, and the rings of holes run counterclockwise.
+last row are kept; all others are complete. An outline consists of edges between pixels, whose region is on the right:
+the outer ring runs clockwise as displayed, and the rings of holes run counterclockwise.
 """
 from __future__ import annotations
 
@@ -68,15 +68,10 @@ def _thick(bands: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple[np.
     for band in bands:
         waiting.append(band)
         if sum(labels.size for labels, _ in waiting) >= PIXELS_AT_ONCE // 2:
-            yield _stack(waiting)
+            labels, values = map(np.concatenate, zip(*waiting))
+            yield labels, values
             waiting = []
-    if waiting:
-        yield _stack(waiting)
-
-
-def _stack(bands: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    labels, values = map(np.concatenate, zip(*bands))
-    return labels, values
+    yield from waiting
 
 
 class Tracer:
