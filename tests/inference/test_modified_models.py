@@ -1,92 +1,19 @@
 """Hooks, adapters and custom parts have the same effect in every mode, or the mode refuses to run and names them."""
 import copy
 
-import loralib
-import peft
 import pytest
 import torch
-from adapters import add_loralib, add_peft
+from adapters import add_loralib
 from mmcv.cnn import ConvModule
 from mmseg.apis import inference_model
+from modifications import MODIFICATIONS
 from segmentors import build
 from torch import nn
-from torch.nn.utils import parametrize, prune, spectral_norm
 
 from xcit_mm.apis import inference_segmentor
 from xcit_mm.errors import InputError
+from xcit_mm.heads import EfficientUPerHead
 from xcit_mm.layers import CrossCovarianceAttention, XCiTBlock
-
-
-class HalfBlock(XCiTBlock):
-    """A third-party block."""
-
-    def forward(self, *args):
-        return super().forward(*args) / 2
-
-
-class HalfAttention(CrossCovarianceAttention):
-    """A third-party attention layer that keeps the inherited ``add_to``."""
-
-    def forward(self, x, moments=None):
-        return super().forward(x, moments) / 2
-
-
-class Twice(nn.Module):
-    def forward(self, weight):
-        return 2 * weight
-
-
-class Wrapped(nn.Module):
-    def __init__(self, inner):
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, x):
-        return self.inner(x) + 1
-
-
-def halve(module, args, output):
-    return output / 2
-
-
-def wrap(parent, name):
-    setattr(parent, name, Wrapped(getattr(parent, name)).eval())
-
-
-def patch(block):
-    forward = block.forward
-    block.forward = lambda *args: forward(*args) / 2
-
-
-MODIFICATIONS = {
-    'hook on a block': lambda model: model.backbone.blocks[1].register_forward_hook(halve),
-    'hook on attention': lambda model: model.backbone.blocks[1].attn.register_forward_hook(halve),
-    'hook on qkv': lambda model: model.backbone.blocks[1].attn.qkv.register_forward_hook(halve),
-    'hook before the MLP': lambda model: model.backbone.blocks[1].mlp.register_forward_pre_hook(
-        lambda module, args: (args[0] / 2, )),
-    'hook in the stem': lambda model: model.backbone.patch_embed.proj[0][0].register_forward_hook(halve),
-    'hook on the position': lambda model: model.backbone.pos_embeder.token_projection.register_forward_hook(halve),
-    'hook on a convolution of the head': lambda model: model.decode_head.fpn_bottleneck.register_forward_hook(halve),
-    'hook on pooling': lambda model: model.decode_head.psp_modules[1][0].register_forward_hook(halve),
-    'block of another type': lambda model: setattr(model.backbone.blocks[1], '__class__', HalfBlock),
-    'attention of another type': lambda model: setattr(model.backbone.blocks[1].attn, '__class__', HalfAttention),
-    'loralib on qkv': lambda model: add_loralib(model.backbone.blocks[1].attn, 'qkv'),
-    'loralib on q and v': lambda model: add_loralib(
-        model.backbone.blocks[1].attn, 'qkv', loralib.MergedLinear, enable_lora=[True, False, True]),
-    'loralib on proj': lambda model: add_loralib(model.backbone.blocks[1].attn, 'proj'),
-    'peft, LoRA': lambda model: add_peft(model, init_lora_weights=False),  # random weights, as if trained
-    'peft, DoRA': lambda model: add_peft(model, init_lora_weights=False, use_dora=True),
-    'peft, LoHa': lambda model: add_peft(model, peft.LoHaConfig, init_weights=False),
-    'peft around the backbone': lambda model: setattr(model, 'backbone', peft.get_peft_model(
-        model.backbone, peft.LoraConfig(target_modules=r'.*attn\.qkv', init_lora_weights=False))),
-    'parametrisation': lambda model: parametrize.register_parametrization(
-        model.backbone.blocks[1].attn.qkv, 'weight', Twice()),
-    'pruning': lambda model: prune.l1_unstructured(model.backbone.blocks[1].attn.proj, 'weight', 0.5),
-    'spectral norm': lambda model: spectral_norm(model.backbone.blocks[1].attn.qkv),
-    'wrapped classifier': lambda model: wrap(model.decode_head, 'conv_seg'),
-    'patched forward': lambda model: patch(model.backbone.blocks[1]),
-    'quantised layers': lambda model: torch.ao.quantization.quantize_dynamic(model, {nn.Linear}, inplace=True),
-}
 
 
 def largest(model):
@@ -118,6 +45,20 @@ def test_modified_models(name, size):
         assert (sample.seg_logits.data - expected).abs().max() < 1e-5 * expected.abs().max(), mode
     assert sample.mode.startswith('whole (') and 'cannot run' in sample.mode
     with pytest.raises(InputError, match='cannot run .*in bands of rows'):
+        inference_segmentor(model, image, 'banded')
+
+
+@pytest.mark.parametrize('kind, name', [
+    (XCiTBlock, 'forward'), (nn.Linear, 'forward'), (EfficientUPerHead, '_forward_feature')])
+def test_methods_replaced_in_a_class_take_effect(monkeypatch, kind, name):
+    model, image = largest(build()), torch.randint(0, 256, (96, 96, 3), dtype=torch.uint8).numpy()
+    plain = inference_segmentor(model, image, 'whole', return_logits=True).seg_logits.data
+    method = getattr(kind, name)
+    monkeypatch.setattr(kind, name, lambda self, *args: method(self, *args) / 2)
+    sample = inference_segmentor(model, image, return_logits=True)
+    assert sample.mode.startswith('whole') and f'has a patched {name} method' in sample.mode
+    assert (sample.seg_logits.data - plain).abs().max() > 1e-4 * plain.abs().max()
+    with pytest.raises(InputError, match=f'has a patched {name} method'):
         inference_segmentor(model, image, 'banded')
 
 

@@ -105,13 +105,13 @@ class CrossCovarianceAttention(nn.Module):
 
     def can_use_gram(self) -> bool:
         """Return whether the Gram form computes the same function as this layer and skips no hooks."""
-        return can_bypass(self.qkv, nn.Linear) and can_bypass(self.proj, nn.Linear)
+        return all(can_bypass(layer, nn.Linear) and layer.bias is not None for layer in (self.qkv, self.proj))
 
     def require_plain_linears(self) -> None:
         """Raise ``InputError`` unless the Gram form computes the same function as this layer."""
-        if not (is_unmodified(self.qkv, nn.Linear) and is_unmodified(self.proj, nn.Linear)):
-            raise InputError("the Gram form of attention needs qkv and proj to be plain linear layers without hooks or "
-                             "adapters; use attention='auto' or 'direct', and mode whole")
+        if not all(is_unmodified(layer, nn.Linear) and layer.bias is not None for layer in (self.qkv, self.proj)):
+            raise InputError("the Gram form of attention needs qkv and proj to be plain linear layers with a bias and "
+                             "without hooks or adapters; use attention='auto' or 'direct', and mode whole")
 
     def direct(self, x: Tensor) -> Tensor:
         """Evaluate the paper's formula: (B, N, C) -> (B, N, C)."""

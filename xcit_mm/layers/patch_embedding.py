@@ -4,7 +4,6 @@ from __future__ import annotations
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import InputError
@@ -26,7 +25,7 @@ class ConvNorm(nn.Sequential):
         conv, norm = self
         plain = can_bypass(conv, nn.Conv2d) and can_bypass(norm, type(norm))
         if not is_recorded() and plain and (folded := fold_batch_norm(cast(nn.Conv2d, conv), norm)):
-            return F.conv2d(x, *folded, stride=2, padding=1)
+            return cast(nn.Conv2d, conv)._conv_forward(x, *folded)
         return super().forward(x)
 
 

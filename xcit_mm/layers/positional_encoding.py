@@ -46,7 +46,7 @@ class PositionalEncoding(nn.Module):
             return self._encode(height, width)
 
     def _encode(self, height: int, width: int) -> Tensor:
-        if not can_bypass(self.token_projection, nn.Conv2d):
+        if not can_bypass(self.token_projection, nn.Conv2d) or self.token_projection.kernel_size != (1, 1):
             return self._project_everywhere(height, width)
         # The published 1x1 convolution over (row features, column features) equals the sum of two linear maps, one per
         # axis, which are applied to height + width positions instead of height * width.

@@ -1,6 +1,8 @@
 """Run mmcv's convolutions in bands of rows."""
 from __future__ import annotations
 
+from types import NoneType
+
 from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 
@@ -15,6 +17,8 @@ from ...ops.rows import Rows
 def check_convolutions(part: nn.Module) -> None:
     """Raise ``InputError`` unless every convolution of a neck or a head can run in bands."""
     modification = find_modification(part, (type(part), *PARTS), skip=('loss_decode', 'sampler'))
+    if type(getattr(part, 'dropout', None)) not in (nn.Dropout2d, NoneType):  # any other layer would be left out
+        modification = f'dropout is a {type(part.dropout).__name__}'
     if modification:
         raise InputError(f'cannot run {type(part).__name__} in bands of rows: {modification}; use mode whole')
     for name, module in part.named_modules():
