@@ -11,6 +11,7 @@ SMOOTH = cv2.resize(RNG.integers(0, 256, (6, 5, 3), dtype=np.uint8), (35, 40), i
 RGB = RNG.integers(0, 256, (40, 35, 3), dtype=np.uint8)
 NIR, GREY, DEEP = RGB[..., ::2].max(2), RGB[..., 0], RNG.integers(0, 65536, (40, 35, 3), dtype=np.uint16)
 RGBN = np.dstack([RGB, NIR])
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><tiff:Orientation>6</tiff:Orientation></x:xmpmeta>'
 ROTATED = (274, 3, 1, 6, True)
 
 
@@ -156,6 +157,7 @@ VARIANTS = {
     'png animated': (frames('PNG'), 'animated'), 'png cut': (cut(pillow(RGB), 0.6), 'damaged'),
     'jpeg': (pillow(SMOOTH, 'JPEG', quality=90), decoded('JPEG')),
     'jpeg grey': (pillow(GREY, 'JPEG', quality=100, subsampling=0), None),
+    'jpeg orientation in XMP': (pillow(SMOOTH, 'JPEG', quality=90, xmp=XMP), decoded('JPEG')),
     'jpeg cut': (cut(pillow(SMOOTH, 'JPEG'), 0.6), 'damaged'),
     'bmp': (pillow(RGB, 'BMP'), RGB), 'bmp rgba': (pillow(RGBN, 'BMP'), RGB),
     'bmp grey': (pillow(GREY, 'BMP'), grey3(GREY)),

@@ -128,7 +128,9 @@ def first(kind, key, value=None):
     (first('images', 'width', '12'), "image .* has width='12'"),
     (first('annotations', 'bbox'), 'annotation .* lacks bbox'),
     (first('annotations', 'area'), 'annotation .* lacks area'),
-    (first('annotations', 'segmentation'), r'cannot load masks from .*train.json: annotation \d+ lacks segmentation'),
+    (first('annotations', 'segmentation'), r'cannot load masks from .*train.json: annotation \d+ has no usable seg'),
+    (first('annotations', 'segmentation', [[1, 2, 3, 4]]), r'annotation \d+ has no usable segmentation; complete'),
+    (first('annotations', 'segmentation', dict(size=[128, 128])), r'annotation \d+ has no usable segmentation'),
     (first('annotations', 'category_id', 12345), 'annotation .* has category_id 12345, but no category'),
     (lambda content: content.pop('categories'), 'has no list of categories'),
 ])
@@ -151,3 +153,16 @@ def test_categories_beyond_the_classes_are_reported(annotated, monkeypatch):
     monkeypatch.setattr(coco_files, 'print_log', lambda message, *args: logged.append(message))
     dataset = build(annotated(lambda content: content['categories'].insert(0, dict(id=99, name='other'))))
     assert dataset.cat2label[99 - 98] == 0 and "the objects of 'other' are ignored" in logged[0]
+
+
+def test_annotations_without_an_image_are_reported(annotated, monkeypatch):
+    logged = []
+    monkeypatch.setattr(coco_files, 'print_log', lambda message, *args: logged.append(message))
+    build(annotated(first('annotations', 'image_id', 12345)))
+    assert any('train.json: 1 annotations (for example, 2) are ignored' in message for message in logged)
+
+
+def test_an_image_of_another_size_than_listed_is_refused(annotated):
+    dataset = build(annotated(lambda content: content['images'][0].update(height=20)))
+    with pytest.raises(InputError, match='00000.png: it is 128 x 128, but the annotation file says 128 x 20'):
+        dataset[0]

@@ -3,6 +3,8 @@ import copy
 import errno
 import pickle
 import re
+import struct
+import zlib
 from shutil import copytree
 
 import numpy as np
@@ -116,10 +118,22 @@ def save_turned(mask, path):
     mask.save(path, exif=exif)
 
 
+def save_4_bits(mask, path):
+    labels = np.asarray(mask)
+    rows = np.pad(labels[:, ::2] << 4 | labels[:, 1::2], ((0, 0), (1, 0)))  # each begins with the type of its filter
+    chunks = [(b'IHDR', struct.pack('>IIBBBBB', *mask.size, 4, 0, 0, 0, 0)), (b'IDAT', zlib.compress(rows.tobytes())),
+              (b'IEND', b'')]
+    path.write_bytes(b'\x89PNG\r\n\x1a\n' + b''.join(
+        struct.pack('>I', len(content)) + kind + content + struct.pack('>I', zlib.crc32(kind + content))
+        for kind, content in chunks))
+
+
 @pytest.mark.parametrize('save, message', [
     (save_turned, 'as a mask: it is stored rotated or mirrored .orientation 3.; store it upright'),
     (lambda mask, path: mask.save(path, save_all=True, append_images=[mask.point(lambda value: value + 1)]),
      'as a mask: it holds 2 images'),
+    (lambda mask, path: mask.save(path, 'JPEG'), 'it is a JPEG, whose compression changes labels; save it as PNG'),
+    (save_4_bits, 'its labels have 4 bits, which decoders stretch to 0 … 255'),
     (lambda mask, path: tifffile.imwrite(path, np.asarray(mask), photometric='miniswhite'), 'stored with 0 for white'),
     (lambda mask, path: tifffile.imwrite(path, np.asarray(mask) - np.int16(1)), 'label -1 is out of range'),
     (lambda mask, path: tifffile.imwrite(path, np.asarray(mask) + np.float32(0.5)), 'label 0.5 is out of range')])

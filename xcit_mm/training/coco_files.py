@@ -112,7 +112,7 @@ def check(dataset: Any, file: str) -> object:
     """Check that a COCO file is complete.
 
     Returns:
-        The id of the first object without a ``segmentation``, or None if every object has one.
+        The id of the first object without a usable ``segmentation``, or None if every object has one.
 
     Raises:
         InputError: an entry is incomplete or invalid, or refers to something that does not exist.
@@ -133,7 +133,11 @@ def check(dataset: Any, file: str) -> object:
     if annotations and images and not any(entry['image_id'] in images for entry in annotations):
         raise InputError(f'cannot use {file}: no image has the image_id of an annotation (for example, '
                          f'{annotations[0]["image_id"]!r}); use the same ids for both')
-    return next((entry['id'] for entry in annotations if not entry.get('segmentation') and _is_used(entry)), None)
+    orphans = [entry['id'] for entry in annotations if entry['image_id'] not in images]
+    if orphans and images:
+        print_log(f'{file}: {len(orphans)} annotations (for example, {orphans[0]!r}) are ignored, because the file '
+                  'lists no image with their image_id', 'current', logging.WARNING)
+    return next((entry['id'] for entry in annotations if not _has_mask(entry) and _is_used(entry)), None)
 
 
 def _check_entries(entries: list[dict], kind: str, file: str) -> None:
@@ -149,6 +153,14 @@ def _check_entries(entries: list[dict], kind: str, file: str) -> None:
         if entry['id'] in ids:
             raise InputError(f'cannot use {file}: {label} occurs twice; number each {name} differently')
         ids.add(entry['id'])
+
+
+def _has_mask(annotation: dict) -> bool:
+    """Return whether mmdet can read an annotation's mask; it ignores the object otherwise."""
+    mask = annotation.get('segmentation')
+    if isinstance(mask, dict):
+        return bool(mask.get('counts') and mask.get('size'))
+    return any(len(polygon) >= 6 and len(polygon) % 2 == 0 for polygon in mask or ())
 
 
 def _is_used(annotation: dict) -> bool:

@@ -19,7 +19,7 @@ from ..errors import InputError, UnreadableImageError
 from ..inference.resizing import keep_a_pixel
 from ..inference.sources import decode
 from ..inference.sources.formats import DAMAGED, LIMIT
-from .masks import require_bytes, require_plain, require_shape
+from .masks import require_bytes, require_listed_size, require_plain, require_shape
 from .rasters import LoadRasterWindow
 
 ACTIONS = ('refuse', 'skip')
@@ -80,6 +80,8 @@ class GuardedLoading(BaseTransform):
             require_plain(loaded)
             require_shape(loaded)
             require_bytes(loaded)
+        if loaded and 'ori_shape' in loaded and isinstance(self.loading, LoadImageFromFile):
+            require_listed_size(loaded)
         return loaded
 
 
@@ -156,8 +158,8 @@ def require_masks(dataset: object, maskless: Mapping[str, object]) -> None:
     for part in parts(dataset):
         steps = [step for steps in _lists(part.pipeline.transforms) for step in steps]
         if part.ann_file in maskless and any(getattr(step, 'with_mask', False) for step in steps):
-            raise InputError(f'cannot load masks from {part.ann_file}: annotation {maskless[part.ann_file]} lacks '
-                             'segmentation; complete the file, or train a detector without masks')
+            raise InputError(f'cannot load masks from {part.ann_file}: annotation {maskless[part.ann_file]} has '
+                             'no usable segmentation; complete the file, or train a detector without masks')
 
 
 def parts(dataset: object) -> Iterator[BaseDataset]:

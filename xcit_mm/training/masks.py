@@ -1,6 +1,7 @@
 """Reject masks that mmseg would load without an error, but not as they are stored."""
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,12 +15,22 @@ PHOTOMETRIC, WHITE_IS_0 = 262, 0  # tag of a TIFF file and its value
 
 
 def require_plain(loaded: dict) -> None:
-    """Reject a mask that a loader would rotate, or a file with several pages, because loaders read only the first."""
+    """Reject a mask whose labels a loader would change, or a file with several pages, of which it reads only the first.
+
+    Loaders rotate pixels as an EXIF orientation says, and stretch 2-bit and 4-bit grey to 0 … 255. JPEG files do not
+    keep the labels.
+    """
     path = loaded.get('seg_map_path')
     if path is None or not Path(path).is_file():  # the file is in remote storage
         return
     with suppress(UnidentifiedImageError, Image.DecompressionBombError), Image.open(path) as mask:
         turned, frames = orientation_of(mask), getattr(mask, 'n_frames', 1)
+        if mask.format == 'JPEG':
+            raise InputError(f'cannot use {path} as a mask: it is a JPEG, whose compression changes labels; save it '
+                             'as PNG')
+        if bits := re.search('L;([24])', str(mask.tile)):
+            raise InputError(f'cannot use {path} as a mask: its labels have {bits[1]} bits, which decoders stretch to '
+                             '0 … 255; save it with 8 bits')
         if turned != 1:
             raise InputError(f'cannot use {path} as a mask: it is stored rotated or mirrored (orientation {turned}); '
                              'store it upright')
@@ -37,6 +48,15 @@ def require_shape(loaded: dict) -> None:
         sizes = [f'{width} x {height}' for height, width in (mask.shape, loaded['ori_shape'])]
         raise InputError(f'cannot use {path} as a mask: it is {sizes[0]}, but its image {loaded.get("img_path")} is '
                          f'{sizes[1]}; make their sizes equal')
+
+
+def require_listed_size(loaded: dict) -> None:
+    """Reject an image whose size differs from the one that its annotation file lists, which places boxes and masks."""
+    listed, stored = (loaded.get('height'), loaded.get('width')), tuple(loaded['ori_shape'])
+    if None not in listed and listed != stored:
+        sizes = [f'{width} x {height}' for height, width in (stored, listed)]
+        raise InputError(f'cannot use {loaded.get("img_path")}: it is {sizes[0]}, but the annotation file says '
+                         f'{sizes[1]}; correct the file, or store the image upright')
 
 
 def require_bytes(loaded: dict) -> None:

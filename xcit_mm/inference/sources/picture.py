@@ -83,7 +83,9 @@ def to_8_bits(array: np.ndarray) -> np.ndarray:
 def orientation_of(image: Image.Image) -> int:
     """Return an image's EXIF orientation (1 … 8), or 1 if it has no valid one."""
     try:
-        found = image.getexif().get(ExifTags.Base.Orientation, 1)
+        # Without EXIF data, Pillow would take the orientation from XMP data, which other decoders and viewers ignore.
+        has_exif = image.format == 'TIFF' or {'exif', 'Raw profile type exif'} & set(image.info)
+        found = (image.getexif() if has_exif else {}).get(ExifTags.Base.Orientation, 1)
     except Exception:  # damaged metadata, which viewers ignore, too
         return 1
     return found if found in TURNED else 1
