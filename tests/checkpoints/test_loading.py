@@ -153,7 +153,7 @@ def test_weights_without_finite_numbers_are_refused_and_change_nothing(value, st
 
 @pytest.mark.parametrize('convert', [
     lambda value: value.to(torch.int8), lambda value: value.to(torch.complex64), lambda value: value.to_sparse(),
-    lambda value: torch.quantize_per_tensor(value, 0.1, 0, torch.qint8)])
+    lambda value: value.to(torch.float8_e4m3fn), lambda value: torch.quantize_per_tensor(value, 0.1, 0, torch.qint8)])
 def test_weights_that_are_not_plain_floats_are_refused(convert):
     weights = XCiT(TINY).state_dict()
     weights['blocks.1.gamma1'] = convert(weights['blocks.1.gamma1'])
@@ -166,4 +166,11 @@ def test_a_complex_counter_is_refused():
     key = next(key for key in weights if key.endswith('num_batches_tracked'))
     weights[key] = weights[key] + 1j
     with pytest.raises(InputError, match=f'{key} is torch.complex64 but must be torch.int64'):
+        checkpoints.load(XCiT(TINY), weights)
+
+
+def test_a_negative_variance_is_refused():
+    weights = XCiT(TINY).state_dict()
+    weights['blocks.1.local_mp.bn.running_var'][3] = -0.1
+    with pytest.raises(InputError, match='1 of its variances are negative, e.g. blocks.1.local_mp.bn.running_var'):
         checkpoints.load(XCiT(TINY), weights)

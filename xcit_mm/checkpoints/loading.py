@@ -29,7 +29,7 @@ def load(module: nn.Module, source: str | Path | Mapping, strict: bool = True, n
 
     Raises:
         InputError: the source cannot be read (see ``read``), it does not contain XCiT weights, a weight is NaN or
-            infinite, the module is on the meta device, or, if ``strict``, keys are missing or unexpected or shapes
+            infinite or a variance negative, the module is on the meta device, or, if ``strict``, keys are missing or unexpected or shapes
             differ. In all these cases, the module is unchanged.
     """
     name = name or ('the checkpoint' if isinstance(source, Mapping) else str(source))
@@ -62,6 +62,10 @@ def apply(module: nn.Module, placement: Placement, strict: bool, name: str) -> R
     if invalid:
         raise InputError(f'cannot load {name}: {len(invalid)} of its weights hold NaN, infinite or no numbers, e.g. '
                          f'{invalid[0]}; take a checkpoint from before the training diverged')
+    negative = [key for key, value in weights.items() if key.endswith('running_var') and bool((value < 0).any())]
+    if negative:
+        raise InputError(f'cannot load {name}: {len(negative)} of its variances are negative, e.g. {negative[0]}; '
+                         'take the original checkpoint')
     complete = {key: weights.get(plain_key(key), value) for key, value in module.state_dict().items()}
     module.load_state_dict(with_metadata(complete, placement.weights))
     print_log(str(report), 'current', logging.WARNING if report.problems else logging.INFO)

@@ -1,3 +1,5 @@
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -25,6 +27,15 @@ def test_error_names_inputs_without_an_image(tmp_path):
     for name in ('a.png', 'a.jpg'):
         (tmp_path / name).touch()
     with pytest.raises(InputError, match='both be written as a'):
+        find_images([tmp_path])
+
+
+def test_error_names_a_file_whose_name_is_not_text(tmp_path):
+    try:
+        open(os.fsencode(tmp_path) + b'/\xff.png', 'wb').close()
+    except OSError:
+        pytest.skip('the file system does not allow such names')
+    with pytest.raises(InputError, match=r'xff.png.: its name is not valid UTF-8, .*; rename it'):
         find_images([tmp_path])
 
 

@@ -23,8 +23,8 @@ def find_images(inputs: Sequence[str | Path], recursive: bool = False,
         is_result: tells whether a file is a result rather than an image.
 
     Raises:
-        InputError: an input does not exist or is a URL, a folder holds no images, or the results of two images would
-            have the same name.
+        InputError: an input does not exist or is a URL, a folder holds no images, a name is not valid UTF-8, or the
+            results of two images would have the same name.
     """
     images: list[Path] = []
     for path in map(Path, inputs):
@@ -48,6 +48,7 @@ def find_images(inputs: Sequence[str | Path], recursive: bool = False,
     images = list({os.path.abspath(path): path for path in images}.values())
     first: dict[str, Path] = {}
     for path in images:
+        _require_text(path)
         name = result_name(path, inputs)
         if first.setdefault(name, path) != path:
             raise InputError(f'{first[name]} and {path} would both be written as {name}; '
@@ -61,6 +62,14 @@ def result_name(path: Path, inputs: Sequence[str | Path]) -> str:
         if path.is_relative_to(folder) and folder != path:
             return path.relative_to(folder).with_suffix('').as_posix()
     return path.stem
+
+
+def _require_text(path: Path) -> None:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise InputError(f'cannot read {os.fsencode(path)!r}: its name is not valid UTF-8, so that results could not '
+                         'be named after it; rename it') from None
 
 
 def _images_in(folder: Path, recursive: bool) -> Iterator[Path]:
