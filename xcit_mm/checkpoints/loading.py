@@ -29,8 +29,8 @@ def load(module: nn.Module, source: str | Path | Mapping, strict: bool = True, n
 
     Raises:
         InputError: the source cannot be read (see ``read``), it does not contain XCiT weights, a weight is NaN or
-            infinite or a variance negative, the module is on the meta device, or, if ``strict``, keys are missing or unexpected or shapes
-            differ. In all these cases, the module is unchanged.
+            infinite or a variance negative, the module is on the meta device, or, if ``strict``, keys are missing or
+            unexpected or shapes differ. In all these cases, the module is unchanged.
     """
     name = name or ('the checkpoint' if isinstance(source, Mapping) else str(source))
     content = source if isinstance(source, Mapping) else read(source)

@@ -113,7 +113,7 @@ def _misfit(value: Tensor, own: Tensor) -> str:
     """Describe why a weight cannot be copied into the module's own weight; return '' if it can."""
     if value.shape != own.shape:
         return f'{tuple(value.shape)} but must be {tuple(own.shape)}'
-    # Converting quantised, sparse or complex weights would lose their scale, indices or imaginary part. Floats of 8 bits
+    # Converting quantised, sparse or complex weights would lose their scale, indices or imaginary part. 8-bit floats
     # have a scale, too.
     is_plain_float = value.is_floating_point() and value.element_size() > 1
     is_other_kind = own.is_floating_point() and not is_plain_float or value.is_complex() != own.is_complex()
