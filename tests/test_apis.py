@@ -51,6 +51,7 @@ def test_paths_arrays_and_lists_give_the_same_result(model, image_file):
     by_array, again = inference_segmentor(model, [array, image_file], return_logits=True)
     for other in (by_array, again):
         assert torch.equal(by_path.seg_logits.data, other.seg_logits.data)
+    assert by_path.img_path == again.img_path == str(image_file) and by_array.img_path is None
     small = inference_segmentor(model, [array, array[:32, :40]])
     assert small[1].pred_sem_seg.data.shape == (1, 32, 40)
 

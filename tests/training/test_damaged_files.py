@@ -87,6 +87,19 @@ def test_guard_reaches_every_part_of_a_nested_data_set(scenes):
         assert again[0]['img'].shape[2] == 3
 
 
+def test_guard_reaches_nested_transforms(damaged):
+    from mmseg.datasets import BaseSegDataset
+
+    root, path = damaged('images')
+    loading = dict(type='mmcv.RandomApply', transforms=[dict(type='LoadImageFromFile')], prob=1.0)
+    dataset = BaseSegDataset(data_root=str(root), img_suffix='.png', data_prefix=dict(img_path='images/train'),
+                             pipeline=[loading])
+    guard(dataset)
+    assert 'img' in dataset[0]
+    with pytest.raises(InputError, match=f'cannot read {path}: it is damaged'):
+        dataset[3]
+
+
 def masked_dataset(root):
     from mmseg.datasets import BaseSegDataset
 
