@@ -40,7 +40,8 @@ def find_replaced_method(module: nn.Module) -> str:
     for owner in kind.__mro__[:kind.__mro__.index(nn.Module)]:
         for name, method in vars(owner).items():
             if isinstance(method, FunctionType) and (
-                    method.__module__ != owner.__module__ or method.__qualname__ != f'{owner.__qualname__}.{name}'
+                    method.__module__ not in (None, owner.__module__)  # None: defined in exec
+                    or method.__qualname__ != f'{owner.__qualname__}.{name}'
                     or name == 'forward' and hasattr(method, '__wrapped__')):
                 return name
     return ''
