@@ -62,6 +62,14 @@ def cut(write, share):
     return write_part
 
 
+def lose_description(path):
+    """Write a TIFF file with a description that ends beyond the end of the file."""
+    tifffile.imwrite(path, RGB, photometric='rgb', description='a field', metadata=None)
+    entry = b'\x0e\x01\x02\0'  # tag 270 holds a text, whose length follows
+    before, after = path.read_bytes().split(entry)
+    path.write_bytes(before + entry + (30_000).to_bytes(4, 'little') + after[4:])
+
+
 def turned(orientation):
     image = Image.fromarray(SMOOTH)
     operations = [None, 'FLIP_LEFT_RIGHT', 'ROTATE_180', 'FLIP_TOP_BOTTOM', 'TRANSPOSE', 'ROTATE_270', 'TRANSVERSE',
@@ -144,6 +152,7 @@ VARIANTS = {
     'tiff cmyk': (tiff(RGBN, photometric='separated'), 'of SEPARATED'),
     'tiff lab': (tiff(RGB, photometric='cielab'), 'of CIELAB'),
     'tiff rotated': (tiff(RGB, extratags=[ROTATED]), 'orientation 6'),
+    'tiff without its description': (lose_description, 'its description lies beyond the end'),
     'tiff cut': (cut(tiff(RGB, rowsperstrip=7, compression='zlib'), 0.7), ''),
     'png rgb': (pillow(RGB), RGB), 'png of OpenCV': (opencv(RGB[..., ::-1], '.png'), RGB),
     'png rgba': (pillow(RGBN), RGB), 'png grey': (pillow(GREY), grey3(GREY)),

@@ -160,7 +160,7 @@ def _has_mask(annotation: dict) -> bool:
     mask = annotation.get('segmentation')
     if isinstance(mask, dict):
         return bool(mask.get('counts') and mask.get('size'))
-    return any(len(polygon) >= 6 and len(polygon) % 2 == 0 for polygon in mask or ())
+    return any(isinstance(polygon, list) and len(polygon) >= 6 and len(polygon) % 2 == 0 for polygon in mask or ())
 
 
 def _is_used(annotation: dict) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from ...errors import UnreadableImageError
 from .formats import find_format, require_size
 from .picture import decode_picture
-from .tiff import TiffFile, open_tiff, readable
+from .tiff import TiffFile, open_tiff, readable, require_description
 from .tiff_pages import color_space, require_one_image, require_upright, stored_array
 
 
@@ -50,6 +50,7 @@ def _stored_bands(content: bytes, name: str, in_bgr: bool) -> np.ndarray:
     with open_tiff(Path(name), content) as file, readable(Path(name)):
         page = file.pages.first
         require_one_image(file, name)
+        require_description(file, Path(name))
         require_upright(page, name)
         require_size(page.imagelength, page.imagewidth, name)
         array = stored_array(page, name)

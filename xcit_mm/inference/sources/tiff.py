@@ -53,6 +53,7 @@ class TiffFile(PiecewiseFile):
                 self.page = page = self.file.pages.first
                 require_grey_or_rgb(page, str(path))
                 require_one_image(self.file, str(path))
+                require_description(self.file, path)
                 if not ignore_orientation:
                     require_upright(page, str(path))
         except BaseException:
