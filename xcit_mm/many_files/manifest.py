@@ -20,7 +20,7 @@ FOLDER = '.xcit_mm_finished'  # in the folder of results
 
 
 class Manifest:
-    """The images that are finished, each in a JSON file of its own, so that many processes can write at once.
+    """The images that are finished: one JSON file for each, so that many processes can write at once.
 
     An entry is written after all results of its image are complete. While an image is processed, it has no entry but
     a file ``NAME.begun``, which stays behind if the process is killed.
@@ -38,7 +38,7 @@ class Manifest:
     def is_finished(self, path: Path, tell: Callable[[str], None] = print) -> bool:
         """Return whether an image need not be processed again; if it must, ``tell`` why in one line.
 
-        Nothing is told about an image without an entry unless a process was killed while processing it.
+        Say nothing about an image that has no entry, unless a process was killed while processing it.
         """
         if not self.resume:
             return False

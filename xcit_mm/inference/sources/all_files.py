@@ -20,7 +20,7 @@ def all_files(path: Path) -> list[Path]:
         kind = choose_source(path)
         if kind is RasterFile:
             return list(dict.fromkeys([path, *_files_of_raster(path, {path})]))
-    except InputError:  # whoever reads the image reports this
+    except InputError:  # reading the image will report this
         return [path]
     folder = path.with_suffix('')  # of a MIRAX slide
     return [path, folder] if kind is SlideFile and folder.is_dir() else [path]

@@ -93,8 +93,8 @@ def _multiscale(group: Any) -> Levels | None:
 def require_complete_chunks(path: Path, array: Any, selection: tuple[Any, ...]) -> None:
     """Reject files that were cut but would be decoded nevertheless.
 
-    Zarr takes an empty file of several chunks (a shard) for one that is not stored, and Blosc decodes the beginning of
-    a chunk into arbitrary values.
+    Zarr treats an empty shard (a file of several chunks) as missing, and Blosc turns the beginning of a chunk into
+    arbitrary values.
 
     Args:
         path: of the image.
